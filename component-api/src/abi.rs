@@ -1,0 +1,420 @@
+//! The boundary between the host and a component, in types whose layout does not depend on a compiler.
+//!
+//! Policy, and the reason that an old component goes on loading:
+//! - Tables of functions grow at the end only; nothing in them is changed, moved or removed. Each begins with its
+//!   revision and its size in bytes.
+//! - [`RawEvent`] never changes its shape; new kinds of events get new numbers, and the host sends a component none that
+//!   is newer than the component's revision.
+//! - What has structure and is rare (an opening, a configuration, a session's state) crosses as MessagePack with named
+//!   fields, so a field can be added.
+//! - Memory that crosses belongs to the host, in both directions: inputs are borrowed for the call, outputs are written
+//!   through [`Reply`] or the [`SinkTable`] into buffers of the host.
+//! - No panic crosses: a component catches its own in every entry; a host function that panics aborts the process, since
+//!   it is called from `extern "C"`.
+//!
+//! Both ends are generated here: the host implements [`Effects`] and [`Reports`], safe traits, and gets its tables by
+//! [`sink_table`] and [`host_table`]; the component's table is made in `export.rs`.
+
+#![allow(unsafe_code)] // Our end of the boundary.
+#![allow(missing_docs)] // abi_stable's derive makes public items that cannot be given a comment.
+#![allow(non_local_definitions, clippy::used_underscore_items)] // abi_stable 0.11 predates these lints.
+
+use std::marker::PhantomData;
+
+use abi_stable::StableAbi;
+use abi_stable::library::RootModule;
+use abi_stable::package_version_strings;
+use abi_stable::sabi_types::VersionStrings;
+use abi_stable::std_types::{RSlice, RStr};
+
+pub use abi_stable;
+
+/// The revision of the API. A component of an older one loads; one of a newer one is refused.
+pub const REVISION: u32 = 1;
+
+/// The symbol under which a component exports its `LibHeader`.
+pub const SYMBOL: &str = "tandem_component_root";
+
+/// What a component offers. Each function catches its own panics and says so in its result.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = ComponentTableRef)))]
+#[sabi(missing_field(panic))]
+pub struct ComponentTable {
+    pub revision: u32,
+    pub size: u32,
+    /// Called once after loading: the component installs its panic hook and its log there.
+    pub begin: extern "C" fn(host: HostTableRef),
+    /// Panics inside and catches it: a library with `panic = "abort"` does not come back. True: caught.
+    pub probe: extern "C" fn() -> bool,
+    /// The manifest as the code knows it, to be compared with the section's bytes.
+    pub manifest: extern "C" fn() -> RSlice<'static, u8>,
+    /// Starts a component; null with a reason in `reply` when it refuses. Takes MessagePack of `Starting` and `Config`.
+    pub start: extern "C" fn(starting: RSlice<'_, u8>, config: RSlice<'_, u8>, reply: &mut Reply<'_>) -> *mut (),
+    /// Drops a component. The pointer is from `start` and is used no more.
+    pub stop: unsafe extern "C" fn(component: *mut ()),
+    /// Opens a session; null with a reason in `reply` when it refuses. Takes MessagePack of `Opening`.
+    pub open: unsafe extern "C" fn(component: *const (), opening: RSlice<'_, u8>, reply: &mut Reply<'_>) -> *mut (),
+    /// Resumes a session from an exported state; null with a reason in `reply` when it refuses.
+    pub resume: unsafe extern "C" fn(
+        component: *const (),
+        opening: RSlice<'_, u8>,
+        state: RSlice<'_, u8>,
+        reply: &mut Reply<'_>,
+    ) -> *mut (),
+    /// Writes a session's state into `reply`: [`DONE`], or [`FAULT`] with a reason, or [`PANICKED`].
+    pub export: unsafe extern "C" fn(session: *const (), reply: &mut Reply<'_>) -> u32,
+    /// Is nothing half done?
+    pub at_boundary: unsafe extern "C" fn(session: *const ()) -> bool,
+    /// Hands a session one event: [`DONE`], or [`FAULT`] with a reason in `reply`, or [`PANICKED`].
+    pub handle: unsafe extern "C" fn(
+        component: *const (),
+        session: *mut (),
+        event: &RawEvent<'_>,
+        sink: &mut Sink<'_>,
+        reply: &mut Reply<'_>,
+    ) -> u32,
+    /// Drops a session. The pointer is from `open` or `resume` and is used no more.
+    #[sabi(last_prefix_field)]
+    pub close: unsafe extern "C" fn(session: *mut ()),
+}
+
+impl RootModule for ComponentTableRef {
+    abi_stable::declare_root_module_statics! {ComponentTableRef}
+    const BASE_NAME: &'static str = "tandem_component";
+    const NAME: &'static str = "tandem_component";
+    // Fixed: whether two sides fit is decided by `REVISION` and the layout, not by a package's version.
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
+
+/// An event was handled, a state was exported.
+pub const DONE: u32 = 0;
+/// It was not, with a reason in the reply.
+pub const FAULT: u32 = 1;
+/// The component panicked; the hook has reported where.
+pub const PANICKED: u32 = 2;
+
+/// One event. Its shape is fixed for good; which fields mean something depends on the kind.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub struct RawEvent<'a> {
+    pub kind: u32,
+    /// The kind of an answer's outcome, or a flag.
+    pub detail: u32,
+    /// What this continues; 0 where nothing.
+    pub token: u64,
+    pub stream: u64,
+    pub number: u64,
+    /// Nanoseconds since 1970.
+    pub now: u64,
+    pub bytes: RSlice<'a, u8>,
+    /// Reserved for a second slice.
+    pub more: RSlice<'a, u8>,
+}
+
+impl<'a> RawEvent<'a> {
+    /// An event that says nothing but its kind.
+    pub fn new(kind: u32, now: u64) -> Self {
+        RawEvent { kind, detail: 0, token: 0, stream: 0, number: 0, now, bytes: RSlice::EMPTY, more: RSlice::EMPTY }
+    }
+
+    /// `Bytes` of a stream.
+    pub fn bytes(stream: u64, bytes: &'a [u8], now: u64) -> Self {
+        RawEvent { stream, bytes: RSlice::from_slice(bytes), ..RawEvent::new(kind::BYTES, now) }
+    }
+}
+
+/// The kinds of events, by revision. Numbers are never used again.
+pub mod kind {
+    // Revision 1.
+    pub const OPENED: u32 = 1;
+    pub const BYTES: u32 = 2;
+    pub const END: u32 = 3;
+    pub const DATAGRAM: u32 = 4;
+    /// `stream`, `number` = server, `detail` = 1 where the connection is reused.
+    pub const DIALED: u32 = 5;
+    /// `number` = server + 1 or 0, `detail` = a number of [`failure`](super::failure).
+    pub const DIAL_FAILED: u32 = 6;
+    /// `number` = bytes moved.
+    pub const FORWARDED: u32 = 7;
+    /// `number` = bytes moved, `stream` = the one that broke, `detail` = 1 where it stalled.
+    pub const FORWARD_FAILED: u32 = 8;
+    pub const TIMEOUT: u32 = 9;
+    pub const WRITABLE: u32 = 10;
+    pub const CLOSED: u32 = 11;
+    /// `number` = until, in nanoseconds since 1970.
+    pub const DRAIN: u32 = 12;
+    /// After a panic or a fault.
+    pub const LAST_WORDS: u32 = 13;
+}
+
+/// Why a dial failed, as a number.
+pub mod failure {
+    pub const UNKNOWN: u32 = 1;
+    pub const NO_SERVER: u32 = 2;
+    pub const REFUSED: u32 = 3;
+    pub const TIMED_OUT: u32 = 4;
+    pub const FULL: u32 = 5;
+}
+
+/// `forward` to the end of the stream.
+pub const TO_END: u64 = u64::MAX;
+
+/// What the host offers while a component is in `handle`: one function an effect.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = SinkTableRef)))]
+#[sabi(missing_field(panic))]
+pub struct SinkTable {
+    pub revision: u32,
+    pub size: u32,
+    pub consume: unsafe extern "C" fn(data: *mut (), n: u64),
+    pub send: unsafe extern "C" fn(data: *mut (), stream: u64, bytes: RSlice<'_, u8>),
+    /// `n` bytes or [`TO_END`]; `idle` in nanoseconds, `u64::MAX` for none.
+    pub forward: unsafe extern "C" fn(data: *mut (), from: u64, to: u64, n: u64, idle: u64, token: u64),
+    pub writable: unsafe extern "C" fn(data: *mut (), stream: u64, token: u64),
+    /// `fresh`: no connection that has served before.
+    pub dial: unsafe extern "C" fn(data: *mut (), upstream: RStr<'_>, avoid: RSlice<'_, u64>, fresh: bool, token: u64),
+    pub release: unsafe extern "C" fn(data: *mut (), stream: u64),
+    pub blame: unsafe extern "C" fn(data: *mut (), stream: u64),
+    pub finish: unsafe extern "C" fn(data: *mut (), stream: u64),
+    pub close: unsafe extern "C" fn(data: *mut (), stream: u64),
+    pub abort: unsafe extern "C" fn(data: *mut (), stream: u64),
+    pub after: unsafe extern "C" fn(data: *mut (), nanos: u64, token: u64),
+    pub cancel: unsafe extern "C" fn(data: *mut (), token: u64),
+    pub random: unsafe extern "C" fn(data: *mut ()) -> u64,
+    /// MessagePack of a map of names to values.
+    #[sabi(last_prefix_field)]
+    pub record: unsafe extern "C" fn(data: *mut (), fields: RSlice<'_, u8>),
+}
+
+/// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
+pub trait Effects {
+    fn consume(&mut self, n: u64);
+    fn send(&mut self, stream: u64, bytes: &[u8]);
+    fn forward(&mut self, from: u64, to: u64, n: u64, idle: u64, token: u64);
+    fn writable(&mut self, stream: u64, token: u64);
+    fn dial(&mut self, upstream: &str, avoid: &[u64], fresh: bool, token: u64);
+    fn release(&mut self, stream: u64);
+    fn blame(&mut self, stream: u64);
+    fn finish(&mut self, stream: u64);
+    fn close(&mut self, stream: u64);
+    fn abort(&mut self, stream: u64);
+    fn after(&mut self, nanos: u64, token: u64);
+    fn cancel(&mut self, token: u64);
+    fn random(&mut self) -> u64;
+    fn record(&mut self, fields: &[u8]);
+}
+
+/// A borrowed `Effects` as it crosses the boundary.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct Sink<'a> {
+    data: *mut (),
+    table: SinkTableRef,
+    borrow: PhantomData<&'a mut ()>,
+}
+
+impl<'a> Sink<'a> {
+    /// Borrows `effects` for one crossing.
+    #[inline]
+    pub fn new<E: Effects>(effects: &'a mut E) -> Self {
+        Sink { data: std::ptr::from_mut(effects).cast(), table: sink_table::<E>(), borrow: PhantomData }
+    }
+
+    /// The same borrow for a shorter time.
+    #[inline]
+    pub fn reborrow(&mut self) -> Sink<'_> {
+        Sink { data: self.data, table: self.table, borrow: PhantomData }
+    }
+}
+
+/// Calls one function of the sink's table.
+macro_rules! through {
+    ($($name:ident($($argument:ident: $type:ty => $crossing:expr),*) $(-> $result:ty)?;)*) => {
+        impl Sink<'_> {
+            $(
+                #[inline]
+                pub fn $name(&mut self, $($argument: $type),*) $(-> $result)? {
+                    // SAFETY: `data` is the `&mut E` that `Sink::new` took together with the table of that same `E`, it is
+                    // borrowed for as long as this `Sink` lives, and `&mut self` makes this its only use.
+                    unsafe { (self.table.$name())(self.data, $($crossing),*) }
+                }
+            )*
+        }
+    };
+}
+
+through! {
+    consume(n: u64 => n);
+    send(stream: u64 => stream, bytes: &[u8] => RSlice::from_slice(bytes));
+    forward(from: u64 => from, to: u64 => to, n: u64 => n, idle: u64 => idle, token: u64 => token);
+    writable(stream: u64 => stream, token: u64 => token);
+    dial(upstream: &str => RStr::from_str(upstream), avoid: &[u64] => RSlice::from_slice(avoid), fresh: bool => fresh, token: u64 => token);
+    release(stream: u64 => stream);
+    blame(stream: u64 => stream);
+    finish(stream: u64 => stream);
+    close(stream: u64 => stream);
+    abort(stream: u64 => stream);
+    after(nanos: u64 => nanos, token: u64 => token);
+    cancel(token: u64 => token);
+    random() -> u64;
+    record(fields: &[u8] => RSlice::from_slice(fields));
+}
+
+/// The table of an `Effects`: made at compile time, once for each type that implements it.
+pub fn sink_table<E: Effects>() -> SinkTableRef {
+    Sinks::<E>::TABLE
+}
+
+struct Sinks<E>(PhantomData<E>);
+
+impl<E: Effects> Sinks<E> {
+    abi_stable::staticref! {
+        const METADATA: abi_stable::prefix_type::WithMetadata<SinkTable> =
+            abi_stable::prefix_type::WithMetadata::new(SinkTable {
+                revision: REVISION,
+                size: size_of::<SinkTable>() as u32,
+                consume: consume::<E>,
+                send: send::<E>,
+                forward: forward::<E>,
+                writable: writable::<E>,
+                dial: dial::<E>,
+                release: release::<E>,
+                blame: blame::<E>,
+                finish: finish::<E>,
+                close: close::<E>,
+                abort: abort::<E>,
+                after: after::<E>,
+                cancel: cancel::<E>,
+                random: random::<E>,
+                record: record::<E>,
+            });
+    }
+    const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
+}
+
+/// The function of a table that calls the method of `E`.
+macro_rules! receive {
+    ($($name:ident($($argument:ident: $crossing:ty => $value:expr),*) $(-> $result:ty)?;)*) => {
+        $(
+            unsafe extern "C" fn $name<E: Effects>(data: *mut (), $($argument: $crossing),*) $(-> $result)? {
+                // SAFETY: the caller is `Sink`, which passes the `&mut E` that it borrowed for this crossing.
+                let effects = unsafe { &mut *data.cast::<E>() };
+                effects.$name($($value),*)
+            }
+        )*
+    };
+}
+
+receive! {
+    consume(n: u64 => n);
+    send(stream: u64 => stream, bytes: RSlice<'_, u8> => bytes.as_slice());
+    forward(from: u64 => from, to: u64 => to, n: u64 => n, idle: u64 => idle, token: u64 => token);
+    writable(stream: u64 => stream, token: u64 => token);
+    dial(upstream: RStr<'_> => upstream.as_str(), avoid: RSlice<'_, u64> => avoid.as_slice(), fresh: bool => fresh, token: u64 => token);
+    release(stream: u64 => stream);
+    blame(stream: u64 => stream);
+    finish(stream: u64 => stream);
+    close(stream: u64 => stream);
+    abort(stream: u64 => stream);
+    after(nanos: u64 => nanos, token: u64 => token);
+    cancel(token: u64 => token);
+    random() -> u64;
+    record(fields: RSlice<'_, u8> => fields.as_slice());
+}
+
+/// A buffer of the host that the other side writes into.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct Reply<'a> {
+    buffer: *mut (),
+    write: unsafe extern "C" fn(buffer: *mut (), bytes: RSlice<'_, u8>),
+    borrow: PhantomData<&'a mut ()>,
+}
+
+impl<'a> Reply<'a> {
+    /// Borrows a buffer for one crossing.
+    pub fn new(buffer: &'a mut Vec<u8>) -> Self {
+        Reply { buffer: std::ptr::from_mut(buffer).cast(), write: append, borrow: PhantomData }
+    }
+
+    /// Appends to the host's buffer.
+    pub fn write(&mut self, bytes: &[u8]) {
+        // SAFETY: `buffer` is the `&mut Vec<u8>` of `new`, borrowed for as long as this lives; `write` came with it.
+        unsafe { (self.write)(self.buffer, RSlice::from_slice(bytes)) }
+    }
+}
+
+impl std::io::Write for Reply<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Reply::write(self, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+unsafe extern "C" fn append(buffer: *mut (), bytes: RSlice<'_, u8>) {
+    // SAFETY: the caller is `Reply::write`, which passes the `&mut Vec<u8>` that it borrows. The vector grows here, in the
+    // code of the side that owns it.
+    let buffer = unsafe { &mut *buffer.cast::<Vec<u8>>() };
+    buffer.extend_from_slice(bytes.as_slice());
+}
+
+/// What the host offers at any time, on any thread.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = HostTableRef)))]
+#[sabi(missing_field(panic))]
+pub struct HostTable {
+    pub revision: u32,
+    pub size: u32,
+    /// The finest level that is logged: 1 error … 5 trace, 0 nothing.
+    pub level: extern "C" fn() -> u32,
+    pub log: extern "C" fn(level: u32, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>),
+    #[sabi(last_prefix_field)]
+    pub panicked: extern "C" fn(message: RStr<'_>, location: RStr<'_>),
+}
+
+/// Where the host hears what components report. Called on whichever thread the component runs on.
+pub trait Reports {
+    fn level() -> u32;
+    fn log(level: u32, target: &str, message: &str, fields: &str);
+    fn panicked(message: &str, location: &str);
+}
+
+/// The table of a `Reports`.
+pub fn host_table<R: Reports>() -> HostTableRef {
+    Hosts::<R>::TABLE
+}
+
+struct Hosts<R>(PhantomData<R>);
+
+impl<R: Reports> Hosts<R> {
+    abi_stable::staticref! {
+        const METADATA: abi_stable::prefix_type::WithMetadata<HostTable> =
+            abi_stable::prefix_type::WithMetadata::new(HostTable {
+                revision: REVISION,
+                size: size_of::<HostTable>() as u32,
+                level: level::<R>,
+                log: log::<R>,
+                panicked: panicked::<R>,
+            });
+    }
+    const TABLE: HostTableRef = HostTableRef(Self::METADATA.as_prefix());
+}
+
+extern "C" fn level<R: Reports>() -> u32 {
+    R::level()
+}
+
+extern "C" fn log<R: Reports>(level: u32, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>) {
+    R::log(level, target.as_str(), message.as_str(), fields.as_str());
+}
+
+extern "C" fn panicked<R: Reports>(message: RStr<'_>, location: RStr<'_>) {
+    R::panicked(message.as_str(), location.as_str());
+}

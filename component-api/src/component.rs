@@ -1,0 +1,214 @@
+//! One protocol at one version: [`Component`], and what it is told when it starts and when a session opens.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::session::Session;
+use crate::table::Table;
+
+/// One protocol at one version, at work for one service with one configuration.
+///
+/// It is immutable once started and shared by all its sessions on all workers. What must change lives in the session or
+/// in the store.
+pub trait Component: Sized + Send + Sync + 'static {
+    /// The service's configuration, deserialized from `[service.NAME.config]`.
+    ///
+    /// Refuse unknown keys (`#[serde(deny_unknown_fields)]`): the operator is told the key and what would be right.
+    /// `()` where there is nothing to configure.
+    type Config: DeserializeOwned;
+
+    /// One conversation.
+    type Session: Session<Component = Self>;
+
+    /// The tables that this version reads and writes, with their columns.
+    const TABLES: &'static [Table] = &[];
+
+    /// What becomes of a session when a newer version is active.
+    const POLICY: Policy;
+
+    /// Makes a component of its configuration. Runs off the workers, first in a child process that examines the library.
+    ///
+    /// # Errors
+    /// A [`Refusal`] says why this configuration cannot be served. The version that ran before goes on.
+    fn start(config: Self::Config, starting: &Starting<'_>) -> Result<Self, Refusal>;
+
+    /// Begins a session. Its first event is [`Event::Opened`](crate::Event::Opened).
+    ///
+    /// # Errors
+    /// A [`Refusal`] closes the connection; the operator reads the reason.
+    fn open(&self, opening: &Opening<'_>) -> Result<Self::Session, Refusal>;
+}
+
+/// What becomes of a session when a newer version is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Stateless between exchanges: at a boundary the session is dropped and a fresh one opened by the new version on
+    /// the same connection; not at a boundary it is carried.
+    Renew,
+    /// Exported by the old version and resumed by the new one, between any two events.
+    Carry,
+    /// Stays with the version that it began on, until it ends.
+    Pin,
+}
+
+impl Policy {
+    /// The word that stands in the manifest.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Policy::Renew => "renew",
+            Policy::Carry => "carry",
+            Policy::Pin => "pin",
+        }
+    }
+}
+
+/// What a component is told when it starts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Starting<'a> {
+    /// The service that it starts for: `web`.
+    pub service: &'a str,
+    /// The version as the host writes it: `http@1.2.0#3fa9c1`.
+    pub version: &'a str,
+}
+
+/// What a session is told when it opens, and again when it is resumed by another version.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Opening<'a> {
+    /// The service: `web`.
+    pub service: &'a str,
+    /// The number of the session, unique in this run of the host; log records carry it.
+    pub session: u64,
+    /// What carries the bytes.
+    pub transport: Transport,
+    /// Which side of the protocol the session plays.
+    pub role: Role,
+    /// The other side's address.
+    pub peer: Peer,
+    /// Our own address.
+    pub local: Peer,
+    /// When the connection was established. Older than the session where the session renews another.
+    pub established: Time,
+    /// Since when the connection is idle: no exchange has begun since. A renewed session counts its idle time from here.
+    pub idle_since: Time,
+}
+
+/// What carries the bytes of a session's own stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Transport {
+    /// A TCP connection.
+    Tcp,
+    /// Datagrams to and from one peer.
+    Udp,
+    /// A Unix stream socket.
+    Unix,
+}
+
+/// Which side of the protocol a session plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The peer connected to a listener of ours.
+    Server,
+    /// We connected to the peer.
+    Client,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Peer {
+    /// An address and a port.
+    Inet(SocketAddr),
+    /// An unnamed end of a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// The address, where there is one.
+    pub fn ip(&self) -> Option<std::net::IpAddr> {
+        match self {
+            Peer::Inet(address) => Some(address.ip()),
+            Peer::Unix => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Inet(address) => address.fmt(f),
+            Peer::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// A point in time, in nanoseconds since 1970-01-01T00:00:00Z.
+///
+/// ```
+/// use std::time::Duration;
+/// use tandem_component::Time;
+/// let noon = Time::from_nanos(1_000_000_000);
+/// assert_eq!((noon + Duration::from_millis(5)).since(noon), Duration::from_millis(5));
+/// assert_eq!(noon.since(noon + Duration::from_secs(1)), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(u64);
+
+impl Time {
+    /// From nanoseconds since 1970.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Time(nanos)
+    }
+
+    /// Nanoseconds since 1970.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero where it is before.
+    pub const fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, span: Duration) -> Time {
+        Time(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl From<Time> for std::time::SystemTime {
+    fn from(time: Time) -> Self {
+        std::time::UNIX_EPOCH + Duration::from_nanos(time.0)
+    }
+}
+
+/// Why a component does not start, a session does not open, or a state is not resumed. The operator reads it.
+///
+/// ```
+/// use tandem_component::Refusal;
+/// assert_eq!(Refusal::from("routes is empty").to_string(), "routes is empty");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(String);
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(reason: T) -> Self {
+        Refusal(reason.into())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,129 @@
+//! What a session takes in: [`Event`], and the [`Answer`]s to what it asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::component::Time;
+
+/// One thing that happened to a session.
+///
+/// New kinds are added at the end; a component is never given one that its revision of the API does not know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a, Then> {
+    /// The session begins: on a new connection, or on one that another session of policy `renew` has left at a
+    /// boundary.
+    Opened,
+    /// Unread bytes of a stream, oldest first. What is not [consumed](crate::Out::consume) stays with the host and is
+    /// delivered again, with what follows it, when more has come or after another event of this session.
+    Bytes {
+        /// Where they came in.
+        stream: Stream,
+        /// At least one byte, at most the host's read-ahead (64 KiB, more where the session leaves it unread).
+        bytes: &'a [u8],
+    },
+    /// The peer will send no more on this stream (a half-close). Comes after its last bytes were consumed or seen.
+    End {
+        /// The stream that ended.
+        stream: Stream,
+    },
+    /// One datagram, whole. The session's answers go to the peer of its `Opening`.
+    Datagram {
+        /// What it said; not to be consumed.
+        bytes: &'a [u8],
+    },
+    /// What this session asked for.
+    Answer {
+        /// What it continues.
+        then: Then,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The time of an [`after`](crate::Out::after) has come.
+    Timeout {
+        /// What it continues.
+        then: Then,
+    },
+    /// What was sent on a stream has left for the kernel ([`writable`](crate::Out::writable)).
+    Writable {
+        /// What it continues.
+        then: Then,
+    },
+    /// A stream is gone, by an error or because both sides have finished. After the one on the session's own stream
+    /// no further event comes.
+    Closed {
+        /// The stream that is gone.
+        stream: Stream,
+    },
+    /// Say goodbye in the protocol's own way: the host shuts down, or the version's drain deadline has come.
+    Drain {
+        /// After this the host closes the connection itself.
+        until: Time,
+    },
+}
+
+/// The answer to a dial or a forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// A connection to a server of the upstream is there.
+    Dialed {
+        /// The stream under which the session uses it.
+        stream: Stream,
+        /// Which server it is.
+        server: Server,
+        /// Whether the connection has served an exchange before: it may turn out to be dead at the first write.
+        reused: bool,
+    },
+    /// There is no connection.
+    DialFailed {
+        /// The server that was tried last, if one was.
+        server: Option<Server>,
+        /// Why.
+        why: DialFailure,
+    },
+    /// A forward has moved all that it was to move.
+    Forwarded {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// A forward ended too early.
+    ForwardFailed {
+        /// How many bytes it had moved.
+        bytes: u64,
+        /// The stream that ended or broke; its own `End` or `Closed` follows. Where it stalled: the one it came from.
+        broken: Stream,
+        /// Whether nothing has moved for the forward's `idle`; the streams are still there.
+        stalled: bool,
+    },
+}
+
+/// Why a dial failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialFailure {
+    /// The configuration has no upstream of that name.
+    Unknown,
+    /// Every server is ejected or was to be avoided.
+    NoServer,
+    /// The server refused the connection or could not be reached.
+    Refused,
+    /// The upstream's `connect_timeout` has passed.
+    TimedOut,
+    /// The upstream's `max_connections` are all in use.
+    Full,
+}
+
+/// The host's number of a stream within its session; valid in every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stream(pub u64);
+
+impl Stream {
+    /// The connection that the session was opened on. The session ends when it is closed.
+    pub const OWN: Stream = Stream(0);
+}
+
+/// The host's number of a server of an upstream; valid in every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Server(pub u64);

@@ -1,0 +1,181 @@
+//! The shims of a component's table: each turns the boundary's types into Rust's, and catches panics.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
+use abi_stable::prefix_type::WithMetadata;
+use abi_stable::std_types::RSlice;
+
+use super::Boxed;
+use crate::abi::{
+    ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANICKED, REVISION, RawEvent, Reply, Sink,
+};
+use crate::component::{Component, Refusal};
+use crate::session::Fault;
+
+/// What `export_component!` says of a library.
+pub trait Exported: 'static {
+    /// The component.
+    type Component: Component;
+
+    /// The bytes of the manifest's section.
+    fn manifest() -> &'static [u8];
+}
+
+/// The header that the host finds under [`crate::abi::SYMBOL`].
+pub const fn header<X: Exported>() -> LibHeader {
+    // SAFETY: `root::<X>` returns a `ComponentTableRef`, erased by abi_stable's own function.
+    unsafe { LibHeader::from_constructor::<ComponentTableRef>(root::<X>, CheckTypeLayout::Yes) }
+}
+
+extern "C" fn root<X: Exported>() -> RootModuleResult {
+    abi_stable::library::__call_root_module_loader(|| Table::<X>::ROOT)
+}
+
+struct Table<X>(std::marker::PhantomData<X>);
+
+impl<X: Exported> Table<X> {
+    // A static: `leak_into_prefix` would lose some bytes at each load.
+    abi_stable::staticref! {
+        const METADATA: WithMetadata<ComponentTable> = WithMetadata::new(ComponentTable {
+            revision: REVISION,
+            size: size_of::<ComponentTable>() as u32,
+            begin,
+            probe,
+            manifest: manifest::<X>,
+            start: start::<X::Component>,
+            stop: stop::<X::Component>,
+            open: open::<X::Component>,
+            resume: resume::<X::Component>,
+            export: export::<X::Component>,
+            at_boundary: at_boundary::<X::Component>,
+            handle: handle::<X::Component>,
+            close: close::<X::Component>,
+        });
+    }
+    const ROOT: ComponentTableRef = ComponentTableRef(Self::METADATA.as_prefix());
+}
+
+extern "C" fn begin(host: HostTableRef) {
+    crate::report::begin(host);
+}
+
+extern "C" fn probe() -> bool {
+    // `resume_unwind` does not call the panic hook: this panic is not news.
+    catch_unwind(|| std::panic::resume_unwind(Box::new(()))).is_err()
+}
+
+extern "C" fn manifest<X: Exported>() -> RSlice<'static, u8> {
+    RSlice::from_slice(X::manifest())
+}
+
+extern "C" fn start<C: Component>(starting: RSlice<'_, u8>, config: RSlice<'_, u8>, reply: &mut Reply<'_>) -> *mut () {
+    boxed(reply, || super::start::<C>(starting.as_slice(), config.as_slice()))
+}
+
+unsafe extern "C" fn stop<C: Component>(component: *mut ()) {
+    // SAFETY: the host passes what `start` of this table returned, once; no session of it is left (leases).
+    let component = unsafe { Box::from_raw(component.cast::<C>()) };
+    drop_quietly(component);
+}
+
+unsafe extern "C" fn open<C: Component>(
+    component: *const (),
+    opening: RSlice<'_, u8>,
+    reply: &mut Reply<'_>,
+) -> *mut () {
+    // SAFETY: the host passes what `start` of this table returned and keeps it alive during the call; a `Component` is
+    // `Sync`, so that several workers may.
+    let component = unsafe { &*component.cast::<C>() };
+    boxed(reply, || super::open(component, opening.as_slice()))
+}
+
+unsafe extern "C" fn resume<C: Component>(
+    component: *const (),
+    opening: RSlice<'_, u8>,
+    state: RSlice<'_, u8>,
+    reply: &mut Reply<'_>,
+) -> *mut () {
+    // SAFETY: as in `open`.
+    let component = unsafe { &*component.cast::<C>() };
+    boxed(reply, || super::resume(component, opening.as_slice(), state.as_slice()))
+}
+
+unsafe extern "C" fn export<C: Component>(session: *const (), reply: &mut Reply<'_>) -> u32 {
+    // SAFETY: the host passes what `open` or `resume` of this table returned, and no other call on it is under way.
+    let session = unsafe { &*session.cast::<Boxed<C::Session>>() };
+    let mut bytes = Vec::new();
+    match catch_unwind(AssertUnwindSafe(|| super::export(session, &mut bytes))) {
+        Ok(Ok(())) => {
+            reply.write(&bytes);
+            DONE
+        }
+        Ok(Err(fault)) => refuse(reply, &fault),
+        Err(payload) => {
+            drop_quietly(payload);
+            PANICKED
+        }
+    }
+}
+
+unsafe extern "C" fn at_boundary<C: Component>(session: *const ()) -> bool {
+    // SAFETY: as in `export`.
+    let session = unsafe { &*session.cast::<Boxed<C::Session>>() };
+    catch_unwind(AssertUnwindSafe(|| super::at_boundary(session))).unwrap_or(false)
+}
+
+unsafe extern "C" fn handle<C: Component>(
+    component: *const (),
+    session: *mut (),
+    event: &RawEvent<'_>,
+    sink: &mut Sink<'_>,
+    reply: &mut Reply<'_>,
+) -> u32 {
+    // SAFETY: as in `open`.
+    let component = unsafe { &*component.cast::<C>() };
+    // SAFETY: the host passes what `open` or `resume` of this table returned, and this is the only call on it.
+    let session = unsafe { &mut *session.cast::<Boxed<C::Session>>() };
+    match catch_unwind(AssertUnwindSafe(|| super::deliver(component, session, event, sink.reborrow()))) {
+        Ok(Ok(())) => DONE,
+        Ok(Err(fault)) => refuse(reply, &fault),
+        Err(payload) => {
+            drop_quietly(payload);
+            PANICKED
+        }
+    }
+}
+
+unsafe extern "C" fn close<C: Component>(session: *mut ()) {
+    // SAFETY: the host passes what `open` or `resume` of this table returned, once, and uses it no more.
+    let session = unsafe { Box::from_raw(session.cast::<Boxed<C::Session>>()) };
+    drop_quietly(session);
+}
+
+/// Makes a pointer of what `make` returns; null with the reason in the reply when it refuses or panics.
+fn boxed<T>(reply: &mut Reply<'_>, make: impl FnOnce() -> Result<T, Refusal>) -> *mut () {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(Ok(made)) => Box::into_raw(Box::new(made)).cast(),
+        Ok(Err(refusal)) => {
+            reply.write(refusal.to_string().as_bytes());
+            std::ptr::null_mut()
+        }
+        Err(payload) => {
+            drop_quietly(payload);
+            reply.write(b"panicked");
+            std::ptr::null_mut()
+        }
+    }
+}
+
+fn refuse(reply: &mut Reply<'_>, fault: &Fault) -> u32 {
+    reply.write(fault.to_string().as_bytes());
+    FAULT
+}
+
+/// Drops a value whose destructor may panic: a panic payload, a session, a component.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload whose own destructor panics as well is given up.
+        std::mem::forget(payload);
+    }
+}

@@ -1,0 +1,3 @@
+//! harness
+/// h
+pub struct Harness<C>(std::marker::PhantomData<C>);

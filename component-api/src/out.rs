@@ -1,0 +1,215 @@
+//! What a session gives out: [`Out`], the sink that takes each effect as it is told.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::abi::{Sink, TO_END};
+use crate::component::Time;
+use crate::event::{Server, Stream};
+use crate::export::Waits;
+use crate::session::Session;
+
+/// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
+/// after a panic or a [`Fault`](crate::Fault) none of them does.
+pub struct Out<'a, S: Session> {
+    sink: Sink<'a>,
+    waits: &'a mut Waits<S::Then>,
+    now: Time,
+}
+
+/// Names one thing that is waited for, so that it can be [cancelled](Out::cancel). Data: it may be kept in the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub(crate) u64);
+
+/// Where to connect to: an upstream by name, and which of its servers and connections will not do.
+///
+/// ```
+/// use tandem_component::{Dial, Server};
+/// let tried = [Server(7)];
+/// let again = Dial::to("app").avoiding(&tried).fresh();
+/// # let _ = again;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Dial<'a> {
+    upstream: &'a str,
+    avoid: &'a [Server],
+    fresh: bool,
+}
+
+impl<'a> Dial<'a> {
+    /// Any connection to any server of the upstream.
+    pub fn to(upstream: &'a str) -> Self {
+        Dial { upstream, avoid: &[], fresh: false }
+    }
+
+    /// Not to these servers: they were tried.
+    #[must_use]
+    pub fn avoiding(mut self, servers: &'a [Server]) -> Self {
+        self.avoid = servers;
+        self
+    }
+
+    /// Not over a connection that has served before.
+    #[must_use]
+    pub fn fresh(mut self) -> Self {
+        self.fresh = true;
+        self
+    }
+}
+
+impl<'a> From<&'a str> for Dial<'a> {
+    fn from(upstream: &'a str) -> Self {
+        Dial::to(upstream)
+    }
+}
+
+/// What a forward is to move.
+///
+/// ```
+/// use std::time::Duration;
+/// use tandem_component::{Forward, Stream};
+/// let body = Forward::bytes(Stream(1), Stream::OWN, 1 << 30).idle(Duration::from_secs(60));
+/// let tunnel = Forward::to_end(Stream::OWN, Stream(1));
+/// # let _ = (body, tunnel);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Forward {
+    from: Stream,
+    to: Stream,
+    bytes: u64,
+    idle: u64,
+}
+
+impl Forward {
+    /// The next `bytes` bytes of `from`. It fails where `from` ends before.
+    pub fn bytes(from: Stream, to: Stream, bytes: u64) -> Self {
+        Forward { from, to, bytes: bytes.min(TO_END - 1), idle: u64::MAX }
+    }
+
+    /// All that comes until the peer of `from` has finished. `to` is left open.
+    pub fn to_end(from: Stream, to: Stream) -> Self {
+        Forward { from, to, bytes: TO_END, idle: u64::MAX }
+    }
+
+    /// It fails (as `stalled`) where nothing moves for this long. Without it, it waits for ever.
+    #[must_use]
+    pub fn idle(mut self, span: Duration) -> Self {
+        self.idle = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self
+    }
+}
+
+impl<'a, S: Session> Out<'a, S> {
+    pub(crate) fn new(sink: Sink<'a>, waits: &'a mut Waits<S::Then>, now: Time) -> Self {
+        Out { sink, waits, now }
+    }
+
+    /// The time of this event. It does not advance within one.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Takes `n` bytes from the front of the stream whose `Bytes` is being handled. In any other event it does nothing.
+    /// More than there are is a fault.
+    pub fn consume(&mut self, n: usize) {
+        self.sink.consume(n as u64);
+    }
+
+    /// Sends bytes on a stream, after all that was sent and forwarded to it before. On a closed stream it does nothing.
+    ///
+    /// The host copies them. Above its high-water mark of unsent bytes (256 KiB a session) it delivers no `Bytes` until
+    /// the peers have taken some; past the hard bound (16 MiB) the session ends with a notice.
+    pub fn send(&mut self, stream: Stream, bytes: &[u8]) {
+        self.sink.send(stream.0, bytes);
+    }
+
+    /// Lets the host move what comes in on one stream to another, unread bytes first, without this session seeing them.
+    /// Answered by [`Forwarded`](crate::Answer::Forwarded) or [`ForwardFailed`](crate::Answer::ForwardFailed). A stream
+    /// has one forward from it at a time; a second is a fault.
+    pub fn forward(&mut self, forward: Forward, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.forward(forward.from.0, forward.to.0, forward.bytes, forward.idle, token);
+        Token(token)
+    }
+
+    /// Asks for [`Writable`](crate::Event::Writable) once all that was sent on the stream so far has left for the kernel.
+    pub fn writable(&mut self, stream: Stream, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.writable(stream.0, token);
+        Token(token)
+    }
+
+    /// Asks for a connection to an upstream: a pooled one or a new one, to the less loaded of two servers. Answered by
+    /// [`Dialed`](crate::Answer::Dialed) or [`DialFailed`](crate::Answer::DialFailed).
+    pub fn dial<'d>(&mut self, dial: impl Into<Dial<'d>>, then: S::Then) -> Token {
+        let dial = dial.into();
+        let token = self.waits.mint(then);
+        if dial.avoid.is_empty() {
+            self.sink.dial(dial.upstream, &[], dial.fresh, token);
+        } else {
+            let avoid: Vec<u64> = dial.avoid.iter().map(|server| server.0).collect();
+            self.sink.dial(dial.upstream, &avoid, dial.fresh, token);
+        }
+        Token(token)
+    }
+
+    /// Gives a dialed stream back to the host's pool: its exchange is complete and it can serve another. One with unread
+    /// or unsent bytes is closed instead.
+    pub fn release(&mut self, stream: Stream) {
+        self.sink.release(stream.0);
+    }
+
+    /// Counts a failure against the server behind a dialed stream; enough of them eject it for a while. Refused and
+    /// timed-out connections count by themselves.
+    pub fn blame(&mut self, stream: Stream) {
+        self.sink.blame(stream.0);
+    }
+
+    /// Half-closes: nothing more is sent on this stream once all that was sent has left. Reading goes on.
+    pub fn finish(&mut self, stream: Stream) {
+        self.sink.finish(stream.0);
+    }
+
+    /// Closes a stream once all that was sent has left, in a way that lets the peer read it (the host finishes, and
+    /// discards what still comes in for up to two seconds). The session's own stream ends the session.
+    pub fn close(&mut self, stream: Stream) {
+        self.sink.close(stream.0);
+    }
+
+    /// Drops a stream at once, with what is unsent; the peer sees a reset. The session's own stream ends the session.
+    pub fn abort(&mut self, stream: Stream) {
+        self.sink.abort(stream.0);
+    }
+
+    /// Asks for [`Timeout`](crate::Event::Timeout) after a time, to the millisecond, never early.
+    pub fn after(&mut self, span: Duration, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.after(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX), token);
+        Token(token)
+    }
+
+    /// Takes back a timer, a dial, a forward or a `writable`: its answer will not come. A dialed connection goes back to
+    /// the pool; a forward stops where it is. Unknown and answered tokens are ignored.
+    pub fn cancel(&mut self, token: Token) -> Option<S::Then> {
+        let then = self.waits.take(token.0)?;
+        self.sink.cancel(token.0);
+        Some(then)
+    }
+
+    /// A random number, from the host; the harness's are reproducible.
+    pub fn random(&mut self) -> u64 {
+        self.sink.random()
+    }
+
+    /// Writes the record of one exchange: a struct whose fields are numbers, texts or booleans. The host adds time,
+    /// service, version, session and peer, and writes it where the service's configuration says (`records`).
+    ///
+    /// # Panics
+    /// Where `fields` cannot be serialized, which ends the session.
+    pub fn record<R: Serialize>(&mut self, fields: &R) {
+        let bytes = rmp_serde::to_vec_named(fields).expect("a record is a struct of numbers, texts and booleans");
+        self.sink.record(&bytes);
+    }
+}
