@@ -1,3 +1,641 @@
-//! harness
-/// h
-pub struct Harness<C>(std::marker::PhantomData<C>);
+//! Drives a session with no host: bytes in, effects out, a clock that you move by hand.
+//!
+//! The harness plays the host by the host's own rules: effects happen once an event has been handled; unread bytes are
+//! delivered when more have come or after another event; a forward moves what is there; an answer comes in the same turn,
+//! or, in [late mode](Harness::late), after other events. A test asserts what a peer would see.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tandem_component::prelude::*;
+//! # struct Echo;
+//! # #[derive(Serialize, Deserialize)]
+//! # struct Conversation;
+//! # impl Component for Echo {
+//! #     type Config = ();
+//! #     type Session = Conversation;
+//! #     const POLICY: Policy = Policy::Carry;
+//! #     fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Echo) }
+//! #     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> { Ok(Conversation) }
+//! # }
+//! # impl Session for Conversation {
+//! #     type Component = Echo;
+//! #     type Then = ();
+//! #     fn handle(&mut self, _: &Echo, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+//! #         if let Event::Bytes { stream, bytes } = event { out.send(stream, bytes); out.consume(bytes.len()); }
+//! #         Ok(())
+//! #     }
+//! #     fn at_boundary(&self) -> bool { true }
+//! # }
+//! let mut old = Harness::<Echo>::start(&()).unwrap();
+//! old.bytes(Stream::OWN, b"one");
+//! let mut new = old.carry::<Echo>(&()).unwrap();
+//! new.bytes(Stream::OWN, b"two");
+//! assert_eq!(new.sent(Stream::OWN), b"onetwo");
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::abi::{RawEvent, Sink, TO_END, failure, kind};
+use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
+use crate::effects::{Batch, Effect};
+use crate::event::{DialFailure, Server, Stream};
+use crate::export::{self, Boxed};
+use crate::session::Fault;
+
+/// One session of `C` and all that a host would hold for it.
+pub struct Harness<C: Component> {
+    component: C,
+    session: Boxed<C::Session>,
+    host: Host,
+}
+
+/// A connection that the session asked for and that the test has not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialing {
+    /// The upstream's name.
+    pub upstream: String,
+    /// The servers that will not do.
+    pub avoid: Vec<Server>,
+    /// Whether a reused connection will not do.
+    pub fresh: bool,
+    token: u64,
+}
+
+/// What became of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Closed by the session.
+    Closed,
+    /// Dropped by the session.
+    Aborted,
+    /// Given back to the pool.
+    Released,
+    /// Closed by the peer.
+    Gone,
+}
+
+/// What stays where it is when a session is carried.
+struct Host {
+    now: u64,
+    opening: OpeningParts,
+    streams: BTreeMap<u64, Pipe>,
+    timers: Vec<(u64, u64)>,
+    dials: VecDeque<Dialing>,
+    answers: VecDeque<RawEvent<'static>>,
+    records: Vec<Vec<u8>>,
+    blamed: Vec<Stream>,
+    fault: Option<Fault>,
+    /// The stream whose bytes the batch may consume.
+    offered: Option<u64>,
+    /// Counts the events that may have changed what the session makes of unread bytes.
+    progress: u64,
+    over: bool,
+    next_stream: u64,
+    late: Option<u64>,
+    batch: Batch,
+}
+
+#[derive(Clone, Copy)]
+struct OpeningParts {
+    established: u64,
+    idle_since: u64,
+    role: Role,
+    transport: Transport,
+}
+
+#[derive(Default)]
+struct Pipe {
+    unread: Vec<u8>,
+    sent: Vec<u8>,
+    offered: Option<(u64, usize)>,
+    ended: bool,
+    end_told: bool,
+    finished: bool,
+    ending: Option<Ending>,
+    forward: Option<Forwarding>,
+}
+
+struct Forwarding {
+    to: u64,
+    left: u64,
+    moved: u64,
+    idle: u64,
+    deadline: u64,
+    token: u64,
+}
+
+const NOON: u64 = 1_767_268_800_000_000_000;
+
+impl<C: Component> Harness<C> {
+    /// Starts a component and opens one session of it, on a TCP connection from 192.0.2.1 that was just accepted.
+    ///
+    /// # Errors
+    /// What `start` or `open` refuses, and a configuration that is not one of this component.
+    pub fn start(config: &impl Serialize) -> Result<Self, Refusal> {
+        Harness::start_as(config, Role::Server, Transport::Tcp)
+    }
+
+    /// As [`start`](Harness::start), in another role or on another transport.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_as(config: &impl Serialize, role: Role, transport: Transport) -> Result<Self, Refusal> {
+        let component = start::<C>(config)?;
+        let mut random = 0x7461_6e64_656d_u64;
+        let mut host = Host {
+            now: NOON,
+            opening: OpeningParts { established: NOON, idle_since: NOON, role, transport },
+            streams: BTreeMap::from([(Stream::OWN.0, Pipe::default())]),
+            timers: Vec::new(),
+            dials: VecDeque::new(),
+            answers: VecDeque::new(),
+            records: Vec::new(),
+            blamed: Vec::new(),
+            fault: None,
+            offered: None,
+            progress: 0,
+            over: false,
+            next_stream: 1,
+            late: None,
+            batch: Batch::new(move || next(&mut random)),
+        };
+        let session = export::open(&component, &host.opening())?;
+        host.answers.push_back(RawEvent::new(kind::OPENED, NOON));
+        let mut harness = Harness { component, session, host };
+        harness.turn();
+        Ok(harness)
+    }
+
+    /// From now on every answer comes late, and other events come between, in an order that the seed decides.
+    /// [`sent`](Harness::sent) waits for all of them.
+    #[must_use]
+    pub fn late(mut self, seed: u64) -> Self {
+        self.host.late = Some(seed | 1);
+        self
+    }
+
+    /// Bytes come in on a stream.
+    pub fn bytes(&mut self, stream: Stream, bytes: &[u8]) {
+        if let Some(pipe) = self.host.open(stream.0) {
+            pipe.unread.extend_from_slice(bytes);
+        }
+        self.turn();
+    }
+
+    /// A datagram comes in.
+    pub fn datagram(&mut self, bytes: &[u8]) {
+        let now = self.host.now;
+        let mut event = RawEvent::bytes(0, bytes, now);
+        event.kind = kind::DATAGRAM;
+        self.deliver(&event);
+        self.turn();
+    }
+
+    /// The peer of a stream has finished.
+    pub fn end(&mut self, stream: Stream) {
+        if let Some(pipe) = self.host.open(stream.0) {
+            pipe.ended = true;
+        }
+        self.turn();
+    }
+
+    /// A stream breaks.
+    pub fn break_off(&mut self, stream: Stream) {
+        self.host.fail_forwards(stream.0);
+        if let Some(pipe) = self.host.open(stream.0) {
+            pipe.ending = Some(Ending::Gone);
+            pipe.unread.clear();
+            let event = RawEvent { stream: stream.0, ..RawEvent::new(kind::CLOSED, 0) };
+            self.host.answers.push_back(event);
+        }
+        self.turn();
+    }
+
+    /// Time passes; timers that come due are told in their order.
+    pub fn advance(&mut self, span: Duration) {
+        let until = self.host.now + u64::try_from(span.as_nanos()).expect("a test's span of time fits");
+        while let Some(due) = self.host.next_due().filter(|due| *due <= until) {
+            self.host.now = self.host.now.max(due);
+            self.host.fire();
+            self.turn();
+        }
+        self.host.now = until;
+        self.turn();
+    }
+
+    /// The host asks the session to say goodbye.
+    pub fn drain(&mut self, within: Duration) {
+        let until = (Time::from_nanos(self.host.now) + within).nanos();
+        self.host.answers.push_back(RawEvent { number: until, ..RawEvent::new(kind::DRAIN, 0) });
+        self.turn();
+    }
+
+    /// The oldest dial that is not answered yet.
+    pub fn dialing(&mut self) -> Option<Dialing> {
+        self.settle();
+        self.host.dials.front().cloned()
+    }
+
+    /// Answers the oldest dial with a connection to a server.
+    ///
+    /// # Panics
+    /// Where nothing is being dialed.
+    pub fn connect(&mut self, server: Server, reused: bool) -> Stream {
+        self.settle();
+        let dial = self.host.dials.pop_front().expect("the session has dialed");
+        let stream = self.host.next_stream;
+        self.host.next_stream += 1;
+        self.host.streams.insert(stream, Pipe::default());
+        let event = RawEvent {
+            token: dial.token,
+            stream,
+            number: server.0,
+            detail: u32::from(reused),
+            ..RawEvent::new(kind::DIALED, 0)
+        };
+        self.host.answers.push_back(event);
+        self.turn();
+        Stream(stream)
+    }
+
+    /// Answers the oldest dial with a failure.
+    ///
+    /// # Panics
+    /// Where nothing is being dialed.
+    pub fn refuse(&mut self, server: Option<Server>, why: DialFailure) {
+        self.settle();
+        let dial = self.host.dials.pop_front().expect("the session has dialed");
+        let detail = match why {
+            DialFailure::Unknown => failure::UNKNOWN,
+            DialFailure::NoServer => failure::NO_SERVER,
+            DialFailure::Refused => failure::REFUSED,
+            DialFailure::TimedOut => failure::TIMED_OUT,
+            DialFailure::Full => failure::FULL,
+        };
+        let number = server.map_or(0, |server| server.0 + 1);
+        self.host.answers.push_back(RawEvent {
+            token: dial.token,
+            number,
+            detail,
+            ..RawEvent::new(kind::DIAL_FAILED, 0)
+        });
+        self.turn();
+    }
+
+    /// Takes what was sent on a stream since the last call.
+    pub fn sent(&mut self, stream: Stream) -> Vec<u8> {
+        self.settle();
+        self.host.streams.get_mut(&stream.0).map(|pipe| std::mem::take(&mut pipe.sent)).unwrap_or_default()
+    }
+
+    /// What the host holds of a stream that the session has not consumed.
+    pub fn unread(&self, stream: Stream) -> &[u8] {
+        self.host.streams.get(&stream.0).map_or(&[], |pipe| &pipe.unread)
+    }
+
+    /// Whether the session has half-closed a stream.
+    pub fn finished(&mut self, stream: Stream) -> bool {
+        self.settle();
+        self.host.streams.get(&stream.0).is_some_and(|pipe| pipe.finished)
+    }
+
+    /// What became of a stream; `None` while it is open.
+    pub fn ending(&mut self, stream: Stream) -> Option<Ending> {
+        self.settle();
+        self.host.streams.get(&stream.0).and_then(|pipe| pipe.ending)
+    }
+
+    /// The streams whose servers were blamed.
+    pub fn blamed(&self) -> &[Stream] {
+        &self.host.blamed
+    }
+
+    /// Takes the records written since the last call, as MessagePack.
+    pub fn records(&mut self) -> Vec<Vec<u8>> {
+        self.settle();
+        std::mem::take(&mut self.host.records)
+    }
+
+    /// The fault that ended the session, if one did.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.host.fault.as_ref()
+    }
+
+    /// Is nothing half done?
+    pub fn at_boundary(&self) -> bool {
+        export::at_boundary(&self.session)
+    }
+
+    /// The session's state.
+    pub fn session(&self) -> &C::Session {
+        export::session(&self.session)
+    }
+
+    /// The session's state as it crosses to another version, in MessagePack.
+    ///
+    /// # Errors
+    /// Where the state cannot be serialized.
+    pub fn export(&self) -> Result<Vec<u8>, Fault> {
+        let mut state = Vec::new();
+        export::export(&self.session, &mut state)?;
+        Ok(state)
+    }
+
+    /// Carries the session to another version: exported by this one, resumed by `D`, with streams, timers, dials and
+    /// forwards left where they are.
+    ///
+    /// # Errors
+    /// Where `D` refuses the configuration or the state; the host would leave the session where it is.
+    pub fn carry<D: Component>(self, config: &impl Serialize) -> Result<Harness<D>, Refusal> {
+        let state = self.export().map_err(|fault| Refusal::from(fault.to_string()))?;
+        let component = start::<D>(config)?;
+        let session = export::resume(&component, &self.host.opening(), &state)?;
+        let mut harness = Harness { component, session, host: self.host };
+        harness.turn();
+        Ok(harness)
+    }
+
+    /// What the host does at a boundary with a session of policy `renew`: another is opened on the same connection.
+    ///
+    /// # Errors
+    /// Where `D` refuses the configuration or the session.
+    ///
+    /// # Panics
+    /// Where the session is not at a boundary.
+    pub fn renew<D: Component>(mut self, config: &impl Serialize) -> Result<Harness<D>, Refusal> {
+        self.settle();
+        assert!(self.at_boundary(), "only a session at a boundary is renewed");
+        let component = start::<D>(config)?;
+        let session = export::open(&component, &self.host.opening())?;
+        self.host.timers.clear();
+        self.host.answers.push_back(RawEvent::new(kind::OPENED, 0));
+        let mut harness = Harness { component, session, host: self.host };
+        harness.turn();
+        Ok(harness)
+    }
+
+    /// Delivers all answers that are under way.
+    fn settle(&mut self) {
+        let late = self.host.late.take();
+        self.turn();
+        self.host.late = late;
+    }
+
+    /// Delivers what there is until nothing changes.
+    fn turn(&mut self) {
+        loop {
+            self.host.move_forwards();
+            let held = match &mut self.host.late {
+                Some(state) => next(state).is_multiple_of(2),
+                None => false,
+            };
+            let event = if held { None } else { self.host.answers.pop_front() };
+            if let Some(mut event) = event {
+                event.now = self.host.now;
+                self.deliver(&event);
+                continue;
+            }
+            let Some(stream) = self.host.next_unread() else { break };
+            self.offer(stream);
+        }
+    }
+
+    /// Offers a stream's unread bytes, or its end.
+    fn offer(&mut self, stream: u64) {
+        let (now, progress) = (self.host.now, self.host.progress);
+        let pipe = self.host.streams.get_mut(&stream).expect("next_unread names one that is there");
+        if pipe.unread.is_empty() {
+            pipe.end_told = true;
+            self.deliver(&RawEvent { stream, ..RawEvent::new(kind::END, now) });
+            return;
+        }
+        let unread = pipe.unread.clone();
+        self.deliver(&RawEvent::bytes(stream, &unread, now));
+        if let Some(pipe) = self.host.streams.get_mut(&stream).filter(|pipe| pipe.unread.len() == unread.len()) {
+            // Nothing consumed: not offered again until more comes or another event was handled.
+            self.host.progress = progress;
+            pipe.offered = Some((progress, unread.len()));
+        }
+    }
+
+    /// Hands the session one event and carries out its effects.
+    fn deliver(&mut self, event: &RawEvent<'_>) {
+        if self.host.over {
+            return;
+        }
+        self.host.batch.clear();
+        let result = export::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
+        self.host.progress += 1;
+        self.host.offered = (event.kind == kind::BYTES).then_some(event.stream);
+        if let Err(fault) = result {
+            self.host.batch.clear();
+            let event = RawEvent::new(kind::LAST_WORDS, event.now);
+            // Last words return no fault.
+            let _ = export::deliver(&self.component, &mut self.session, &event, Sink::new(&mut self.host.batch));
+            self.host.fault = Some(fault);
+        }
+        self.host.carry_out();
+        self.host.over |= self.host.fault.is_some() || event.kind == kind::CLOSED && event.stream == Stream::OWN.0;
+    }
+}
+
+impl Host {
+    fn opening(&self) -> Vec<u8> {
+        let opening = Opening {
+            service: "test",
+            session: 1,
+            transport: self.opening.transport,
+            role: self.opening.role,
+            peer: Peer::Inet(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 40_000))),
+            local: Peer::Inet(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 2), 80))),
+            established: Time::from_nanos(self.opening.established),
+            idle_since: Time::from_nanos(self.opening.idle_since),
+        };
+        rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
+    }
+
+    /// A stream that is still open.
+    fn open(&mut self, stream: u64) -> Option<&mut Pipe> {
+        self.streams.get_mut(&stream).filter(|pipe| pipe.ending.is_none())
+    }
+
+    /// The next stream with something to offer: unread bytes that were not refused as they are, or an end not told.
+    fn next_unread(&self) -> Option<u64> {
+        if self.over {
+            return None;
+        }
+        let progress = self.progress;
+        let offers = |pipe: &Pipe| {
+            let open = pipe.ending.is_none() && pipe.forward.is_none();
+            let news = pipe.offered != Some((progress, pipe.unread.len()));
+            open && if pipe.unread.is_empty() { pipe.ended && !pipe.end_told } else { news }
+        };
+        self.streams.iter().find(|(_, pipe)| offers(pipe)).map(|(stream, _)| *stream)
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        let timers = self.timers.iter().map(|(due, _)| *due);
+        let forwards = self.streams.values().filter_map(|pipe| pipe.forward.as_ref()).map(|forward| forward.deadline);
+        timers.chain(forwards).min()
+    }
+
+    /// Tells what is due at this time.
+    fn fire(&mut self) {
+        let now = self.now;
+        self.timers.sort_unstable();
+        let due = self.timers.partition_point(|(due, _)| *due <= now);
+        for (_, token) in self.timers.drain(..due) {
+            self.answers.push_back(RawEvent { token, ..RawEvent::new(kind::TIMEOUT, 0) });
+        }
+        for (stream, pipe) in &mut self.streams {
+            if let Some(forward) = pipe.forward.take_if(|forward| forward.deadline <= now) {
+                self.answers.push_back(forward.failed(*stream, true));
+            }
+        }
+    }
+
+    /// Moves what forwards can move, and answers those that are done or have failed.
+    fn move_forwards(&mut self) {
+        let streams: Vec<u64> = self.streams.keys().copied().collect();
+        for from in streams {
+            let pipe = self.streams.get_mut(&from).expect("listed just now");
+            let Some(mut forward) = pipe.forward.take() else { continue };
+            let n = usize::try_from(forward.left).unwrap_or(usize::MAX).min(pipe.unread.len());
+            let moved: Vec<u8> = pipe.unread.drain(..n).collect();
+            let ended = pipe.ended && pipe.unread.is_empty();
+            forward.moved += n as u64;
+            if forward.left != TO_END {
+                forward.left -= n as u64;
+            }
+            if n > 0 {
+                forward.deadline = self.now.saturating_add(forward.idle);
+            }
+            let token = forward.token;
+            let target = self.open(forward.to).filter(|pipe| !pipe.finished);
+            let Some(target) = target else {
+                self.answers.push_back(forward.failed(forward.to, false));
+                continue;
+            };
+            target.sent.extend_from_slice(&moved);
+            if forward.left == 0 || (forward.left == TO_END && ended) {
+                let event = RawEvent { token, number: forward.moved, ..RawEvent::new(kind::FORWARDED, 0) };
+                self.answers.push_back(event);
+            } else if ended {
+                self.answers.push_back(forward.failed(from, false));
+            } else if let Some(pipe) = self.streams.get_mut(&from) {
+                pipe.forward = Some(forward);
+            }
+        }
+    }
+
+    /// Answers the forwards from and to a stream that breaks.
+    fn fail_forwards(&mut self, broken: u64) {
+        for (from, pipe) in &mut self.streams {
+            if let Some(forward) = pipe.forward.take_if(|forward| *from == broken || forward.to == broken) {
+                self.answers.push_back(forward.failed(broken, false));
+            }
+        }
+    }
+
+    /// Carries out the batch, in order.
+    fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.batch.effects) {
+            match effect {
+                Effect::Consume { n } => self.consume(n),
+                Effect::Send { stream, bytes } => {
+                    let bytes = self.batch.bytes(bytes).to_vec();
+                    if let Some(pipe) = self.open(stream).filter(|pipe| !pipe.finished) {
+                        pipe.sent.extend_from_slice(&bytes);
+                    }
+                }
+                Effect::Forward { from, to, n, idle, token } => {
+                    let deadline = self.now.saturating_add(idle);
+                    let forward = Forwarding { to, left: n, moved: 0, idle, deadline, token };
+                    match self.open(from) {
+                        None => self.answers.push_back(forward.failed(from, false)),
+                        Some(pipe) if pipe.forward.is_some() => {
+                            self.fault = Some(Fault::from("a second forward from one stream"));
+                        }
+                        Some(pipe) => pipe.forward = Some(forward),
+                    }
+                }
+                Effect::Writable { token, .. } => {
+                    self.answers.push_back(RawEvent { token, ..RawEvent::new(kind::WRITABLE, 0) });
+                }
+                Effect::Dial { upstream, avoid, fresh, token } => self.dials.push_back(Dialing {
+                    upstream: self.batch.text(upstream).to_owned(),
+                    avoid: self.batch.numbers(avoid).map(Server).collect(),
+                    fresh,
+                    token,
+                }),
+                Effect::Release { stream } => {
+                    let clean = self.open(stream).is_some_and(|pipe| pipe.unread.is_empty() && !pipe.ended);
+                    self.end_stream(stream, if clean { Ending::Released } else { Ending::Closed });
+                }
+                Effect::Blame { stream } => self.blamed.push(Stream(stream)),
+                Effect::Finish { stream } => {
+                    if let Some(pipe) = self.open(stream) {
+                        pipe.finished = true;
+                    }
+                }
+                Effect::Close { stream } => self.end_stream(stream, Ending::Closed),
+                Effect::Abort { stream } => self.end_stream(stream, Ending::Aborted),
+                Effect::After { nanos, token } => self.timers.push((self.now.saturating_add(nanos), token)),
+                Effect::Cancel { token } => self.cancel(token),
+                Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
+            }
+        }
+    }
+
+    fn consume(&mut self, n: u64) {
+        let Some(stream) = self.offered else { return };
+        let Some(pipe) = self.streams.get_mut(&stream) else { return };
+        match usize::try_from(n).ok().filter(|n| *n <= pipe.unread.len()) {
+            Some(n) => drop(pipe.unread.drain(..n)),
+            None => self.fault = Some(Fault::from("consumed more than there was")),
+        }
+    }
+
+    fn cancel(&mut self, token: u64) {
+        self.timers.retain(|timer| timer.1 != token);
+        self.dials.retain(|dial| dial.token != token);
+        self.answers.retain(|answer| answer.token != token);
+        for pipe in self.streams.values_mut() {
+            pipe.forward.take_if(|forward| forward.token == token);
+        }
+    }
+
+    fn end_stream(&mut self, stream: u64, ending: Ending) {
+        let Some(pipe) = self.open(stream) else { return };
+        pipe.ending = Some(ending);
+        pipe.forward = None;
+        self.fail_forwards(stream);
+        self.over |= stream == Stream::OWN.0;
+    }
+}
+
+impl Forwarding {
+    fn failed(&self, broken: u64, stalled: bool) -> RawEvent<'static> {
+        let (number, detail) = (self.moved, u32::from(stalled));
+        RawEvent { token: self.token, stream: broken, number, detail, ..RawEvent::new(kind::FORWARD_FAILED, 0) }
+    }
+}
+
+fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
+    let starting = Starting { service: "test", version: "test@0.0.0#000000" };
+    let starting = rmp_serde::to_vec_named(&starting).expect("two texts can be serialized");
+    let config = rmp_serde::to_vec_named(config).map_err(|error| Refusal::from(error.to_string()))?;
+    export::start(&starting, &config)
+}
+
+/// xorshift64*: reproducible, and good enough to choose an order by.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+}

@@ -61,6 +61,9 @@ extern crate self as tandem_component;
 #[doc(hidden)]
 pub mod abi;
 pub mod component;
+#[doc(hidden)]
+#[allow(missing_docs)] // Each effect is documented where the author meets it, in `Out`.
+pub mod effects;
 pub mod event;
 #[doc(hidden)]
 pub mod export;
