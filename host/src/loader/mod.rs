@@ -1,0 +1,23 @@
+//! What brings a component's library into the process, and takes it out again.
+//!
+//! A file goes through these modules in this order: [`shelf`] copies it under the name of its content, [`manifest`]
+//! reads what it says of itself without running any of it, [`examine`] has a child process try it, [`library`] loads
+//! it, and when the last lease is gone, [`threads`] clears what it left behind on the host's threads, so that
+//! [`library`] can close it and see that it is gone.
+//!
+//! Here, and nowhere else in the host, code is loaded, so here is the host's unsafe code. What the modules rely on
+//! together:
+//!
+//! - what is loaded is a copy on the shelf that nobody writes to, and its content has passed the examination;
+//! - one library is loaded from one path, once: the dynamic linker would give the old image back for the second load;
+//! - while a thread's list has an entry of a library, that library stays mapped.
+
+pub mod code;
+pub mod digest;
+pub mod elf;
+pub mod image;
+pub mod library;
+pub mod manifest;
+pub mod shelf;
+pub mod threads;
+
