@@ -1,0 +1,165 @@
+//! The configuration as operators write it, `[service.NAME.config]`.
+//!
+//! What can be wrong with it beyond its shape is found where it is turned into what serves: see
+//! `Routes` and [`Http`](crate::Http).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Deserializer};
+use tandem_component::Refusal;
+
+/// The whole of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is served.
+    pub routes: Vec<RouteConfig>,
+    /// What is refused for its size.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is waited for, and how long.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// On how many further servers an idempotent request is tried.
+    #[serde(default = "two")]
+    pub retries: u8,
+    /// The field of each answer that names the version that answered.
+    pub served_by: Option<String>,
+    /// By what name the gateway stands in `Via`.
+    #[serde(default = "tandem")]
+    pub via: String,
+    /// Whether each exchange is recorded.
+    #[serde(default)]
+    pub access_log: bool,
+}
+
+/// One route: which requests, and to an upstream or a fixed answer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// `example.com`, or `*.example.com`. Any, where it is left out.
+    pub host: Option<String>,
+    /// A prefix of the path, on the boundaries of its segments.
+    pub path: String,
+    /// All methods, where it is left out.
+    pub methods: Option<Vec<String>>,
+    /// The upstream that answers.
+    pub upstream: Option<String>,
+    /// The status of a fixed answer.
+    pub status: Option<u16>,
+    /// The body of a fixed answer.
+    pub body: Option<String>,
+    /// Fields of a fixed answer.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What is refused for its size.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// A head, of a request or an answer: 431, 502.
+    #[serde(deserialize_with = "size")]
+    pub head_bytes: u64,
+    /// A request target: 414.
+    #[serde(deserialize_with = "size")]
+    pub target_bytes: u64,
+    /// The fields of a request: 431.
+    pub headers: usize,
+    /// The body of a request: 413.
+    #[serde(deserialize_with = "size")]
+    pub body_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { head_bytes: 32 << 10, target_bytes: 8 << 10, headers: 100, body_bytes: u64::MAX }
+    }
+}
+
+impl Limits {
+    /// The limits as a reader of heads takes them.
+    ///
+    /// # Errors
+    /// One of them is out of its range.
+    pub fn checked(&self) -> Result<tandem_http1::Limits, Refusal> {
+        const HEAD_MAX: u64 = 1 << 20;
+        if !(256..=HEAD_MAX).contains(&self.head_bytes) {
+            return Err(Refusal::from("limits.head_bytes: between 256B and 1MiB"));
+        }
+        if !(1..=self.head_bytes).contains(&self.target_bytes) {
+            return Err(Refusal::from("limits.target_bytes: between 1B and limits.head_bytes"));
+        }
+        if !(1..=tandem_http1::FIELDS_MAX).contains(&self.headers) {
+            return Err(Refusal::from(format!("limits.headers: between 1 and {}", tandem_http1::FIELDS_MAX)));
+        }
+        Ok(tandem_http1::Limits {
+            head: usize::try_from(self.head_bytes).unwrap_or(usize::MAX),
+            target: usize::try_from(self.target_bytes).unwrap_or(usize::MAX),
+            fields: self.headers,
+        })
+    }
+}
+
+/// What is waited for, and how long.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Between two exchanges: the connection is closed.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// From a request's first byte to the end of its head: 408.
+    #[serde(with = "humantime_serde")]
+    pub head: Duration,
+    /// Between two bytes of a request's body: 408.
+    #[serde(with = "humantime_serde")]
+    pub body: Duration,
+    /// From the request's end to the head of its answer: 504.
+    #[serde(with = "humantime_serde")]
+    pub response_head: Duration,
+    /// Between two bytes of an answer's body: it is cut off.
+    #[serde(with = "humantime_serde")]
+    pub response_body: Duration,
+    /// Without a byte in either direction of a tunnel: it is closed.
+    #[serde(with = "humantime_serde")]
+    pub tunnel: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Timeouts {
+            idle: Duration::from_secs(75),
+            head: minute,
+            body: minute,
+            response_head: minute,
+            response_body: minute,
+            tunnel: Duration::from_secs(3600),
+        }
+    }
+}
+
+fn two() -> u8 {
+    2
+}
+
+fn tandem() -> String {
+    "tandem".into()
+}
+
+/// A size as a number or as a text. `ByteSize` takes a text only where its format calls itself readable, which the
+/// format between host and component does not.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Bytes(u64),
+        Text(String),
+    }
+    match Size::deserialize(deserializer)? {
+        Size::Bytes(bytes) => Ok(bytes),
+        Size::Text(text) => text.parse().map(|ByteSize(bytes)| bytes).map_err(serde::de::Error::custom),
+    }
+}

@@ -1,0 +1,91 @@
+//! HTTP/1.1 and 1.0: a server and reverse proxy.
+//!
+//! What it leaves to the host: connections, their pool, the choice of a server and its ejection, the moving of bodies.
+//! What it does: reads requests, chooses a route, answers itself or passes the request on and the answer back. See
+//! `LIFECYCLE.md` for the states of a session, and [`tandem_http1`] for the bytes.
+
+#![forbid(unsafe_code)]
+
+mod alarm;
+pub mod config;
+mod exchange;
+mod fixed;
+mod record;
+mod refusal;
+mod route;
+mod session;
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+use tandem_http1::{DateCache, is_field_value, is_token};
+
+use crate::config::{Config, Timeouts};
+use crate::refusal::Refusals;
+use crate::route::Routes;
+pub use crate::session::{Conversation, Then};
+
+/// The protocol, with one configuration.
+pub struct Http {
+    routes: Routes,
+    refusals: Refusals,
+    limits: tandem_http1::Limits,
+    /// The most bytes of a request's body.
+    body_max: u64,
+    timeouts: Timeouts,
+    retries: usize,
+    /// The whole line that names this version, or nothing.
+    served_by: Vec<u8>,
+    /// `Via` as a whole line, for what came as HTTP/1.0 and as HTTP/1.1.
+    via: [Vec<u8>; 2],
+    access_log: bool,
+    date: DateCache,
+}
+
+impl Component for Http {
+    type Config = Config;
+    type Session = Conversation;
+    const POLICY: Policy = Policy::Renew;
+
+    fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
+        let served_by = match &config.served_by {
+            Some(name) if !is_token(name) => return Err(Refusal::from(format!("served_by: {name:?} is no header"))),
+            Some(name) => format!("{name}: {}\r\n", starting.version),
+            None => String::new(),
+        };
+        if config.via.is_empty() || !is_field_value(&config.via) || config.via.contains([' ', ',']) {
+            return Err(Refusal::from(format!("via: {:?} is no name", config.via)));
+        }
+        let timeouts = config.timeouts;
+        for (name, span) in [
+            ("idle", timeouts.idle),
+            ("head", timeouts.head),
+            ("body", timeouts.body),
+            ("response_head", timeouts.response_head),
+            ("response_body", timeouts.response_body),
+            ("tunnel", timeouts.tunnel),
+        ] {
+            if span < Duration::from_millis(1) {
+                return Err(Refusal::from(format!("timeouts.{name}: at least 1ms")));
+            }
+        }
+        Ok(Http {
+            routes: Routes::new(config.routes, &served_by)?,
+            refusals: Refusals::new(&served_by),
+            limits: config.limits.checked()?,
+            body_max: config.limits.body_bytes,
+            timeouts,
+            retries: config.retries.into(),
+            served_by: served_by.into_bytes(),
+            via: ["1.0", "1.1"].map(|version| format!("Via: {version} {}\r\n", config.via).into_bytes()),
+            access_log: config.access_log,
+            date: DateCache::default(),
+        })
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<Conversation, Refusal> {
+        Ok(Conversation::new(opening, self.timeouts.idle))
+    }
+}
+
+export_component!(Http);

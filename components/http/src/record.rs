@@ -1,0 +1,67 @@
+//! The record of one exchange, kept while it is under way and only where the configuration wants records.
+
+use serde::Serialize;
+use tandem_component::prelude::*;
+use tandem_http1::RequestHead;
+
+use crate::exchange::Exchange;
+
+/// What of a request its record will say.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Entry {
+    method: String,
+    target: String,
+    host: String,
+    user_agent: String,
+    referer: String,
+}
+
+/// The record's fields.
+#[derive(Serialize)]
+struct Fields<'a> {
+    method: &'a str,
+    target: &'a str,
+    host: &'a str,
+    status: u16,
+    bytes_in: u64,
+    bytes_out: u64,
+    duration_us: u64,
+    upstream: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<u64>,
+    user_agent: &'a str,
+    referer: &'a str,
+}
+
+impl Entry {
+    /// What the head says.
+    pub(crate) fn new(head: &RequestHead<'_, '_>) -> Self {
+        let text = |name| head.fields.find(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        Entry {
+            method: head.method.into(),
+            target: head.target.into(),
+            host: head.host.unwrap_or_default().into(),
+            user_agent: text("user-agent").unwrap_or_default(),
+            referer: text("referer").unwrap_or_default(),
+        }
+    }
+
+    /// Writes the record of an exchange that is over.
+    pub(crate) fn write<S: Session>(&self, exchange: &Exchange, upstream: &str, out: &mut Out<'_, S>) {
+        let duration = out.now().since(exchange.began);
+        out.record(&Fields {
+            method: &self.method,
+            target: &self.target,
+            host: &self.host,
+            status: exchange.status,
+            bytes_in: exchange.bytes_in,
+            bytes_out: exchange.bytes_out,
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            upstream: if exchange.proxied { upstream } else { "" },
+            server: exchange.link.as_ref().map(|link| link.server.0),
+            user_agent: &self.user_agent,
+            referer: &self.referer,
+        });
+    }
+}

@@ -1,0 +1,13 @@
+//! What clients and servers of the component see, one behaviour a file.
+
+mod bodies;
+mod carried;
+mod fixed_answers;
+mod framing_refused;
+mod keep_alive;
+mod limits_and_timeouts;
+mod proxied;
+mod records;
+mod retries;
+mod support;
+mod tunnels;
