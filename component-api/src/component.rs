@@ -68,12 +68,15 @@ impl Policy {
 }
 
 /// What a component is told when it starts.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Starting<'a> {
     /// The service that it starts for: `web`.
     pub service: &'a str,
     /// The version as the host writes it: `http@1.2.0#3fa9c1`.
     pub version: &'a str,
+    /// The upstreams that the configuration has, by name. Refuse one that is not there.
+    #[serde(borrow)]
+    pub upstreams: Vec<&'a str>,
 }
 
 /// What a session is told when it opens, and again when it is resumed by another version.

@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)] // Our end of the boundary.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
@@ -116,13 +117,7 @@ struct Wait<T> {
 pub fn start<C: Component>(starting: &[u8], config: &[u8]) -> Result<C, Refusal> {
     let starting: Starting<'_> =
         rmp_serde::from_slice(starting).map_err(|error| Refusal::from(format!("the host's greeting: {error}")))?;
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(config);
-    let config: C::Config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let reason = error.into_inner();
-        Refusal::from(if path == "." { format!("{reason}") } else { format!("{path}: {reason}") })
-    })?;
-    C::start(config, &starting)
+    C::start(read_config(config)?, &starting)
 }
 
 /// Opens a session from MessagePack of its `Opening`.
@@ -225,6 +220,24 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         kind::DRAIN => Event::Drain { until: Time::from_nanos(raw.number) },
         _ => return None,
     })
+}
+
+/// Reads a configuration. None at all is `()`, or a table without keys, whichever the component takes.
+fn read_config<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    const NIL: [u8; 1] = [0xc0];
+    const NO_KEYS: [u8; 1] = [0x80];
+    let read = |bytes: &[u8]| {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let reason = error.into_inner();
+            Refusal::from(if path == "." { format!("{reason}") } else { format!("{path}: {reason}") })
+        })
+    };
+    if bytes != NIL {
+        return read(bytes);
+    }
+    read(&NIL).or_else(|_: Refusal| read(&NO_KEYS))
 }
 
 fn read_opening(bytes: &[u8]) -> Result<Opening<'_>, Refusal> {

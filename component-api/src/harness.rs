@@ -408,7 +408,7 @@ impl<C: Component> Harness<C> {
     fn offer(&mut self, stream: u64) {
         let (now, progress) = (self.host.now, self.host.progress);
         let pipe = self.host.streams.get_mut(&stream).expect("next_unread names one that is there");
-        if pipe.unread.is_empty() {
+        if pipe.unread.is_empty() || pipe.offered == Some((progress, pipe.unread.len())) {
             pipe.end_told = true;
             self.deliver(&RawEvent { stream, ..RawEvent::new(kind::END, now) });
             return;
@@ -472,7 +472,7 @@ impl Host {
         let offers = |pipe: &Pipe| {
             let open = pipe.ending.is_none() && pipe.forward.is_none();
             let news = pipe.offered != Some((progress, pipe.unread.len()));
-            open && if pipe.unread.is_empty() { pipe.ended && !pipe.end_told } else { news }
+            open && (!pipe.unread.is_empty() && news || pipe.ended && !pipe.end_told)
         };
         self.streams.iter().find(|(_, pipe)| offers(pipe)).map(|(stream, _)| *stream)
     }
@@ -626,8 +626,8 @@ impl Forwarding {
 }
 
 fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
-    let starting = Starting { service: "test", version: "test@0.0.0#000000" };
-    let starting = rmp_serde::to_vec_named(&starting).expect("two texts can be serialized");
+    let starting = Starting { service: "test", version: "test@0.0.0#000000", upstreams: vec!["app"] };
+    let starting = rmp_serde::to_vec_named(&starting).expect("texts can be serialized");
     let config = rmp_serde::to_vec_named(config).map_err(|error| Refusal::from(error.to_string()))?;
     export::start(&starting, &config)
 }

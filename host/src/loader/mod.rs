@@ -15,6 +15,7 @@
 pub mod code;
 pub mod digest;
 pub mod elf;
+pub mod examine;
 pub mod image;
 pub mod library;
 pub mod manifest;

@@ -1,0 +1,145 @@
+//! The socket that the command line talks to: one request a connection, one line of JSON each way.
+//!
+//! It lies in the data directory, which is the host's alone.
+
+mod client;
+mod server;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observe::notice::Tally;
+
+pub use client::{AdminError, ask};
+pub use server::serve;
+
+/// What an operator asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    /// Do what SIGHUP does, and say what became of each file.
+    Reload,
+    /// Say how things are.
+    Status,
+}
+
+/// What a reload came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Nothing was refused.
+    pub ok: bool,
+    /// The publication that holds now.
+    pub publication: u64,
+    /// Why nothing was changed at all, where that is so.
+    pub error: Option<String>,
+    /// One for each file found.
+    pub files: Vec<FileReport>,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// Its name in the components directory.
+    pub file: String,
+    /// In a word.
+    pub outcome: Outcome,
+    /// The version in it, where it could be read: `http@1.2.0#3fa9c1`.
+    pub version: Option<String>,
+    /// Why, and what to do, where it is not simply loaded or unchanged.
+    pub reason: Option<String>,
+}
+
+/// What became of a file, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its version is active, and was not before.
+    Loaded,
+    /// Its version is active as before.
+    Unchanged,
+    /// Its version does not serve, since another is preferred.
+    Kept,
+    /// It is no library by its name, and was passed over.
+    Ignored,
+    /// It will not serve.
+    Refused,
+}
+
+/// How things are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The host's process.
+    pub pid: u32,
+    /// Publications so far.
+    pub publication: u64,
+    /// Worker threads.
+    pub workers: usize,
+    /// Every version that is not gone without a trace, newest first.
+    pub versions: Vec<VersionStatus>,
+    /// Every service.
+    pub services: Vec<ServiceStatus>,
+    /// What the last reload refused.
+    pub refused: Vec<Refused>,
+    /// Why the last reload changed nothing at all, where that is so.
+    pub reload_error: Option<String>,
+    /// Notices since the start.
+    pub notices: Vec<Tally>,
+}
+
+/// One version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// `http@1.2.0#3fa9c1`
+    pub version: String,
+    /// `http`
+    pub component: String,
+    /// `1.2.0`
+    pub number: String,
+    /// The whole digest.
+    pub digest: String,
+    /// Where it is in its life.
+    pub stage: String,
+    /// Why, where it is refused or lingers.
+    pub reason: Option<String>,
+    /// Sessions that run on it.
+    pub sessions: u64,
+    /// Sessions that it took over all in all.
+    pub taken: u64,
+    /// Panics and faults.
+    pub failures: u64,
+    /// The services that it serves, or still has sessions of.
+    pub services: Vec<String>,
+}
+
+/// One service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// The component that serves it.
+    pub component: String,
+    /// Where it listens.
+    pub listen: Vec<String>,
+    /// The active version, where there is one.
+    pub version: Option<String>,
+}
+
+/// A file that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its name in the components directory.
+    pub file: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// What the host answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To a reload.
+    Reload(Report),
+    /// To a status.
+    Status(Box<Status>),
+    /// The request was not understood.
+    Unknown(String),
+}

@@ -1,0 +1,67 @@
+//! `tandem check`: whether a configuration would be accepted, components and all, without running anything.
+
+use std::process::ExitCode;
+
+use tandem_component::{Starting, abi};
+
+use crate::config::Source;
+use crate::loader::examine::{self, Trial};
+use crate::loader::manifest::Manifest;
+use crate::loader::shelf::{Digest, Shelved};
+
+pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let config = source.read()?;
+    let mut findings: Vec<String> = Vec::new();
+    let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
+    let mut files: Vec<_> = std::fs::read_dir(&config.components)
+        .map_err(|error| anyhow::anyhow!("components: {} cannot be read: {error}", config.components.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION))
+        .collect();
+    files.sort();
+    let (host, mut served) = (examine::own_executable()?, Vec::new());
+    for file in &files {
+        let name = file.display();
+        let manifest = match Manifest::read(file, 1..=abi::REVISION) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                findings.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        let version = format!("{}@{}", manifest.name, manifest.version);
+        let trials: Result<Vec<Trial>, rmp_serde::encode::Error> = config
+            .service
+            .iter()
+            .filter(|(_, service)| service.component == manifest.name)
+            .map(|(service, settings)| {
+                let starting = Starting { service, version: &version, upstreams: upstreams.clone() };
+                Ok(Trial {
+                    service: service.clone(),
+                    starting: rmp_serde::to_vec_named(&starting)?,
+                    config: rmp_serde::to_vec_named(&settings.config)?,
+                })
+            })
+            .collect();
+        let content = std::fs::read(file)?;
+        let library = Shelved { digest: Digest::of(&content), path: file.canonicalize()?, len: content.len() as u64 };
+        match examine::examine(&host, &library, &trials?, config.examination.limit.get()) {
+            Ok(_) => served.push(manifest.name),
+            Err(refused) => findings.push(format!("{name}: {refused}")),
+        }
+    }
+    for (name, service) in &config.service {
+        if !served.contains(&service.component) {
+            let directory = config.components.display();
+            findings.push(format!("service.{name}: no library in {directory} can serve `{}`", service.component));
+        }
+    }
+    if json {
+        println!("{}", serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
+    } else if findings.is_empty() {
+        println!("right: {} services, {} libraries", config.service.len(), files.len());
+    } else {
+        findings.iter().for_each(|finding| println!("{finding}"));
+    }
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,80 @@
+//! The command line: `tandem run`, `check`, `reload`, `status`, `inspect`.
+
+mod check;
+mod inspect;
+mod reload;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Source;
+use crate::loader::examine;
+
+/// A multiprotocol gateway whose protocol components are replaced while they carry traffic.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the gateway
+    Run(Configured),
+    /// Check a configuration, and examine the components that it would load, without running anything
+    Check(Configured),
+    /// Do what SIGHUP does: look for new components and a changed configuration; one line for each file found
+    Reload(Configured),
+    /// Say which versions there are, what they do and why
+    Status(Configured),
+    /// Read the manifest of a library without running any of its code
+    Inspect {
+        /// The library
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Examine a library, in a child of the host
+    #[command(hide = true)]
+    Examine,
+}
+
+/// Which gateway is meant.
+#[derive(Debug, Args)]
+struct Configured {
+    /// The configuration file; without it the embedded default holds, relative to the working directory
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Configured {
+    fn source(&self) -> Source {
+        self.config.clone().map_or(Source::Embedded, Source::File)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Verb::Run(configured) => crate::observe::log::begin()
+            .and_then(|()| crate::host::run(configured.source()))
+            .map(|()| ExitCode::SUCCESS),
+        Verb::Check(configured) => check::check(&configured.source(), configured.json),
+        Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
+        Verb::Status(configured) => status::status(&configured.source(), configured.json),
+        Verb::Inspect { file, json } => inspect::inspect(&file, json),
+        Verb::Examine => return examine::child::main(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("tandem: {error:#}");
+        ExitCode::FAILURE
+    })
+}

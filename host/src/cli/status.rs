@@ -1,0 +1,64 @@
+//! `tandem status`: which versions there are, what they do and why.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::admin::{Answer, Request, Status, ask};
+use crate::config::Source;
+
+pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let status = match ask(&source.read()?.admin(), &Request::Status)? {
+        Answer::Status(status) => status,
+        other => bail!("the host answered something else: {other:?}"),
+    };
+    if json {
+        println!("{}", serde_json::to_string(&status)?);
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(status: &Status) -> String {
+    let mut lines =
+        vec![format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication), String::new()];
+    lines.push(format!("{:<16} {:<28} {}", "SERVICE", "VERSION", "LISTENS"));
+    for service in &status.services {
+        let version = service.version.as_deref().unwrap_or("none");
+        lines.push(format!("{:<16} {version:<28} {}", service.name, service.listen.join(" ")));
+    }
+    lines.push(String::new());
+    lines.push(format!("{:<28} {:<10} {:>8} {:>10} {:>8}  {}", "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "SERVICES"));
+    for version in &status.versions {
+        lines.push(
+            format!(
+                "{:<28} {:<10} {:>8} {:>10} {:>8}  {}",
+                version.version,
+                version.stage,
+                version.sessions,
+                version.taken,
+                version.failures,
+                version.services.join(" ")
+            )
+            .trim_end()
+            .to_owned(),
+        );
+        if let Some(reason) = &version.reason {
+            lines.push(format!("    {reason}"));
+        }
+    }
+    if let Some(error) = &status.reload_error {
+        lines.extend([String::new(), format!("the last reload changed nothing: {error}")]);
+    }
+    for refused in &status.refused {
+        lines.extend([String::new(), format!("refused {}: {}", refused.file, refused.reason)]);
+    }
+    if !status.notices.is_empty() {
+        lines.extend([String::new(), format!("{:<20} {:>6}  {}", "NOTICE", "COUNT", "LAST")]);
+        let notices = status.notices.iter();
+        lines.extend(notices.map(|tally| format!("{:<20} {:>6}  {}", tally.notice.to_string(), tally.count, tally.last)));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

@@ -1,0 +1,350 @@
+//! The configuration: one TOML file, checked whole before anything is done with it.
+//!
+//! An error names the key, the line and what would be right. Paths in the file are relative to the file's directory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tandem_component::Policy;
+
+use crate::service::{Health, Settings};
+use crate::transport::Address;
+
+mod lines;
+
+/// The upstreams by name, with the health of their servers, in the order of the servers.
+pub type Upstreams = BTreeMap<String, (Settings, Vec<Arc<Health>>)>;
+
+/// What `run` uses where no file is named.
+pub const EMBEDDED: &str = include_str!("default.toml");
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The directory that a reload looks into.
+    #[serde(default = "default_components")]
+    pub components: PathBuf,
+    /// The shelf, the admin socket, the lock. Takes a restart to change.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// How many worker threads; as many as processors where it is not said. Takes a restart to change.
+    #[serde(default = "default_workers")]
+    pub workers: usize,
+    /// How long sessions get to end when the host stops.
+    #[serde(default = "default_shutdown")]
+    pub shutdown: Span,
+    /// Services by name.
+    #[serde(default)]
+    pub service: BTreeMap<String, Service>,
+    /// Upstreams by name.
+    #[serde(default)]
+    pub upstream: BTreeMap<String, Settings>,
+    /// What is said of components, by name.
+    #[serde(default)]
+    pub component: BTreeMap<String, Component>,
+    /// Groups of components that change in one publication, or not at all.
+    #[serde(default)]
+    pub together: Vec<Vec<String>>,
+    /// How libraries are examined.
+    #[serde(default)]
+    pub examination: Examination,
+}
+
+/// `[service.NAME]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The component that serves.
+    pub component: String,
+    /// Where it listens.
+    #[serde(default)]
+    pub listen: Vec<Address>,
+    /// What becomes of its sessions, where that is not what the component says.
+    pub policy: Option<Policy>,
+    /// The file that its records are appended to, as JSON lines.
+    pub records: Option<PathBuf>,
+    /// The component's own configuration.
+    pub config: Option<toml::Value>,
+}
+
+/// `[component.NAME]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Component {
+    /// The only version that is to serve: `1.2.0`, or `1.2.0#3fa9c1`. The highest in the directory where it is not said.
+    pub version: Option<String>,
+    /// What becomes of versions that another has followed.
+    pub versions: Versions,
+}
+
+/// `versions = { … }`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Versions {
+    /// After so long, sessions that are still there are asked to say goodbye.
+    pub drain: Span,
+    /// How long each then gets.
+    pub goodbye: Span,
+    /// How many a second and worker are asked.
+    pub rate: u32,
+    /// How many earlier versions are kept loaded for a way back.
+    pub keep: usize,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Versions { drain: Span::seconds(600), goodbye: Span::seconds(30), rate: 100, keep: 1 }
+    }
+}
+
+/// `[examination]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Examination {
+    /// How long it may take.
+    pub limit: Span,
+}
+
+impl Default for Examination {
+    fn default() -> Self {
+        Examination { limit: Span::seconds(5) }
+    }
+}
+
+fn default_components() -> PathBuf {
+    "var/components".into()
+}
+fn default_data() -> PathBuf {
+    "var/data".into()
+}
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+fn default_shutdown() -> Span {
+    Span::seconds(10)
+}
+
+/// A span of time, written `250ms`, `10s` or `2h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Span(Duration);
+
+impl Span {
+    /// Of so many seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Span(Duration::from_secs(seconds))
+    }
+
+    /// As std has it.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        humantime::parse_duration(&text)
+            .map(Span)
+            .map_err(|error| format!("`{text}` is no span of time: {error}; write 250ms, 10s or 2h 30m"))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The one that is built in; its paths are relative to the working directory.
+    Embedded,
+    /// A file.
+    File(PathBuf),
+}
+
+/// What is wrong with a configuration: one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no configuration.
+    #[error("{place}: {reason}")]
+    Wrong {
+        /// The file and the line.
+        place: String,
+        /// Why, with the key and what would be right.
+        reason: String,
+    },
+}
+
+impl Source {
+    /// Reads and checks the whole of it.
+    ///
+    /// # Errors
+    /// What is wrong first.
+    pub fn read(&self) -> Result<Config, ConfigError> {
+        let text = self.text()?;
+        let mut config: Config = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| lines::number(&text, span.start));
+            self.wrong(line, error.message().to_owned())
+        })?;
+        if let Err((path, reason)) = config.check() {
+            return Err(self.wrong(lines::of(&text, &path), format!("{}: {reason}", path.join("."))));
+        }
+        if let Source::File(file) = self {
+            config.resolve(file.parent().unwrap_or(Path::new("")));
+        }
+        Ok(config)
+    }
+
+    /// An error at a key, with its line as far as the key is there: `routes[0].upstream` below `service.web.config`.
+    pub fn wrong_at(&self, path: &[&str], below: &str, reason: &str) -> ConfigError {
+        let keys = below.split(['.', '[', ']']).filter(|key| !key.is_empty());
+        let whole: Vec<String> = path.iter().copied().chain(keys).map(str::to_owned).collect();
+        let line = self.text().ok().and_then(|text| lines::of(&text, &whole));
+        let dot = if below.is_empty() { "" } else { "." };
+        self.wrong(line, format!("{}{dot}{below}: {reason}", path.join(".")))
+    }
+
+    fn text(&self) -> Result<String, ConfigError> {
+        match self {
+            Source::Embedded => Ok(EMBEDDED.to_owned()),
+            Source::File(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { path: path.clone(), source }),
+        }
+    }
+
+    fn wrong(&self, line: Option<usize>, reason: String) -> ConfigError {
+        let name = match self {
+            Source::Embedded => "the embedded configuration".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        };
+        let place = line.map_or_else(|| name.clone(), |line| format!("{name}:{line}"));
+        ConfigError::Wrong { place, reason }
+    }
+}
+
+impl Config {
+    /// What a type cannot say. An error is the path of the key, and the reason.
+    fn check(&self) -> Result<(), (Vec<String>, String)> {
+        let at = |path: &[&str], reason: String| Err((path.iter().map(ToString::to_string).collect(), reason));
+        if !(1..=1024).contains(&self.workers) {
+            return at(&["workers"], format!("{} is not between 1 and 1024", self.workers));
+        }
+        if self.service.is_empty() {
+            return at(&["service"], "there is no service; write [service.web] with component and listen".into());
+        }
+        let mut taken: BTreeMap<&Address, &str> = BTreeMap::new();
+        for (name, service) in &self.service {
+            if service.listen.is_empty() {
+                let reason = "it listens nowhere; write listen = [\"tcp://127.0.0.1:8080\"]".into();
+                return at(&["service", name, "listen"], reason);
+            }
+            for address in &service.listen {
+                if let Some(other) = taken.insert(address, name) {
+                    return at(&["service", name, "listen"], format!("{address} is taken by service.{other}"));
+                }
+            }
+        }
+        for (name, upstream) in &self.upstream {
+            if upstream.servers.is_empty() {
+                let reason = "it has no server; write servers = [\"tcp://127.0.0.1:9000\"]".into();
+                return at(&["upstream", name, "servers"], reason);
+            }
+            if let Some(server) = upstream.servers.iter().find(|server| matches!(server, Address::Udp(_))) {
+                return at(&["upstream", name, "servers"], format!("{server} is no stream; write tcp:// or unix://"));
+            }
+        }
+        for (name, component) in &self.component {
+            if let Some(version) = &component.version {
+                let number = version.split_once('#').map_or(version.as_str(), |(number, _)| number);
+                if let Err(error) = semver::Version::parse(number) {
+                    let reason = format!("`{version}` is no version: {error}; write 1.2.0 or 1.2.0#3fa9c1");
+                    return at(&["component", name, "version"], reason);
+                }
+            }
+        }
+        for group in &self.together {
+            for name in group {
+                if !self.service.values().any(|service| service.component == *name) {
+                    return at(&["together"], format!("no service has the component `{name}`"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, directory: &Path) {
+        let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
+        resolve(&mut self.components);
+        resolve(&mut self.data);
+        self.service.values_mut().filter_map(|service| service.records.as_mut()).for_each(resolve);
+    }
+
+    /// What is said of a component, or what holds where nothing is.
+    pub fn component(&self, name: &str) -> Component {
+        self.component.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Where the admin socket is.
+    pub fn admin(&self) -> PathBuf {
+        self.data.join("admin.sock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EMBEDDED, Source};
+
+    fn error(text: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tandem.toml");
+        std::fs::write(&file, text).unwrap();
+        let error = Source::File(file).read().unwrap_err().to_string();
+        error.rsplit_once('/').unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn the_embedded_one_is_right() {
+        let config = Source::Embedded.read().unwrap();
+        assert!(EMBEDDED.contains("8080") && config.service.len() == 2);
+    }
+
+    #[test]
+    fn an_error_names_the_line_the_key_and_what_would_be_right() {
+        const WEB: &str = "[service.web]\ncomponent = \"http\"\nlisten = [\"tcp://127.0.0.1:1\"]\n";
+        let rows = [
+            ("workres = 2\n", "tandem.toml:1", "unknown field `workres`, expected one of"),
+            ("workers = 0\n[service.a]\ncomponent=\"x\"\n", "tandem.toml:1", "not between 1 and 1024"),
+            ("", "tandem.toml", "[service.web]"),
+            ("[service.web]\ncomponent = \"http\"\n", "tandem.toml:1", "service.web.listen"),
+            ("[service.web]\ncomponent = \"http\"\nlisten = [\"8080\"]\n", "tandem.toml:3", "tcp://127.0.0.1:8080"),
+            (&format!("{WEB}[service.b]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:1\"]\n"), "", "is taken by"),
+            (&format!("{WEB}[upstream.a]\nservers = []\n"), "tandem.toml:5", "upstream.a.servers"),
+            (&format!("{WEB}[component.http]\nversion = \"one\"\n"), "tandem.toml:5", "1.2.0#3fa9c1"),
+            (&format!("together = [[\"smpp\"]]\n{WEB}"), "tandem.toml:1", "`smpp`"),
+            (&format!("shutdown = \"soon\"\n{WEB}"), "tandem.toml:1", "250ms"),
+            ("[service.web\n", "tandem.toml:1", "]"),
+        ];
+        for (text, place, reason) in rows {
+            let error = error(text);
+            assert!(error.starts_with(place) && error.contains(reason), "{text}\n{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The host: the only place where parts are wired together.
+//!
+//! One thread owns the versions. It takes [`Event`]s one after the other: what operators ask, signals, instances whose last
+//! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
+
+mod reload;
+mod retire;
+mod status;
+mod versions;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::admin::{self, Answer, Refused, Report, Request};
+use crate::clock::Clock;
+use crate::config::{Config, Source, Upstreams};
+use crate::loader::shelf::Shelf;
+use crate::loader::threads;
+use crate::observe::records::Records;
+use crate::transport::Address;
+use crate::version::table::Table;
+use crate::version::{Instance, Snapshot};
+use crate::worker::{Command, Handle};
+
+use versions::Version;
+
+/// What the host's thread takes in.
+pub enum Event {
+    /// An operator asks.
+    Asked(Request, Sender<Answer>),
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// The last lease of an instance is gone.
+    Returned(Box<Instance>),
+}
+
+/// The host.
+pub struct Host {
+    source: Source,
+    /// The configuration that holds.
+    config: Config,
+    shelf: Shelf,
+    table: Table<Snapshot>,
+    workers: Vec<Handle>,
+    versions: Vec<Version>,
+    /// By the service's number; `None` for one that the configuration has no more.
+    services: Vec<String>,
+    listening: BTreeMap<Address, usize>,
+    records: BTreeMap<PathBuf, Records>,
+    upstreams: Arc<Upstreams>,
+    refused: Vec<Refused>,
+    reload_error: Option<String>,
+    /// Counts versions and instances.
+    seen: u64,
+    instances: u32,
+    events: Sender<Event>,
+    /// Holds the lock of the data directory.
+    _lock: std::fs::File,
+}
+
+/// While versions drain, the host looks at them so often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Runs the gateway until it is told to stop.
+///
+/// # Errors
+/// The configuration is wrong, the data directory is in use, nothing can be loaded, or a port is taken.
+pub fn run(source: Source) -> anyhow::Result<()> {
+    let config = source.read()?;
+    let (events, received) = channel();
+    signals(events.clone())?;
+    let mut host = Host::new(source, config, events)?;
+    let report = host.reload();
+    for line in report.lines() {
+        tracing::info!("{line}");
+    }
+    if let Some(error) = report.error {
+        bail!(error);
+    }
+    if host.table.current().services.iter().all(|service| service.instance.is_none()) {
+        let reasons: Vec<String> = host.refused.iter().map(|one| format!("{}: {}", one.file, one.reason)).collect();
+        bail!("no service can be served; {}", reasons.join("; "));
+    }
+    admin::serve(&host.config.admin(), host.events.clone())
+        .with_context(|| format!("the admin socket {}", host.config.admin().display()))?;
+    tracing::info!(pid = std::process::id(), "serving");
+    host.serve(&received);
+    Ok(())
+}
+
+impl Host {
+    fn new(source: Source, config: Config, events: Sender<Event>) -> anyhow::Result<Self> {
+        let data = &config.data;
+        let make = |path: &std::path::Path| -> anyhow::Result<()> {
+            std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
+                .create(path)
+                .with_context(|| format!("data: {} cannot be made", path.display()))
+        };
+        make(data)?;
+        let lock = std::fs::File::create(data.join("lock"))
+            .with_context(|| format!("data: the lock in {} cannot be made", data.display()))?;
+        if lock.try_lock().is_err() {
+            bail!("data: {} is in use by another tandem; give each a data directory of its own", data.display());
+        }
+        let shelf = Shelf::open(&data.join("shelf"))
+            .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
+        threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
+        let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
+        let workers = (0..config.workers)
+            .map(|index| Handle::start(index, config.workers, &table, &clock))
+            .collect::<Result<_, _>>()
+            .context("a worker cannot be started")?;
+        Ok(Host {
+            source,
+            config,
+            shelf,
+            table,
+            workers,
+            versions: Vec::new(),
+            services: Vec::new(),
+            listening: BTreeMap::new(),
+            records: BTreeMap::new(),
+            upstreams: Arc::default(),
+            refused: Vec::new(),
+            reload_error: None,
+            seen: 0,
+            instances: 0,
+            events,
+            _lock: lock,
+        })
+    }
+
+    /// Takes events until it is told to stop.
+    fn serve(&mut self, received: &Receiver<Event>) {
+        let mut waiting: VecDeque<Event> = VecDeque::new();
+        loop {
+            let event = match waiting.pop_front() {
+                Some(event) => event,
+                None => match received.recv_timeout(self.tick()) {
+                    Ok(event) => event,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.look_after_draining(Instant::now());
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+            };
+            match event {
+                Event::Stop => return self.stop(received),
+                Event::Returned(instance) => self.retire(*instance),
+                Event::Asked(Request::Status, reply) => {
+                    self.look_after_draining(Instant::now());
+                    // Who asked may have gone.
+                    let _ = reply.send(Answer::Status(Box::new(self.status())));
+                }
+                Event::Reload | Event::Asked(Request::Reload, _) => {
+                    // All who have asked by now are served by one reload: it looks at what is there from here on.
+                    waiting.extend(received.try_iter());
+                    let mut replies: Vec<Sender<Answer>> = Vec::new();
+                    let mut keep = |event| match event {
+                        Event::Asked(Request::Reload, reply) => {
+                            replies.push(reply);
+                            None
+                        }
+                        Event::Reload => None,
+                        other => Some(other),
+                    };
+                    keep(event);
+                    waiting = waiting.into_iter().filter_map(keep).collect();
+                    let report = self.reload();
+                    log(&report);
+                    for reply in replies {
+                        let _ = reply.send(Answer::Reload(report.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long to wait for an event: short while something drains.
+    fn tick(&self) -> Duration {
+        const LONG: Duration = Duration::from_secs(3600);
+        if self.versions.iter().any(Version::wants_looking_after) { TICK } else { LONG }
+    }
+
+    /// Stops gracefully: nothing new is taken, what is under way gets its time. A second signal ends the process at once.
+    fn stop(&mut self, received: &Receiver<Event>) {
+        let within = self.config.shutdown.get();
+        tracing::info!(within = %self.config.shutdown, "stopping");
+        for worker in &self.workers {
+            worker.tell(Command::Stop(within));
+        }
+        let events = std::mem::take(&mut self.workers);
+        let (done, all_done) = channel();
+        let joiner = std::thread::spawn(move || {
+            for mut worker in events {
+                worker.join();
+            }
+            // The host waits for this, or has been told to stop at once.
+            let _ = done.send(());
+        });
+        loop {
+            match all_done.recv_timeout(Duration::from_millis(20)) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    if received.try_iter().any(|event| matches!(event, Event::Stop)) {
+                        tracing::warn!("stopped at once, by a second signal");
+                        std::process::exit(1);
+                    }
+                }
+            }
+        }
+        let _ = joiner.join();
+        // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
+        let _ = std::fs::remove_file(self.config.admin());
+        tracing::info!("stopped");
+    }
+}
+
+fn log(report: &Report) {
+    for line in report.lines() {
+        if report.ok { tracing::info!("reload: {line}") } else { tracing::warn!("reload: {line}") }
+    }
+}
+
+/// Turns signals into events, on a thread of their own.
+fn signals(events: Sender<Event>) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}

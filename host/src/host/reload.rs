@@ -1,0 +1,581 @@
+//! A reload: from the files in the components directory and the configuration to one publication, or to none.
+//!
+//! In this order, so that whatever is wrong is found before anything has changed: the configuration is read and checked,
+//! each file copied to the shelf and its manifest read, what is to serve examined in a child, loaded and started, new
+//! addresses bound; then comes the one publication, and the workers take it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use tandem_component::{Starting, abi};
+
+use super::versions::{Running, Version};
+use super::{Event, Host};
+use crate::admin::{FileReport, Outcome, Refused, Report};
+use crate::config::{Config, Source, Upstreams};
+use crate::loader::code::Code;
+use crate::loader::examine::{self, Trial};
+use crate::loader::manifest::Manifest;
+use crate::observe::inside;
+use crate::observe::notice::{self, Notice};
+use crate::observe::records::Records;
+use crate::transport::{Address, Bound, bind};
+use crate::version::rollout;
+use crate::version::stage::{Stage, Step};
+use crate::version::{Counts, Instance, Lease, Service, Snapshot};
+use crate::worker::Command;
+
+/// How long a worker may take to take a publication.
+const TAKING: Duration = Duration::from_secs(5);
+
+/// A file in the components directory.
+struct Found {
+    file: String,
+    what: What,
+}
+
+enum What {
+    /// No library by its name.
+    Ignored(String),
+    /// A library that cannot serve.
+    Refused(String),
+    /// A version, by its place in the host's list.
+    Version(usize),
+}
+
+/// What is to serve a component's services.
+struct Decision {
+    component: String,
+    /// The version, by its place in the host's list; `None` where its file was taken out.
+    version: Option<usize>,
+    /// An instance for each of its services.
+    instances: Vec<(usize, Lease<Instance>)>,
+    /// A better version was there and was refused.
+    refused: bool,
+}
+
+impl Host {
+    /// Reloads. Whatever goes wrong, what runs goes on.
+    pub(super) fn reload(&mut self) -> Report {
+        let mut found = Vec::new();
+        let result = self.try_reload(&mut found);
+        self.reload_error = result.as_ref().err().map(|error| format!("{error:#}"));
+        if let Some(error) = &self.reload_error {
+            notice::give(Notice::ReloadRefused, error);
+        }
+        let files = result.unwrap_or_else(|_| found.iter().map(|one| self.file_report(one, &[])).collect());
+        let refused = files.iter().filter(|file| file.outcome == Outcome::Refused);
+        self.refused = refused
+            .map(|file| Refused { file: file.file.clone(), reason: file.reason.clone().unwrap_or_default() })
+            .collect();
+        self.unload_what_is_not_used();
+        let present: Vec<usize> = found.iter().filter_map(Found::version).collect();
+        self.sweep_shelf(&present);
+        self.forget_versions(&present);
+        Report {
+            ok: self.reload_error.is_none() && self.refused.is_empty(),
+            publication: self.table.current().number,
+            error: self.reload_error.clone(),
+            files,
+        }
+    }
+
+    fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
+        let config = self.source.read()?;
+        self.check_fixed_keys(&config)?;
+        *found = self.scan(&config.components)?;
+        for name in config.service.keys() {
+            if !self.services.contains(name) {
+                self.services.push(name.clone());
+            }
+        }
+        let components: BTreeSet<&String> = config.service.values().map(|service| &service.component).collect();
+        let mut decisions = Vec::new();
+        for component in components {
+            decisions.push(self.decide(component, &config, found)?);
+        }
+        self.hold_groups_together(&config, &mut decisions, found);
+        let bound = self.bind_new(&config)?;
+        self.open_records(&config)?;
+        let before = self.active_versions();
+        self.publish(config, &decisions, bound);
+        self.take_stages(&decisions);
+        self.wait_until_taken();
+        self.keep_no_more_than_wanted();
+        Ok(found.iter().map(|one| self.file_report(one, &before)).collect())
+    }
+
+    fn check_fixed_keys(&self, config: &Config) -> anyhow::Result<()> {
+        let (now, then) = (&self.config, config);
+        if now.workers != then.workers {
+            bail!("workers: {} is running, {} takes a restart", now.workers, then.workers);
+        }
+        if now.data != then.data {
+            bail!("data: {} is in use, {} takes a restart", now.data.display(), then.data.display());
+        }
+        Ok(())
+    }
+
+    /// Looks at each file of the directory.
+    fn scan(&mut self, directory: &Path) -> anyhow::Result<Vec<Found>> {
+        let unreadable = || format!("components: {} cannot be read", directory.display());
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(directory).with_context(unreadable)? {
+            let entry = entry.with_context(unreadable)?;
+            let file = entry.file_name().to_string_lossy().into_owned();
+            // Hidden files are copies under way: `.libx.so.tmp`.
+            if !file.starts_with('.') {
+                let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+                files.push((changed, file));
+            }
+        }
+        if files.is_empty() {
+            bail!(
+                "components: {} is empty; build a component and copy it there (to stop a service, take it out of the configuration)",
+                directory.display()
+            );
+        }
+        // Oldest first: between two new files of one number, the newer one is what the host saw later.
+        files.sort();
+        Ok(files.into_iter().map(|(_, file)| self.look_at(directory, file)).collect())
+    }
+
+    fn look_at(&mut self, directory: &Path, file: String) -> Found {
+        let path = directory.join(&file);
+        if path.extension().is_none_or(|extension| extension != std::env::consts::DLL_EXTENSION) {
+            let reason = format!("it does not end in .{}", std::env::consts::DLL_EXTENSION);
+            notice::give(Notice::FileIgnored, &format!("{file}: {reason}"));
+            return Found { file, what: What::Ignored(reason) };
+        }
+        let what = match self.take(&path) {
+            Ok(at) => What::Version(at),
+            Err(reason) => {
+                notice::give(Notice::VersionRefused, &format!("{file}: {reason}"));
+                What::Refused(reason)
+            }
+        };
+        Found { file, what }
+    }
+
+    /// Copies a file to the shelf and reads its manifest. The version's place in the list.
+    fn take(&mut self, file: &Path) -> Result<usize, String> {
+        let shelved = self.shelf.take(file).map_err(|error| error.to_string())?;
+        if let Some(at) = self.versions.iter().position(|version| version.digest == shelved.digest) {
+            if matches!(self.versions[at].stage, Stage::Refused(_)) {
+                self.versions[at].step(Step::Find);
+            }
+            return Ok(at);
+        }
+        let manifest =
+            Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
+        if !manifest.tables.is_empty() {
+            return Err("it declares tables, and this host has no store".into());
+        }
+        self.seen += 1;
+        self.versions.push(Version::new(shelved.digest, manifest, self.seen));
+        Ok(self.versions.len() - 1)
+    }
+
+    /// Finds the best version of a component that passes, loads and starts.
+    fn decide(&mut self, component: &str, config: &Config, found: &[Found]) -> anyhow::Result<Decision> {
+        let present: Vec<usize> = found
+            .iter()
+            .filter_map(Found::version)
+            .filter(|at| self.versions[*at].manifest.name == component)
+            .collect();
+        let active = self.active(component);
+        let wanted = config.component(component).version;
+        let candidates = present.iter().map(|at| self.versions[*at].candidate()).collect();
+        let mut refused = false;
+        for candidate in rollout::order(candidates, wanted.as_deref()) {
+            let at = self.at_seen(candidate.seen);
+            match self.prepare(at, component, config) {
+                Ok(instances) => {
+                    return Ok(Decision { component: component.into(), version: Some(at), instances, refused });
+                }
+                // The version that serves refuses the new configuration: that is the operator's error, not the version's.
+                Err(reason) if Some(at) == active => return Err(self.refused_configuration(component, config, &reason)),
+                Err(reason) => {
+                    refused = true;
+                    self.versions[at].refuse(&reason);
+                }
+            }
+        }
+        // Nothing in the directory can serve. What serves now goes on, unless its file was taken out.
+        let taken_out = present.is_empty() && !found.iter().any(Found::is_refused);
+        match active {
+            Some(at) if !taken_out => {
+                let instances = self
+                    .prepare(at, component, config)
+                    .map_err(|reason| self.refused_configuration(component, config, &reason))?;
+                Ok(Decision { component: component.into(), version: Some(at), instances, refused })
+            }
+            _ => Ok(Decision { component: component.into(), version: None, instances: Vec::new(), refused }),
+        }
+    }
+
+    /// Examines, loads and starts a version for each of its services, as far as that was not done before.
+    fn prepare(&mut self, at: usize, component: &str, config: &Config) -> Result<Vec<(usize, Lease<Instance>)>, String> {
+        let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
+        let mut plans = Vec::new();
+        for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
+            let number = self.services.iter().position(|known| known == name).expect("all were added before");
+            let version = self.versions[at].name();
+            let starting = Starting { service: name, version: &version, upstreams: upstreams.clone() };
+            let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
+            let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
+            let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
+            plans.push(Plan { service: name.clone(), number, starting, settings, policy });
+        }
+        if matches!(self.versions[at].stage, Stage::Found) {
+            let shelved = self.shelf.find(&self.versions[at].digest).map_err(|error| error.to_string())?;
+            let shelved = shelved.ok_or("its copy has gone from the shelf; reload once more")?;
+            let trials: Vec<Trial> = plans.iter().map(Plan::trial).collect();
+            let host = examine::own_executable().map_err(|error| error.to_string())?;
+            let passed = examine::examine(&host, &shelved, &trials, config.examination.limit.get());
+            self.versions[at].passed = Some(passed.map_err(|refused| refused.to_string())?);
+            self.versions[at].step(Step::Pass);
+        }
+        let mut instances = Vec::new();
+        for plan in plans {
+            let instance = match self.standing(at, &plan) {
+                Some(instance) => instance,
+                None => self.start(at, &plan)?,
+            };
+            instances.push((plan.number, instance));
+        }
+        Ok(instances)
+    }
+
+    /// An instance of this version for this service with this configuration, that runs or is kept.
+    fn standing(&self, at: usize, plan: &Plan) -> Option<Lease<Instance>> {
+        let snapshot = self.table.current();
+        let served = snapshot.services.get(plan.number).and_then(|service| service.instance.as_ref());
+        let all = served.into_iter().chain(&self.versions[at].kept);
+        let code = self.versions[at].code.as_ref()?;
+        all.filter(|instance| Arc::ptr_eq(instance.as_ref().code(), code)).find(|instance| instance.is_as(plan)).cloned()
+    }
+
+    fn start(&mut self, at: usize, plan: &Plan) -> Result<Lease<Instance>, String> {
+        let code = self.load(at)?;
+        self.instances += 1;
+        let number = self.instances;
+        let name: Arc<str> = self.versions[at].name().into();
+        inside::name(number, inside::Name { version: name.to_string(), service: plan.service.clone() });
+        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
+        let counts = Arc::new(Counts::default());
+        self.versions[at].running.push(Running { number, service: plan.number, counts: Arc::clone(&counts) });
+        let instance = Instance::new(object, name, plan.policy, counts, plan.key());
+        let events = self.events.clone();
+        Ok(Lease::new(instance, move |instance| {
+            // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
+            let _ = events.send(Event::Returned(Box::new(instance)));
+        }))
+    }
+
+    fn load(&mut self, at: usize) -> Result<Arc<Code>, String> {
+        if let Some(code) = &self.versions[at].code {
+            return Ok(Arc::clone(code));
+        }
+        let version = &self.versions[at];
+        let passed = version.passed.as_ref().ok_or("it was not examined")?;
+        let code = Arc::new(Code::load(passed, &self.shelf, version.manifest.clone())?);
+        self.versions[at].code = Some(Arc::clone(&code));
+        self.versions[at].step(Step::Load);
+        Ok(code)
+    }
+
+    /// A group changes together or not at all: where one was refused, the others stay with what they have.
+    fn hold_groups_together(&mut self, config: &Config, decisions: &mut [Decision], found: &[Found]) {
+        for group in &config.together {
+            let in_group = |decision: &&mut Decision| group.contains(&decision.component);
+            let Some(culprit) = decisions.iter().find(|one| one.refused && group.contains(&one.component)) else {
+                continue;
+            };
+            let culprit = culprit.component.clone();
+            for decision in decisions.iter_mut().filter(in_group) {
+                let Some(active) = self.active(&decision.component).filter(|at| Some(*at) != decision.version) else {
+                    continue;
+                };
+                if let Some(at) = decision.version {
+                    let reason = format!("it changes together with `{culprit}`, whose new version was refused");
+                    decision.instances.clear();
+                    if found.iter().any(|one| one.version() == Some(at)) {
+                        self.versions[at].refuse(&reason);
+                    }
+                }
+                let snapshot = self.table.current();
+                decision.version = Some(active);
+                decision.instances = (0..snapshot.services.len())
+                    .filter_map(|number| Some((number, snapshot.services[number].instance.clone()?)))
+                    .filter(|(number, _)| {
+                        config.service.get(&self.services[*number]).is_some_and(|one| one.component == decision.component)
+                    })
+                    .collect();
+            }
+        }
+    }
+
+    /// Binds the addresses that are new.
+    fn bind_new(&self, config: &Config) -> anyhow::Result<Vec<(Address, usize, Vec<Bound>)>> {
+        let mut bound = Vec::new();
+        for (name, service) in &config.service {
+            let number = self.services.iter().position(|known| known == name).expect("all were added before");
+            for address in &service.listen {
+                match self.listening.get(address) {
+                    Some(holder) if *holder == number => {}
+                    Some(holder) => bail!(
+                        "service.{name}.listen: {address} is held by service.{}; take it out there, reload, and then add it here",
+                        self.services[*holder]
+                    ),
+                    None => {
+                        let sockets = bind(address, self.config.workers).map_err(|error| {
+                            anyhow!("service.{name}.listen: {address} cannot be bound: {error}; choose another, or stop who has it")
+                        })?;
+                        bound.push((address.clone(), number, sockets));
+                    }
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    fn open_records(&mut self, config: &Config) -> anyhow::Result<()> {
+        for (name, service) in &config.service {
+            if let Some(path) = &service.records
+                && !self.records.contains_key(path)
+            {
+                let records = Records::open(path)
+                    .with_context(|| format!("service.{name}.records: {} cannot be opened", path.display()))?;
+                self.records.insert(path.clone(), records);
+            }
+        }
+        let used: BTreeSet<_> = config.service.values().filter_map(|service| service.records.as_ref()).collect();
+        self.records.retain(|path, _| used.contains(path));
+        Ok(())
+    }
+
+    /// The one publication, and the listening sockets that go with it.
+    fn publish(&mut self, config: Config, decisions: &[Decision], bound: Vec<(Address, usize, Vec<Bound>)>) {
+        let mut instances: BTreeMap<usize, Lease<Instance>> =
+            decisions.iter().flat_map(|decision| decision.instances.iter().cloned()).collect();
+        let services = self.services.iter().enumerate().map(|(number, name)| Service {
+            name: name.as_str().into(),
+            instance: instances.remove(&number),
+            records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
+        });
+        let services = services.collect();
+        self.upstreams = self.upstreams_of(&config);
+        let number = self.table.current().number + 1;
+        self.table.publish(Snapshot { number, services, upstreams: Arc::clone(&self.upstreams) });
+        let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
+        let unwanted: Vec<Address> = self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
+        for address in unwanted {
+            self.listening.remove(&address);
+            for worker in &self.workers {
+                worker.tell(Command::Unlisten(address.clone()));
+            }
+        }
+        for (address, service, sockets) in bound {
+            self.listening.insert(address.clone(), service);
+            for (worker, bound) in self.workers.iter().zip(sockets) {
+                worker.tell(Command::Listen { service, address: address.clone(), bound });
+            }
+        }
+        self.config = config;
+    }
+
+    /// The configuration's upstreams; servers that were there before keep their health.
+    fn upstreams_of(&self, config: &Config) -> Arc<Upstreams> {
+        let old = &self.upstreams;
+        let upstreams = config.upstream.iter().map(|(name, settings)| {
+            let healths = settings.servers.iter().map(|server| {
+                let known = old.get(name).and_then(|(before, healths)| {
+                    let at = before.servers.iter().position(|address| address == server)?;
+                    healths.get(at).cloned()
+                });
+                known.unwrap_or_default()
+            });
+            (name.clone(), (settings.clone(), healths.collect()))
+        });
+        Arc::new(upstreams.collect())
+    }
+
+    /// What the publication means for the life of each version.
+    fn take_stages(&mut self, decisions: &[Decision]) {
+        let publication = self.table.current().number;
+        let chosen: BTreeSet<usize> = decisions.iter().filter_map(|decision| decision.version).collect();
+        for at in 0..self.versions.len() {
+            let was_active = self.versions[at].stage == Stage::Active;
+            if chosen.contains(&at) {
+                let instances = decisions.iter().find(|decision| decision.version == Some(at));
+                let version = &mut self.versions[at];
+                version.step(Step::Publish);
+                version.active_at = publication;
+                version.drain_due = None;
+                version.kept = instances.map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect()).unwrap_or_default();
+                if !was_active {
+                    notice::give(Notice::VersionActive, &version.name());
+                }
+            } else if was_active {
+                let drain = self.config.component(&self.versions[at].manifest.name).versions.drain.get();
+                let version = &mut self.versions[at];
+                version.step(Step::Supersede);
+                version.drain_due = Instant::now().checked_add(drain);
+            }
+        }
+    }
+
+    /// Waits until every worker has taken the publication: from then on each request runs it.
+    fn wait_until_taken(&self) {
+        let (taken, takes) = channel();
+        let told = self.workers.iter().filter(|worker| worker.tell(Command::Publication(taken.clone()))).count();
+        drop(taken);
+        let deadline = Instant::now() + TAKING;
+        for _ in 0..told {
+            if takes.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
+                tracing::error!("a worker has not taken the publication within {TAKING:?}; is a component stuck in an event?");
+                return;
+            }
+        }
+    }
+
+    /// Unloads what was loaded and is not to serve.
+    fn unload_what_is_not_used(&mut self) {
+        for at in 0..self.versions.len() {
+            self.unload_if_idle(at);
+        }
+    }
+
+    fn sweep_shelf(&self, present: &[usize]) {
+        let keep = self.versions.iter().enumerate().filter(|(at, version)| {
+            present.contains(at) || version.code.is_some() || version.lingering.is_some()
+        });
+        let keep = keep.map(|(_, version)| version.digest).collect();
+        if let Err(error) = self.shelf.sweep(&keep) {
+            tracing::warn!("the shelf {} cannot be swept: {error}", self.shelf.directory().display());
+        }
+    }
+
+    fn file_report(&self, found: &Found, before: &[usize]) -> FileReport {
+        let file = found.file.clone();
+        let at = match &found.what {
+            What::Ignored(reason) => {
+                return FileReport { file, outcome: Outcome::Ignored, version: None, reason: Some(reason.clone()) };
+            }
+            What::Refused(reason) => {
+                return FileReport { file, outcome: Outcome::Refused, version: None, reason: Some(reason.clone()) };
+            }
+            What::Version(at) => *at,
+        };
+        let version = &self.versions[at];
+        let (outcome, reason) = match &version.stage {
+            Stage::Refused(reason) => (Outcome::Refused, Some(reason.clone())),
+            Stage::Active if before.contains(&at) => (Outcome::Unchanged, None),
+            Stage::Active => (Outcome::Loaded, self.stands_over(at)),
+            _ => (Outcome::Kept, Some(self.why_kept(at))),
+        };
+        FileReport { file, outcome, version: Some(version.name()), reason }
+    }
+
+    /// Says so where a version was preferred to another of the same number.
+    fn stands_over(&self, at: usize) -> Option<String> {
+        let version = &self.versions[at];
+        let other = self.versions.iter().find(|other| {
+            other.digest != version.digest
+                && other.manifest.name == version.manifest.name
+                && other.manifest.version == version.manifest.version
+                && !matches!(other.stage, Stage::Refused(_))
+        })?;
+        let reason = format!("it is newer than {}, which has the same number", other.name());
+        notice::give(Notice::VersionReplaced, &format!("{}: {reason}", version.name()));
+        Some(reason)
+    }
+
+    fn why_kept(&self, at: usize) -> String {
+        let name = &self.versions[at].manifest.name;
+        match self.active(name).map(|active| &self.versions[active]) {
+            Some(active) if active.manifest.version == self.versions[at].manifest.version => {
+                format!("{} has the same number and is newer", active.name())
+            }
+            Some(active) => format!("{} serves", active.name()),
+            None if self.config.service.values().any(|service| service.component == *name) => {
+                format!("component.{name}.version names another")
+            }
+            None => format!("no service has the component `{name}`"),
+        }
+    }
+
+    fn active(&self, component: &str) -> Option<usize> {
+        self.versions.iter().position(|one| one.stage == Stage::Active && one.manifest.name == component)
+    }
+
+    fn active_versions(&self) -> Vec<usize> {
+        (0..self.versions.len()).filter(|at| self.versions[*at].stage == Stage::Active).collect()
+    }
+
+    fn at_seen(&self, seen: u64) -> usize {
+        self.versions.iter().position(|version| version.seen == seen).expect("candidates are made of this list")
+    }
+
+    /// The operator's error, with the line that it is in.
+    fn refused_configuration(&self, component: &str, config: &Config, reason: &str) -> anyhow::Error {
+        let service = config.service.iter().find(|(name, one)| {
+            one.component == component && (reason.contains(name.as_str()) || one.config != self.config.service.get(*name).and_then(|old| old.config.clone()))
+        });
+        let Some((name, _)) = service else { return anyhow!("component `{component}`: {reason}") };
+        let (key, rest) = split_key(reason);
+        Source::wrong_at(&self.source, &["service", name, "config"], key, rest).into()
+    }
+}
+
+/// A refusal of serde begins with the key: `routes[0].path: missing field`.
+fn split_key(reason: &str) -> (&str, &str) {
+    match reason.split_once(": ") {
+        Some((key, rest)) if !key.contains(' ') => (key, rest),
+        _ => ("", reason),
+    }
+}
+
+/// How a version is to be started for a service.
+pub(crate) struct Plan {
+    service: String,
+    number: usize,
+    starting: Vec<u8>,
+    settings: Vec<u8>,
+    policy: tandem_component::Policy,
+}
+
+impl Plan {
+    fn trial(&self) -> Trial {
+        Trial { service: self.service.clone(), starting: self.starting.clone(), config: self.settings.clone() }
+    }
+
+    /// What distinguishes one instance of a version from another.
+    fn key(&self) -> Vec<u8> {
+        [&self.starting[..], &self.settings, self.policy.word().as_bytes()].concat()
+    }
+}
+
+impl Instance {
+    fn is_as(&self, plan: &Plan) -> bool {
+        self.key == plan.key()
+    }
+}
+
+impl Found {
+    fn version(&self) -> Option<usize> {
+        match self.what {
+            What::Version(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.what, What::Refused(_))
+    }
+}

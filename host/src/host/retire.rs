@@ -1,0 +1,150 @@
+//! The end of a version: its instances come back, it is kept or unloaded, and that it is gone is seen.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use super::Host;
+use super::versions::Version;
+use crate::loader::code::Code;
+use crate::loader::library::Closed;
+use crate::observe::inside;
+use crate::observe::notice::{self, Notice};
+use crate::version::Instance;
+use crate::version::stage::{Stage, Step};
+use crate::worker::Command;
+
+/// How long workers get to run what a library has left on their threads.
+const CLEARING: Duration = Duration::from_secs(5);
+
+impl Host {
+    /// An instance whose last lease is gone: the component is stopped here, off the workers.
+    pub(super) fn retire(&mut self, instance: Instance) {
+        let object = instance.into_object();
+        let (number, digest) = (object.number, Arc::clone(object.code()));
+        drop(object);
+        inside::forget(number);
+        let Some(at) = self.versions.iter().position(|version| {
+            version.code.as_ref().is_some_and(|code| Arc::ptr_eq(code, &digest))
+        }) else {
+            return;
+        };
+        drop(digest);
+        self.versions[at].running.retain(|running| running.number != number);
+        self.unload_if_idle(at);
+    }
+
+    /// Unloads a version that no instance is left of, unless it is to serve.
+    pub(super) fn unload_if_idle(&mut self, at: usize) {
+        let version = &mut self.versions[at];
+        if !version.running.is_empty() || version.stage == Stage::Active {
+            return;
+        }
+        let Some(code) = version.code.take() else { return };
+        version.drain_due = None;
+        match Arc::try_unwrap(code) {
+            Ok(code) => self.unload(at, code),
+            Err(code) => version.code = Some(code),
+        }
+    }
+
+    fn unload(&mut self, at: usize, code: Code) {
+        let (cleared, clears) = channel();
+        let range = code.range();
+        let told = self.workers.iter().filter(|worker| worker.tell(Command::Clear(range.clone(), cleared.clone()))).count();
+        drop(cleared);
+        let deadline = Instant::now() + CLEARING;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let count = (0..told).take_while(|_| clears.recv_timeout(left()).is_ok()).count();
+        if count < told {
+            tracing::warn!("{} of {told} workers did not clear a library's traces in time", told - count);
+        }
+        let closed = code.close();
+        self.closed(at, closed);
+    }
+
+    /// Says what became of a library.
+    fn closed(&mut self, at: usize, closed: Closed) {
+        let version = &mut self.versions[at];
+        let name = version.name();
+        // A version that was refused after it had been loaded stays refused.
+        let refused = matches!(version.stage, Stage::Refused(_));
+        match closed {
+            Closed::Unmapped => {
+                version.lingering = None;
+                if !refused {
+                    version.step(Step::Unmap);
+                }
+                notice::give(Notice::VersionRetired, &format!("{name}: unmapped"));
+            }
+            Closed::Lingering { reason, library } => {
+                version.lingering = library;
+                let news = version.stage.reason() != Some(reason.as_str());
+                if !refused {
+                    version.step(Step::Linger(reason.clone()));
+                }
+                if news {
+                    notice::give(Notice::VersionLingering, &format!("{name}: {reason}"));
+                }
+            }
+        }
+    }
+
+    /// Looks after what drains: a version that is kept is staged again once its sessions have gone; at the deadline those
+    /// that are left are asked to say goodbye; a library that could not be closed is tried again.
+    pub(super) fn look_after_draining(&mut self, now: Instant) {
+        for at in 0..self.versions.len() {
+            let version = &mut self.versions[at];
+            if version.stage == Stage::Draining && !version.kept.is_empty() && version.sessions() == 0 {
+                version.drain_due = None;
+                version.step(Step::Keep);
+            }
+            if version.drain_due.is_some_and(|due| due <= now) {
+                version.drain_due = None;
+                self.say_goodbye(at);
+            }
+            if let Some(library) = self.versions[at].lingering.take() {
+                self.closed(at, library.close());
+            }
+        }
+    }
+
+    fn say_goodbye(&self, at: usize) {
+        let version = &self.versions[at];
+        let versions = self.config.component(&version.manifest.name).versions;
+        for running in &version.running {
+            for worker in &self.workers {
+                worker.tell(Command::Drain {
+                    instance: Some(running.number),
+                    within: versions.goodbye.get(),
+                    rate: versions.rate,
+                });
+            }
+        }
+    }
+
+    /// Lets go of versions that were kept and are more than the configuration wants kept.
+    pub(super) fn keep_no_more_than_wanted(&mut self) {
+        let mut names: Vec<String> = self.versions.iter().map(|version| version.manifest.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            let keep = self.config.component(&name).versions.keep;
+            let mut kept: Vec<usize> = (0..self.versions.len())
+                .filter(|at| self.versions[*at].manifest.name == name && self.versions[*at].is_behind())
+                .collect();
+            kept.sort_by_key(|at| std::cmp::Reverse(self.versions[*at].active_at));
+            for at in kept.into_iter().skip(keep) {
+                // Each lease that is dropped here comes back as an event when it was the last.
+                self.versions[at].kept.clear();
+            }
+        }
+    }
+}
+
+impl Version {
+    /// Whether it was active and is kept.
+    fn is_behind(&self) -> bool {
+        self.stage != Stage::Active && !self.kept.is_empty()
+    }
+}

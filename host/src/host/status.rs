@@ -1,0 +1,100 @@
+//! How things are, for `tandem status`.
+
+use std::sync::atomic::Ordering;
+
+use super::Host;
+use crate::admin::{FileReport, Outcome, Report, ServiceStatus, Status, VersionStatus};
+use crate::observe::notice;
+use crate::version::stage::Stage;
+
+impl Host {
+    pub(super) fn status(&self) -> Status {
+        let snapshot = self.table.current();
+        let mut versions: Vec<VersionStatus> = self.versions.iter().rev().map(|version| self.version_status(version)).collect();
+        versions.sort_by(|one, other| one.component.cmp(&other.component));
+        let services = self.config.service.iter().map(|(name, service)| {
+            let number = self.services.iter().position(|known| known == name);
+            let instance = number.and_then(|number| snapshot.services.get(number)?.instance.as_ref());
+            ServiceStatus {
+                name: name.clone(),
+                component: service.component.clone(),
+                listen: service.listen.iter().map(ToString::to_string).collect(),
+                version: instance.map(|instance| instance.version.to_string()),
+            }
+        });
+        Status {
+            pid: std::process::id(),
+            publication: snapshot.number,
+            workers: self.workers.len(),
+            versions,
+            services: services.collect(),
+            refused: self.refused.clone(),
+            reload_error: self.reload_error.clone(),
+            notices: notice::tallies(),
+        }
+    }
+
+    fn version_status(&self, version: &super::Version) -> VersionStatus {
+        let sum = |count: fn(&crate::version::Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
+            version.running.iter().map(|running| count(&running.counts).load(Ordering::Relaxed)).sum()
+        };
+        let mut services: Vec<String> =
+            version.running.iter().map(|running| self.services[running.service].clone()).collect();
+        services.dedup();
+        VersionStatus {
+            version: version.name(),
+            component: version.manifest.name.clone(),
+            number: version.manifest.version.to_string(),
+            digest: version.digest.to_string(),
+            stage: version.stage.word().to_owned(),
+            reason: version.stage.reason().map(str::to_owned),
+            sessions: version.sessions(),
+            taken: sum(|counts| &counts.taken),
+            failures: sum(|counts| &counts.failures),
+            services,
+        }
+    }
+
+    /// Versions of which nothing is left to say: retired or refused, and not in the directory any more. The last few
+    /// are kept, so that an operator can see what became of them.
+    pub(super) fn forget_versions(&mut self, present: &[usize]) {
+        const REMEMBERED: usize = 32;
+        let done = |index: usize, version: &super::Version| {
+            matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Found | Stage::Examined)
+                && !present.contains(&index)
+        };
+        let all = self.versions.iter().enumerate().filter(|(index, version)| done(*index, version)).count();
+        let mut surplus = all.saturating_sub(REMEMBERED);
+        let mut index = 0;
+        self.versions.retain(|version| {
+            let drop = surplus > 0 && done(index, version);
+            surplus -= usize::from(drop);
+            index += 1;
+            !drop
+        });
+    }
+}
+
+impl Report {
+    /// One line for each file, and one where nothing was changed at all.
+    pub fn lines(&self) -> Vec<String> {
+        let files = self.files.iter().map(FileReport::line);
+        files.chain(self.error.as_ref().map(|error| format!("nothing was changed: {error}"))).collect()
+    }
+}
+
+impl FileReport {
+    fn line(&self) -> String {
+        let FileReport { file, outcome, version, reason } = self;
+        let word = match outcome {
+            Outcome::Loaded => "loaded",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Kept => "kept",
+            Outcome::Ignored => "ignored",
+            Outcome::Refused => "refused",
+        };
+        let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("{file}: {word}{version}{reason}")
+    }
+}

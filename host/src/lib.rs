@@ -1,0 +1,33 @@
+//! The host: sockets, clocks, timers, threads, the life of versions. It knows no protocol.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`config`] | the configuration file, checked whole |
+//! | [`transport`] | addresses, listening sockets, connections |
+//! | [`session`] | what the host holds of each session, and the driver that takes it from event to event |
+//! | [`worker`] | a thread with its runtime, its sessions, its pools |
+//! | [`service`] | what services use of the host besides their own connections |
+//! | [`version`] | the life of a version, the table, the leases |
+//! | [`loader`] | the shelf, the examination, loading and unloading: the host's unsafe code |
+//! | [`host`] | the only place where parts are wired together: the reload |
+//! | [`admin`] | the socket that the command line talks to |
+//! | [`cli`] | the command line |
+//! | [`observe`] | the log, notices, records |
+//! | [`clock`] | the only place that reads a clock |
+
+#![deny(unsafe_code)] // `loader` relaxes it: code is loaded there and nowhere else.
+
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod host;
+#[allow(unsafe_code)]
+pub mod loader;
+pub mod observe;
+pub mod service;
+pub mod session;
+mod sync;
+pub mod transport;
+pub mod version;
+pub mod worker;

@@ -1,0 +1,267 @@
+//! Calls into a library: [`Code`] is one that is loaded, [`Object`] a component that was started in it, and
+//! [`Conversation`] one of its sessions.
+//!
+//! What keeps the calls sound: a `Conversation` holds its `Object` by a lease, an `Object` its `Code`, and a `Code` its
+//! `Library`, so no function pointer is called after its library was closed. The functions were given by a library whose
+//! content the examination has passed, layout check and all.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use abi_stable::library::AbiHeaderRef;
+use abi_stable::std_types::RSlice;
+use tandem_component::abi::{self, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink};
+
+use super::examine::Examined;
+use super::library::{Closed, Library};
+use super::manifest::Manifest;
+use super::shelf::Shelf;
+use crate::observe::inside::{self, Reported};
+use crate::version::Lease;
+
+/// A loaded library with its functions.
+pub struct Code {
+    table: ComponentTableRef,
+    functions: Functions,
+    library: Library,
+    /// What the library says of itself.
+    pub manifest: Manifest,
+}
+
+/// The functions of a session's events, read out of the table once.
+#[derive(Clone, Copy)]
+struct Functions {
+    at_boundary: unsafe extern "C" fn(*const ()) -> bool,
+    handle: unsafe extern "C" fn(*const (), *mut (), &RawEvent<'_>, &mut Sink<'_>, &mut Reply<'_>) -> u32,
+    close: unsafe extern "C" fn(*mut ()),
+}
+
+/// A component at work for one service. Dropping it stops it: do that off the workers.
+pub struct Object {
+    pointer: NonNull<()>,
+    functions: Functions,
+    code: Arc<Code>,
+    /// What the log calls it.
+    pub number: u32,
+}
+
+// SAFETY: the pointer is to a `Component`, which is `Send` by its trait; its functions take it from any thread.
+unsafe impl Send for Object {}
+// SAFETY: the pointer is to a `Component`, which is `Sync` by its trait; only `stop` is exclusive, and that is in `drop`.
+unsafe impl Sync for Object {}
+
+/// One session of a component. It keeps what it runs on by a lease.
+pub struct Conversation<T: AsRef<Object> + 'static> {
+    pointer: NonNull<()>,
+    lease: Lease<T>,
+}
+
+// SAFETY: the pointer is to a `Session`, which is `Send` by its trait, and all use of it is through `&mut self` or `drop`.
+unsafe impl<T: AsRef<Object> + Send + Sync> Send for Conversation<T> {}
+
+/// Why an event was not handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The component says that it cannot go on.
+    Fault(String),
+    /// It panicked; the hook has reported where.
+    Panicked(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Fault(reason) => f.write_str(reason),
+            Failure::Panicked(reason) => write!(f, "it panicked: {reason}"),
+        }
+    }
+}
+
+impl Code {
+    /// Loads a library that has passed.
+    ///
+    /// # Errors
+    /// The shelf's, the dynamic linker's, or there is no component in it.
+    pub fn load(passed: &Examined, shelf: &Shelf, manifest: Manifest) -> Result<Self, String> {
+        let library = passed.load(shelf).map_err(|error| error.to_string())?;
+        Code::of(library, manifest)
+    }
+
+    /// Takes the functions of a library whose content has passed the examination, and lets it install its panic hook and
+    /// its log.
+    ///
+    /// # Errors
+    /// The library has no component in it, which the examination would have said: a bug, or another file.
+    fn of(library: Library, manifest: Manifest) -> Result<Self, String> {
+        // SAFETY: the symbol is the static `LibHeader` that `export_component!` defines; the examination has read it as
+        // such. It begins with an `AbiHeader`, which is what is looked at first.
+        let header = unsafe { library.symbol::<AbiHeaderRef>(abi::SYMBOL) }.map_err(|error| error.to_string())?;
+        let header = header.upgrade().map_err(|error| error.to_string())?;
+        // SAFETY: the examination has checked the layout of this content against ours. (It is not checked again here:
+        // abi_stable keeps pointers into each library that it has checked, for as long as the process lives.)
+        let table = unsafe { header.unchecked_layout::<ComponentTableRef>() }.map_err(|error| format!("{error:?}"))?;
+        let functions =
+            Functions { at_boundary: table.at_boundary(), handle: table.handle(), close: table.close() };
+        (table.begin())(abi::host_table::<Reported>());
+        Ok(Code { table, functions, library, manifest })
+    }
+
+    /// Starts a component for a service. `starting` and `config` are MessagePack.
+    ///
+    /// # Errors
+    /// What the component refuses, in its words.
+    pub fn start(self: &Arc<Self>, starting: &[u8], config: &[u8], number: u32) -> Result<Object, String> {
+        let _inside = inside::enter(number, 0);
+        let mut reason = Vec::new();
+        let pointer = (self.table.start())(
+            RSlice::from_slice(starting),
+            RSlice::from_slice(config),
+            &mut Reply::new(&mut reason),
+        );
+        let pointer = NonNull::new(pointer).ok_or_else(|| text(reason))?;
+        Ok(Object { pointer, functions: self.functions, code: Arc::clone(self), number })
+    }
+
+    /// The addresses that the library's code and data lie at.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.library.range()
+    }
+
+    /// Closes the library and says whether it is gone. No object of it is left, which owning it shows.
+    pub fn close(self) -> Closed {
+        self.library.close()
+    }
+}
+
+impl Object {
+    /// The code that it runs.
+    pub fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+}
+
+impl AsRef<Object> for Object {
+    fn as_ref(&self) -> &Object {
+        self
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        let _inside = inside::enter(self.number, 0);
+        // SAFETY: the pointer is from `start` of this table, and no session uses it: each would hold a lease on this.
+        unsafe { (self.code.table.stop())(self.pointer.as_ptr()) };
+    }
+}
+
+impl<T: AsRef<Object>> Conversation<T> {
+    /// Opens a session. `opening` is MessagePack.
+    ///
+    /// # Errors
+    /// What the component refuses, in its words.
+    pub fn open(lease: Lease<T>, opening: &[u8], session: u64) -> Result<Self, String> {
+        let mut reason = Vec::new();
+        let pointer = {
+            let object: &Object = (*lease).as_ref();
+            let _inside = inside::enter(object.number, session);
+            let mut reply = Reply::new(&mut reason);
+            // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
+            unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) }
+        };
+        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
+    }
+
+    /// Resumes a session from what another version exported.
+    ///
+    /// # Errors
+    /// What the component refuses, in its words.
+    pub fn resume(lease: Lease<T>, opening: &[u8], state: &[u8], session: u64) -> Result<Self, String> {
+        let mut reason = Vec::new();
+        let pointer = {
+            let object: &Object = (*lease).as_ref();
+            let _inside = inside::enter(object.number, session);
+            let (opening, state) = (RSlice::from_slice(opening), RSlice::from_slice(state));
+            let mut reply = Reply::new(&mut reason);
+            // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
+            unsafe { (object.code.table.resume())(object.pointer.as_ptr(), opening, state, &mut reply) }
+        };
+        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
+    }
+
+    /// Writes the session's state, as MessagePack with named fields.
+    ///
+    /// # Errors
+    /// The component cannot, or panicked.
+    pub fn export(&self, session: u64) -> Result<Vec<u8>, Failure> {
+        let object = self.object();
+        let _inside = inside::enter(object.number, session);
+        let mut state = Vec::new();
+        // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
+        let outcome =
+            unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
+        match outcome {
+            DONE => Ok(state),
+            PANICKED => Err(Failure::Panicked(inside::last_panic())),
+            _ => Err(Failure::Fault(text(state))),
+        }
+    }
+
+    /// Hands the session one event.
+    ///
+    /// # Errors
+    /// The session cannot go on.
+    #[inline]
+    pub fn handle(&mut self, session: u64, event: &RawEvent<'_>, mut sink: Sink<'_>) -> Result<(), Failure> {
+        let mut reason = Vec::new();
+        let outcome = {
+            let object = (*self.lease).as_ref();
+            let _inside = inside::enter(object.number, session);
+            // SAFETY: both pointers are from this table; `&mut self` makes this the only call on the session, and the
+            // lease keeps the component.
+            unsafe {
+                (object.functions.handle)(
+                    object.pointer.as_ptr(),
+                    self.pointer.as_ptr(),
+                    event,
+                    &mut sink,
+                    &mut Reply::new(&mut reason),
+                )
+            }
+        };
+        match outcome {
+            DONE => Ok(()),
+            PANICKED => Err(Failure::Panicked(inside::last_panic())),
+            _ => Err(Failure::Fault(text(reason))),
+        }
+    }
+
+    /// Is nothing half done?
+    pub fn at_boundary(&self) -> bool {
+        let object = self.object();
+        // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
+        unsafe { (object.functions.at_boundary)(self.pointer.as_ptr()) }
+    }
+
+    /// What it runs on.
+    #[inline]
+    pub fn lease(&self) -> &Lease<T> {
+        &self.lease
+    }
+
+    fn object(&self) -> &Object {
+        (*self.lease).as_ref()
+    }
+}
+
+impl<T: AsRef<Object>> Drop for Conversation<T> {
+    fn drop(&mut self) {
+        let object = (*self.lease).as_ref();
+        let _inside = inside::enter(object.number, 0);
+        // SAFETY: the pointer is from `open` or `resume` of this table and is used no more; the lease still holds.
+        unsafe { (object.functions.close)(self.pointer.as_ptr()) };
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

@@ -1,0 +1,346 @@
+//! The examination: a child process opens a library, checks it and tries it, before the host loads it.
+//!
+//! Of two hundred damaged libraries that were loaded, most killed the process that loaded them, so that process must not
+//! be the host. The child is the host's own executable with the hidden subcommand `examine` ([`child`]); it says which
+//! step it is entering before it enters it, so that whatever becomes of it, the reason names where. The invariants:
+//!
+//! - an [`Examined`] comes from nowhere else, and only by it a library is loaded: nothing runs unexamined;
+//! - the examination ends within its limit, whatever the library does, and leaves no process behind;
+//! - what the component says of its configuration reaches the operator as it said it, with the service.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::library::{Library, LoadError};
+use super::shelf::{Digest, Shelf, ShelfError, Shelved};
+
+pub mod child;
+
+/// A component at work for one service, as it is to be tried: what `Code::start` will be given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The service, for the reason of a refusal.
+    pub service: String,
+    /// MessagePack of `Starting`.
+    pub starting: Vec<u8>,
+    /// MessagePack of the service's configuration.
+    pub config: Vec<u8>,
+}
+
+/// A library's content that has passed its examination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    digest: Digest,
+    /// Why a library of this content will not go away when it is closed, if the child has found that.
+    pub lingers: Option<String>,
+}
+
+impl Examined {
+    /// What has passed.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Loads it into this process, from a copy on the shelf that nothing is mapped from.
+    pub fn load(&self, shelf: &Shelf) -> Result<Library, Unloaded> {
+        let path = shelf.fresh_path(&self.digest)?;
+        // SAFETY: a child has loaded and tried this very content, and the shelf has it as a file that nobody writes to.
+        Ok(unsafe { Library::load(&path) }?)
+    }
+}
+
+/// Why a library that has passed is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Unloaded {
+    /// Its copy cannot be used.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    /// The system does not load it.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Has a child of `host`, the host's executable, examine a library with these trials.
+///
+/// [`own_executable`] is the one to use for `host`. What the child writes to its standard error is kept for the reason.
+pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limit: Duration) -> Result<Examined, Refused> {
+    let request = Request { library: library.path.clone(), trials: trials.to_vec() };
+    let request = rmp_serde::to_vec_named(&request).map_err(io::Error::other)?;
+    let deadline = Instant::now() + limit;
+    let mut child = Command::new(host)
+        .arg("examine")
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let heard = listen(&mut child, request)?;
+
+    let mut report = Report::default();
+    let end = loop {
+        match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Heard::Line(line)) => report.take(line),
+            Ok(Heard::Error(text)) => report.stderr = text,
+            // Both pipes are closed: the child has ended, or is about to.
+            Err(RecvTimeoutError::Disconnected) => break wait(&mut child, deadline)?,
+            Err(RecvTimeoutError::Timeout) => break None,
+        }
+    };
+    if end.is_none() {
+        child.kill()?;
+        child.wait()?;
+        // The pipes close with the child; a moment is enough for what is still in them.
+        while let Ok(heard) = heard.recv_timeout(Duration::from_millis(100)) {
+            match heard {
+                Heard::Line(line) => report.take(line),
+                Heard::Error(text) => report.stderr = text,
+            }
+        }
+    }
+    report.judge(end, limit).map(|lingers| Examined { digest: library.digest, lingers })
+}
+
+/// The executable that this process runs, even if the file at its path has been replaced since.
+pub fn own_executable() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
+/// Why a library has not passed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The child came to the verdict that it does not fit.
+    #[error("{reason}")]
+    Unfit {
+        /// Where it came to it.
+        step: Option<Step>,
+        /// Why.
+        reason: String,
+    },
+    /// It ended the child.
+    #[error("the library killed its examination: {how}{}{}", while_at(.step), said(.stderr))]
+    Killed {
+        /// By which signal, or with which exit status.
+        how: String,
+        /// Where the child was.
+        step: Option<Step>,
+        /// The last of what the child wrote to its standard error.
+        stderr: String,
+    },
+    /// It kept the child longer than it may take.
+    #[error("it did not finish within {limit:?}{} (a constructor or `start` that hangs?){}", while_at(.step), said(.stderr))]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+        /// Where the child was.
+        step: Option<Step>,
+        /// The last of what the child wrote to its standard error.
+        stderr: String,
+    },
+    /// The host could not have it examined: not the library's fault.
+    #[error("the host cannot examine it: {0}")]
+    Unexamined(#[from] io::Error),
+}
+
+/// What the child does, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Its constructors run.
+    Load,
+    /// Its header is looked at.
+    Header,
+    /// The layout of its types is compared with the host's.
+    Layout,
+    /// What its code says of itself is compared with what its file says.
+    Manifest,
+    /// It is made to panic.
+    Panic,
+    /// It starts with the configuration of this service.
+    Start(String),
+    /// It stops for this service.
+    Stop(String),
+    /// It is closed.
+    Unload,
+    /// It is closed, and the child ends.
+    End,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load => f.write_str("while it was loaded"),
+            Self::Header => f.write_str("while its header was looked at"),
+            Self::Layout => f.write_str("while its layout was checked"),
+            Self::Manifest => f.write_str("while its manifest was compared"),
+            Self::Panic => f.write_str("while it was made to panic"),
+            Self::Start(service) => write!(f, "in `start` for service `{service}`"),
+            Self::Stop(service) => write!(f, "while it was stopped for service `{service}`"),
+            Self::Unload => f.write_str("while it was closed"),
+            Self::End => f.write_str("at the end of the process, after it was closed"),
+        }
+    }
+}
+
+fn while_at(step: &Option<Step>) -> String {
+    step.as_ref().map(|step| format!(", {step}")).unwrap_or_default()
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; it said: {stderr}") }
+}
+
+/// What the child is to do: MessagePack on its standard input.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    library: PathBuf,
+    trials: Vec<Trial>,
+}
+
+/// What the child says: JSON, a line each.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Entering(Step),
+    Passed { lingers: Option<String> },
+    Unfit { reason: String },
+}
+
+enum Heard {
+    Line(Line),
+    /// The end of what was written to standard error, once it is closed.
+    Error(String),
+}
+
+/// Writes the request and reads the answers on threads of their own, which end with the pipes: whoever waits for the
+/// child waits for no pipe.
+fn listen(child: &mut Child, request: Vec<u8>) -> io::Result<mpsc::Receiver<Heard>> {
+    let (lines, heard) = mpsc::channel();
+    let errors = lines.clone();
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let thread = |name: &str| thread::Builder::new().name(name.to_owned());
+    thread("examine-in").spawn(move || {
+        // A child that does not read its request is judged by how it ends.
+        stdin.map(|mut stdin| stdin.write_all(&request))
+    })?;
+    thread("examine-out").spawn(move || {
+        let Some(stdout) = stdout else { return };
+        for line in BufReader::new(stdout.take(ANSWER_MAX)).lines().map_while(Result::ok) {
+            // A line that is none of ours says nothing; without a verdict nothing passes.
+            let Ok(line) = serde_json::from_str(&line) else { continue };
+            if lines.send(Heard::Line(line)).is_err() {
+                return;
+            }
+        }
+    })?;
+    thread("examine-err").spawn(move || errors.send(Heard::Error(stderr.map(last_lines).unwrap_or_default())))?;
+    Ok(heard)
+}
+
+/// Waits for a child that has closed its pipes. None at the deadline.
+fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        match child.try_wait()? {
+            Some(status) => return Ok(Some(status)),
+            None if Instant::now() >= deadline => return Ok(None),
+            None => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// What has been heard of the child.
+#[derive(Default)]
+struct Report {
+    step: Option<Step>,
+    verdict: Option<Result<Option<String>, String>>,
+    stderr: String,
+}
+
+impl Report {
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Entering(step) => self.step = Some(step),
+            Line::Passed { lingers } => self.verdict = Some(Ok(lingers)),
+            Line::Unfit { reason } => self.verdict = Some(Err(reason)),
+        }
+    }
+
+    /// A verdict counts only if the child also ended well; `end` is none if it had to be killed.
+    fn judge(self, end: Option<ExitStatus>, limit: Duration) -> Result<Option<String>, Refused> {
+        let Self { step, verdict, stderr } = self;
+        match (verdict, end) {
+            (Some(Err(reason)), _) => Err(Refused::Unfit { step, reason }),
+            (_, None) => Err(Refused::TimedOut { limit, step, stderr }),
+            (Some(Ok(lingers)), Some(end)) if end.success() => Ok(lingers),
+            (_, Some(end)) if step == Some(Step::Panic) && signal(end) == Some(libc::SIGABRT) => {
+                let reason = "it is built with panic = \"abort\"; build it with panic = \"unwind\"".to_owned();
+                Err(Refused::Unfit { step, reason })
+            }
+            // It got as far as loading nothing: an executable that does not know the subcommand, say.
+            (None, Some(end)) if step.is_none() => {
+                Err(Refused::Unexamined(io::Error::other(format!("the child ended early, {end}{}", said(&stderr)))))
+            }
+            (_, Some(end)) => {
+                let how = signal(end).map_or_else(|| end.to_string(), signal_name);
+                Err(Refused::Killed { how, step, stderr })
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn signal(end: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&end)
+}
+
+#[cfg(not(unix))]
+fn signal(_end: ExitStatus) -> Option<i32> {
+    None
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGILL => "SIGILL",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGTERM => "SIGTERM",
+        #[cfg(unix)]
+        libc::SIGBUS => "SIGBUS",
+        #[cfg(unix)]
+        libc::SIGKILL => "SIGKILL",
+        #[cfg(unix)]
+        libc::SIGSYS => "SIGSYS",
+        #[cfg(unix)]
+        libc::SIGTRAP => "SIGTRAP",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+/// Reads to the end, and keeps the last three lines, as far as they fit.
+fn last_lines(mut pipe: impl Read) -> String {
+    let mut tail = VecDeque::new();
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = pipe.read(&mut buffer) {
+        tail.extend(&buffer[..n]);
+        tail.drain(..tail.len().saturating_sub(STDERR_MAX));
+    }
+    let text = String::from_utf8_lossy(tail.make_contiguous()).into_owned();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(3)..].join(" | ");
+    last.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A child says some dozen lines. More than this is none of ours.
+const ANSWER_MAX: u64 = 1 << 20;
+/// So much of its standard error is looked at for its last lines.
+const STDERR_MAX: usize = 1024;

@@ -1,0 +1,5 @@
+//! `tandem`: the gateway and its command line.
+
+fn main() -> std::process::ExitCode {
+    tandem::cli::main()
+}

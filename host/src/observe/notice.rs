@@ -1,0 +1,90 @@
+//! Notices: a closed list of what an operator should know, each counted, each with the last reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Notice {
+    /// A new version serves.
+    VersionActive,
+    /// A version was refused.
+    VersionRefused,
+    /// A version's last session has gone and it is unmapped.
+    VersionRetired,
+    /// A version is retired but stays mapped.
+    VersionLingering,
+    /// Two files have one name and number; the newer one counts.
+    VersionReplaced,
+    /// A file in the components directory was passed over.
+    FileIgnored,
+    /// A reload changed nothing, because of the configuration or the directory.
+    ReloadRefused,
+    /// A session stays with its version, because the newer one refused it.
+    MoveRefused,
+    /// A component refused to open a session.
+    SessionRefused,
+    /// A session was ended because its component panicked, gave up or broke a rule.
+    SessionBroken,
+    /// A connection came for a service that no version serves.
+    ServiceDown,
+    /// A connection could not be accepted: out of descriptors or memory.
+    AcceptFailed,
+    /// Datagrams were dropped.
+    DatagramLost,
+    /// A server of an upstream is left out for a while.
+    ServerEjected,
+    /// Records were dropped, because they could not be written as fast as they came.
+    RecordsLost,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The one spelling, from serde's names.
+        let word = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(word.trim_matches('"'))
+    }
+}
+
+/// How often, and the last reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tally {
+    /// Which.
+    pub notice: Notice,
+    /// How often since the start.
+    pub count: u64,
+    /// The last reason.
+    pub last: String,
+}
+
+static TALLIES: Mutex<BTreeMap<Notice, (u64, String)>> = Mutex::new(BTreeMap::new());
+
+/// Counts a notice and writes it into the log. Notices of one kind that come in a flood are all counted, but only the
+/// first and each hundredth after the hundredth are logged.
+pub fn give(notice: Notice, reason: &str) {
+    let count = {
+        let mut tallies = TALLIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = tallies.entry(notice).or_default();
+        tally.0 += 1;
+        reason.clone_into(&mut tally.1);
+        tally.0
+    };
+    if count > 100 && !count.is_multiple_of(100) {
+        return;
+    }
+    match notice {
+        Notice::VersionActive | Notice::VersionRetired => tracing::info!(%notice, count, "{reason}"),
+        _ => tracing::warn!(%notice, count, "{reason}"),
+    }
+}
+
+/// All notices that were given since the start.
+pub fn tallies() -> Vec<Tally> {
+    let tallies = TALLIES.lock().unwrap_or_else(PoisonError::into_inner);
+    tallies.iter().map(|(notice, (count, last))| Tally { notice: *notice, count: *count, last: last.clone() }).collect()
+}

@@ -1,0 +1,5 @@
+//! What services use of the host besides their own connections: upstreams.
+
+mod upstream;
+
+pub use upstream::{Dialed, Health, SWEEP, Settings, Ticket, Upstreams};

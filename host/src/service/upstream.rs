@@ -1,0 +1,326 @@
+//! Upstreams: groups of servers with pooled connections, as one worker sees them.
+//!
+//! A dial goes to the less loaded of two servers chosen by chance, over a pooled connection where one is there. Load and
+//! pool are the worker's own; a server's health is shared by all workers, and is written only when a server fails.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::clock::{Nanos, nanos};
+use crate::config::{self, Span};
+use crate::observe::notice::{self, Notice};
+use crate::transport::{Address, Connecting, Socket};
+
+/// `[upstream.NAME]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where its servers are.
+    pub servers: Vec<Address>,
+    /// How long a connection may take to be made.
+    #[serde(default = "Settings::connect_timeout")]
+    pub connect_timeout: Span,
+    /// How many idle connections to a server each worker keeps.
+    #[serde(default = "Settings::keepalive")]
+    pub keepalive: usize,
+    /// How long an idle connection is kept.
+    #[serde(default = "Settings::idle_timeout")]
+    pub idle_timeout: Span,
+    /// How many connections each worker has to a server at most, idle ones left out.
+    #[serde(default = "Settings::max_connections")]
+    pub max_connections: u32,
+    /// When a server is left out, and for how long.
+    #[serde(default)]
+    pub eject: Eject,
+}
+
+/// When a server is left out: after `failures` within a time, for a time.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Eject {
+    /// So many failures; 0 is never.
+    pub failures: u32,
+    /// … within so long
+    pub within: Span,
+    /// … leave it out for so long.
+    #[serde(rename = "for")]
+    pub span: Span,
+}
+
+impl Default for Eject {
+    fn default() -> Self {
+        Eject { failures: 3, within: Span::seconds(10), span: Span::seconds(10) }
+    }
+}
+
+impl Settings {
+    fn connect_timeout() -> Span {
+        Span::seconds(5)
+    }
+    fn keepalive() -> usize {
+        64
+    }
+    fn idle_timeout() -> Span {
+        Span::seconds(60)
+    }
+    fn max_connections() -> u32 {
+        4096
+    }
+}
+
+/// How a server does, as all workers see it.
+#[derive(Debug, Default)]
+pub struct Health {
+    /// Out until then; 0 when in.
+    out_until: AtomicU64,
+    window_begun: AtomicU64,
+    failures: AtomicU32,
+}
+
+impl Health {
+    /// Relaxed throughout: a worker that sees an ejection a moment late sends one more request there.
+    fn is_in(&self, now: Nanos) -> bool {
+        self.out_until.load(Ordering::Relaxed) <= now
+    }
+
+    /// Counts a failure. True where it ejects the server.
+    fn blame(&self, now: Nanos, eject: &Eject) -> bool {
+        if eject.failures == 0 || !self.is_in(now) {
+            return false;
+        }
+        if now.saturating_sub(self.window_begun.load(Ordering::Relaxed)) > nanos(eject.within.get()) {
+            self.window_begun.store(now, Ordering::Relaxed);
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < eject.failures {
+            return false;
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        self.out_until.store(now.saturating_add(nanos(eject.span.get())), Ordering::Relaxed);
+        true
+    }
+}
+
+/// A connection's part in its server's load. It is counted until it is dropped.
+#[derive(Debug)]
+pub struct Ticket(Arc<Server>);
+
+impl Ticket {
+    fn take(server: &Arc<Server>) -> Self {
+        server.load.fetch_add(1, Ordering::Relaxed);
+        Ticket(Arc::clone(server))
+    }
+
+    /// The server's number.
+    pub fn server(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Counts a failure against the server.
+    pub fn blame(&self, now: Nanos) {
+        if self.0.health.blame(now, &self.0.settings.eject) {
+            let Eject { failures, within, span } = &self.0.settings.eject;
+            let (upstream, address) = (&self.0.upstream, &self.0.address);
+            let reason = format!("upstream.{upstream}: {address} failed {failures} times within {within}, left out for {span}");
+            notice::give(Notice::ServerEjected, &reason);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a dial came to.
+#[derive(Debug)]
+pub enum Dialed {
+    /// A pooled connection.
+    Reused(Socket, Ticket),
+    /// A connection that is being made, and until when.
+    Connecting(Connecting, Nanos, Ticket),
+    /// The server refused at once.
+    Refused(u64),
+    /// There is no such upstream.
+    Unknown,
+    /// Every server is out or was to be avoided.
+    NoServer,
+    /// Every server that is in has as many connections as it may.
+    Full,
+}
+
+/// The upstreams as one worker sees them.
+#[derive(Debug, Default)]
+pub struct Upstreams {
+    by_name: HashMap<String, Upstream>,
+    chance: u64,
+}
+
+#[derive(Debug)]
+struct Upstream {
+    servers: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    server: Arc<Server>,
+    idle: VecDeque<(Nanos, Socket)>,
+}
+
+/// One server, as one worker sees it.
+#[derive(Debug)]
+struct Server {
+    /// The same in every version and worker: a digest of upstream and address.
+    number: u64,
+    upstream: String,
+    address: Address,
+    settings: Settings,
+    /// Connections in use, counted by this worker alone; atomic because a session may be dropped elsewhere.
+    load: AtomicU32,
+    health: Arc<Health>,
+}
+
+impl Upstreams {
+    /// Takes the configuration's upstreams. Pools of servers that stay as they were are kept. `health` is shared with the
+    /// other workers.
+    pub fn configure(&mut self, upstreams: &config::Upstreams) {
+        let mut old = std::mem::take(&mut self.by_name);
+        for (name, (settings, healths)) in upstreams {
+            let mut kept = old.remove(name).map(|upstream| upstream.servers).unwrap_or_default();
+            let servers = settings.servers.iter().zip(healths).map(|(address, health)| {
+                let same = |member: &Member| member.server.address == *address && member.server.settings == *settings;
+                match kept.iter().position(same) {
+                    Some(at) => kept.swap_remove(at),
+                    None => Member::new(name, address, settings, Arc::clone(health)),
+                }
+            });
+            let servers = servers.collect();
+            self.by_name.insert(name.clone(), Upstream { servers });
+        }
+    }
+
+    /// A connection to a server of an upstream.
+    pub fn dial<N: Iterator<Item = u64>>(
+        &mut self,
+        upstream: &str,
+        avoid: impl Fn() -> N,
+        fresh: bool,
+        now: Nanos,
+    ) -> Dialed {
+        let chance = self.draw();
+        let Some(upstream) = self.by_name.get_mut(upstream) else { return Dialed::Unknown };
+        let member = match upstream.choose(chance, avoid, now) {
+            Ok(at) => &mut upstream.servers[at],
+            Err(dialed) => return dialed,
+        };
+        let ticket = Ticket::take(&member.server);
+        if !fresh && let Some(socket) = member.take_idle(now) {
+            return Dialed::Reused(socket, ticket);
+        }
+        match Connecting::begin(&member.server.address) {
+            Ok(connecting) => {
+                let deadline = now.saturating_add(nanos(member.server.settings.connect_timeout.get()));
+                Dialed::Connecting(connecting, deadline, ticket)
+            }
+            Err(_) => {
+                ticket.blame(now);
+                Dialed::Refused(ticket.server())
+            }
+        }
+    }
+
+    /// Takes a connection back that can serve again.
+    pub fn pool(&mut self, socket: Socket, ticket: Ticket, now: Nanos) {
+        let Some(upstream) = self.by_name.get_mut(&ticket.0.upstream) else { return };
+        let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.0)) else {
+            return;
+        };
+        if member.idle.len() < member.server.settings.keepalive {
+            member.idle.push_back((now, socket));
+        }
+    }
+
+    /// Closes idle connections whose time is up, or that their server has closed.
+    pub fn sweep(&mut self, now: Nanos) {
+        for member in self.by_name.values_mut().flat_map(|upstream| &mut upstream.servers) {
+            let kept = nanos(member.server.settings.idle_timeout.get());
+            member.idle.retain(|(since, socket)| now.saturating_sub(*since) <= kept && socket.quiet());
+        }
+    }
+
+    /// xorshift64: which two servers are compared needs no better chance.
+    fn draw(&mut self) -> u64 {
+        self.chance = self.chance.max(0x9e37_79b9_7f4a_7c15);
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance
+    }
+}
+
+impl Upstream {
+    /// The less loaded of two servers that are in, not avoided and not full.
+    fn choose<N: Iterator<Item = u64>>(&self, chance: u64, avoid: impl Fn() -> N, now: Nanos) -> Result<usize, Dialed> {
+        let mut full = false;
+        let usable = |at: &usize, full: &mut bool| {
+            let server = &self.servers[*at].server;
+            if !server.health.is_in(now) || avoid().any(|number| number == server.number) {
+                return false;
+            }
+            let has_room = server.load.load(Ordering::Relaxed) < server.settings.max_connections;
+            *full |= !has_room;
+            has_room
+        };
+        let count = (0..self.servers.len()).filter(|at| usable(at, &mut full)).count();
+        let nth = |n: usize| (0..self.servers.len()).filter(|at| usable(at, &mut false)).nth(n);
+        let load = |at: usize| self.servers[at].server.load.load(Ordering::Relaxed);
+        match count {
+            0 if full => Err(Dialed::Full),
+            0 => Err(Dialed::NoServer),
+            1 => nth(0).ok_or(Dialed::NoServer),
+            _ => {
+                let (one, other) = (chance as usize % count, (chance >> 32) as usize % (count - 1));
+                let other = if other >= one { other + 1 } else { other };
+                let (one, other) = (nth(one).ok_or(Dialed::NoServer)?, nth(other).ok_or(Dialed::NoServer)?);
+                Ok(if load(other) < load(one) { other } else { one })
+            }
+        }
+    }
+}
+
+impl Member {
+    fn new(upstream: &str, address: &Address, settings: &Settings, health: Arc<Health>) -> Self {
+        let digest = blake3::hash(format!("{upstream} {address}").as_bytes());
+        let (number, _) = digest.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
+        let server = Server {
+            // One bit less, so that one more still fits.
+            number: u64::from_le_bytes(*number) >> 1,
+            upstream: upstream.to_owned(),
+            address: address.clone(),
+            settings: settings.clone(),
+            load: AtomicU32::new(0),
+            health,
+        };
+        Member { server: Arc::new(server), idle: VecDeque::new() }
+    }
+
+    /// The connection that was used last and is still quiet.
+    fn take_idle(&mut self, now: Nanos) -> Option<Socket> {
+        let kept = nanos(self.server.settings.idle_timeout.get());
+        while let Some((since, socket)) = self.idle.pop_back() {
+            if now.saturating_sub(since) <= kept && socket.quiet() {
+                return Some(socket);
+            }
+        }
+        None
+    }
+}
+
+/// How often a worker sweeps its pools.
+pub const SWEEP: Duration = Duration::from_secs(5);

@@ -1,0 +1,511 @@
+//! Takes a session from event to event.
+//!
+//! One poll of a session's task is a turn. In this order, until nothing changes: answers are delivered, unread bytes
+//! offered, what was sent is written, forwards move, and only then is more read: so what one read brought in is answered
+//! with one write. Before each event the version table is looked at (one atomic load): see `moving`.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tandem_component::abi::{RawEvent, Sink, failure, kind};
+use tandem_component::effects::{Batch, Effect};
+use tokio::io::ReadBuf;
+
+use super::effects::Reason;
+use super::pipe::{Link, Pipe};
+use super::{Answer, Session};
+use crate::clock::{Nanos, nanos};
+use crate::loader::code::Failure;
+use crate::observe::notice::Notice;
+use crate::transport::Socket;
+use crate::worker::Worker;
+
+/// Above so many unsent bytes a stream is not forwarded to, and its session is offered no more bytes.
+pub(super) const UNSENT_HIGH: usize = 256 * 1024;
+/// With more than so many unsent bytes on one stream a session is ended.
+pub(super) const UNSENT_MAX: usize = 16 * 1024 * 1024;
+/// So many bytes are kept unread before the kernel is asked for no more.
+const UNREAD_HIGH: usize = 64 * 1024;
+/// How long a peer gets to take the last bytes of a closed stream, from the last time that it took some.
+pub(super) const LINGER: Nanos = nanos_of_seconds(30);
+/// How long a peer gets to finish, once it has them all.
+const LINGER_READ: Nanos = nanos_of_seconds(2);
+/// After so many steps a session lets others have a turn.
+const STEPS_MAX: usize = 64;
+/// A conversation by datagrams ends when nothing was said for so long.
+const DATAGRAM_IDLE: Duration = Duration::from_secs(60);
+
+const fn nanos_of_seconds(seconds: u64) -> Nanos {
+    seconds * 1_000_000_000
+}
+
+/// What a turn came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The session waits.
+    Waits,
+    /// It has more to do, but let others go first.
+    Again,
+    /// It is over, and all that could be brought out was.
+    Over,
+}
+
+/// One turn of one session.
+pub struct Driver<'w, 'c> {
+    pub(super) worker: &'w Worker,
+    pub(super) session: &'w mut Session,
+    pub(super) cx: &'w mut Context<'c>,
+    pub(super) now: Nanos,
+    pub(super) wall: u64,
+    batch: Option<Box<Batch>>,
+    /// How many of the bytes on offer are not yet consumed.
+    pub(super) offered_left: usize,
+}
+
+impl<'w, 'c> Driver<'w, 'c> {
+    /// A turn of this session, now.
+    pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
+        let (now, wall) = worker.now();
+        let batch = Some(worker.batch());
+        Driver { worker, session, cx, now, wall, batch, offered_left: 0 }
+    }
+
+    /// Does what there is to do.
+    pub fn turn(mut self) -> Turn {
+        for pipe in &mut self.session.pipes {
+            pipe.read_asked = false;
+            pipe.write_asked = false;
+        }
+        self.fire();
+        let mut turn = Turn::Again;
+        for _ in 0..STEPS_MAX {
+            if self.session.conversation.is_none() {
+                turn = self.close_out();
+                break;
+            }
+            // Also without an event: an idle session is moved by being woken.
+            self.follow();
+            if self.answer() || self.offer() {
+                continue;
+            }
+            let mut progress = self.flush();
+            progress |= self.session.move_unread(self.now, self.cx);
+            progress |= self.connect();
+            progress |= self.read();
+            progress |= self.tell_closed();
+            if !progress {
+                turn = Turn::Waits;
+                break;
+            }
+        }
+        if let Some(batch) = self.batch.take() {
+            self.worker.keep_batch(batch);
+        }
+        turn
+    }
+
+    /// When the session has to be woken, whatever happens.
+    pub fn next_due(session: &Session) -> Nanos {
+        let timers = session.timers.iter().map(|timer| timer.0);
+        let pipes = session.pipes.iter().map(|pipe| {
+            let coming = if let Link::Coming { deadline, .. } = pipe.socket { deadline } else { Nanos::MAX };
+            let forward = pipe.forward.map_or(Nanos::MAX, |forward| forward.deadline);
+            coming.min(forward).min(pipe.linger.unwrap_or(Nanos::MAX))
+        });
+        let due = timers.chain(pipes).chain(session.drained).min().unwrap_or(Nanos::MAX);
+        if session.greeting.transport == tandem_component::Transport::Udp {
+            return due.min(session.greeting.idle_since + nanos(DATAGRAM_IDLE));
+        }
+        due
+    }
+
+    /// Makes events of what is due.
+    fn fire(&mut self) {
+        let now = self.now;
+        if Self::next_due(self.session) > now {
+            return;
+        }
+        let session = &mut *self.session;
+        session.timers.sort_unstable();
+        let due = session.timers.partition_point(|timer| timer.0 <= now);
+        for (_, token) in session.timers.drain(..due) {
+            session.answers.push_back(Answer { kind: kind::TIMEOUT, token, ..Answer::default() });
+        }
+        for pipe in &mut session.pipes {
+            if let Some(forward) = pipe.forward.take_if(|forward| forward.deadline <= now) {
+                session.answers.push_back(forward.failed(pipe.number, true));
+            }
+            if let Link::Coming { deadline, token, .. } = pipe.socket
+                && deadline <= now
+            {
+                pipe.socket = Link::Gone;
+                session.answers.push_back(dial_failed(pipe, token, failure::TIMED_OUT, now));
+            }
+        }
+        session.pipes.retain(|pipe| pipe.number == 0 || !matches!(pipe.socket, Link::Gone));
+        let silent = session.greeting.transport == tandem_component::Transport::Udp
+            && session.greeting.idle_since + nanos(DATAGRAM_IDLE) <= now;
+        if silent || session.drained.is_some_and(|until| until <= now) {
+            session.drained = None;
+            self.end();
+        }
+    }
+
+    /// Delivers the next answer or datagram.
+    fn answer(&mut self) -> bool {
+        if let Some(answer) = self.session.answers.pop_front() {
+            self.deliver(&answer.event(self.wall), None);
+            match (answer.kind, answer.stream) {
+                (kind::CLOSED, 0) => self.end(),
+                (kind::CLOSED, stream) => self.session.pipes.retain(|pipe| pipe.number != stream),
+                _ => {}
+            }
+            return true;
+        }
+        if let Some(datagram) = self.session.datagrams.pop_front() {
+            self.session.greeting.idle_since = self.now;
+            let mut event = RawEvent::bytes(0, &datagram, self.wall);
+            event.kind = kind::DATAGRAM;
+            self.deliver(&event, None);
+            return true;
+        }
+        false
+    }
+
+    /// Offers the unread bytes of a stream, or its end, where the session has not seen them as they are.
+    fn offer(&mut self) -> bool {
+        let progress = self.session.progress;
+        let full = self.session.unsent() >= UNSENT_HIGH;
+        for at in 0..self.session.pipes.len() {
+            let pipe = &mut self.session.pipes[at];
+            if pipe.forward.is_some() || !pipe.gives() {
+                continue;
+            }
+            let stream = pipe.number;
+            if !pipe.unread.is_empty() && !full && pipe.offered != Some((progress, pipe.unread.len())) {
+                let unread = std::mem::take(&mut pipe.unread);
+                let consumed = self.offer_bytes(stream, &unread);
+                if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
+                    pipe.unread = unread;
+                    bytes::Buf::advance(&mut pipe.unread, consumed);
+                }
+                return true;
+            }
+            let seen = pipe.unread.is_empty() || pipe.offered == Some((progress, pipe.unread.len()));
+            if pipe.ended && !pipe.end_told && seen {
+                pipe.end_told = true;
+                self.deliver(&RawEvent { stream, ..RawEvent::new(kind::END, self.wall) }, None);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Offers bytes that are not among the stream's unread ones. Returns how many were consumed.
+    fn offer_bytes(&mut self, stream: u64, bytes: &[u8]) -> usize {
+        self.follow();
+        let progress = self.session.progress;
+        self.offered_left = bytes.len();
+        self.deliver(&RawEvent::bytes(stream, bytes, self.wall), Some(stream));
+        let consumed = bytes.len() - self.offered_left;
+        if consumed == 0
+            && let Some(pipe) = self.session.pipe_mut(stream)
+        {
+            pipe.offered = Some((progress, bytes.len()));
+            self.session.progress = progress;
+        }
+        consumed
+    }
+
+    /// Hands the session one event, and carries out what follows from it.
+    pub(super) fn deliver(&mut self, event: &RawEvent<'_>, offered: Option<u64>) {
+        let Some(conversation) = &mut self.session.conversation else { return };
+        let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
+        batch.clear();
+        let result = conversation.handle(self.session.id, event, Sink::new(&mut *batch));
+        self.session.progress += 1;
+        match result {
+            Ok(()) => match self.carry_out(&batch, offered) {
+                Ok(()) if self.session.over => self.end(),
+                Ok(()) => {}
+                Err(reason) => self.break_off(reason),
+            },
+            Err(failure) => self.fail(failure, &mut batch),
+        }
+        self.batch = Some(batch);
+    }
+
+    /// The session cannot go on: none of the event's effects happens, and its last words are said.
+    fn fail(&mut self, failure: Failure, batch: &mut Batch) {
+        let Some(conversation) = &mut self.session.conversation else { return };
+        batch.clear();
+        let event = RawEvent::new(kind::LAST_WORDS, self.wall);
+        let spoke = conversation.handle(self.session.id, &event, Sink::new(batch)).is_ok();
+        batch.effects.retain(|effect| spoke && matches!(effect, Effect::Send { .. }));
+        let reason = match failure {
+            Failure::Fault(reason) => format!("it gave up: {reason}"),
+            Failure::Panicked(reason) => format!("it panicked: {reason}"),
+        };
+        // Only sends are left, which break no rule but that of size.
+        let _ = self.carry_out(batch, None);
+        self.break_off(reason);
+    }
+
+    /// Ends a session that did what it must not.
+    fn break_off(&mut self, reason: Reason) {
+        if let Some(instance) = self.session.instance() {
+            instance.counts.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.worker.notice(self.session, Notice::SessionBroken, &reason);
+        self.close(0);
+        self.end();
+    }
+
+    /// Ends the conversation: the code's lease is given back. What was sent is still brought out.
+    pub(super) fn end(&mut self) {
+        let session = &mut *self.session;
+        let Some(conversation) = session.conversation.take() else { return };
+        conversation.lease().counts.leave();
+        drop(conversation);
+        session.timers.clear();
+        session.answers.clear();
+        session.datagrams.clear();
+        session.drained = None;
+        session.pipes.truncate(1);
+        let own = &mut session.pipes[0];
+        own.forward = None;
+        own.closing = true;
+        own.finishing = true;
+        own.linger = Some(self.now.saturating_add(LINGER));
+    }
+
+    /// Writes what was sent. True where something may follow from it.
+    fn flush(&mut self) -> bool {
+        let mut progress = false;
+        let session = &mut *self.session;
+        for pipe in &mut session.pipes {
+            let had = pipe.unsent.len();
+            if had > 0 {
+                if pipe.write(self.cx, &[]).is_err() {
+                    pipe.unsent.clear();
+                    pipe.deaf = true;
+                    progress = true;
+                }
+                if pipe.unsent.is_empty() {
+                    self.worker.keep_spare(std::mem::take(&mut pipe.unsent));
+                    progress |= had >= UNSENT_HIGH;
+                }
+                if had > pipe.unsent.len() && !pipe.writables.is_empty() {
+                    let left = pipe.left;
+                    pipe.writables.retain(|&(position, token)| {
+                        let gone = position <= left;
+                        if gone {
+                            session.answers.push_back(Answer { kind: kind::WRITABLE, token, ..Answer::default() });
+                        }
+                        !gone
+                    });
+                    progress = true;
+                }
+            }
+            if pipe.finishing && !pipe.finished && pipe.unsent.is_empty() {
+                pipe.finished = true;
+                if let Link::Up(socket) = &mut pipe.socket {
+                    socket.finish();
+                }
+                progress |= pipe.ended;
+            }
+        }
+        // A dialed stream that was closed goes once all has left.
+        session.pipes.retain(|pipe| pipe.number == 0 || !pipe.closing || !(pipe.unsent.is_empty() || pipe.deaf));
+        progress
+    }
+
+    /// Looks whether connections that are being made are there.
+    fn connect(&mut self) -> bool {
+        let mut progress = false;
+        for pipe in &mut self.session.pipes {
+            let Link::Coming { connecting, token, .. } = &mut pipe.socket else { continue };
+            let token = *token;
+            let Poll::Ready(result) = connecting.poll(self.cx) else { continue };
+            progress = true;
+            let Link::Coming { connecting, .. } = std::mem::replace(&mut pipe.socket, Link::Gone) else { continue };
+            let answer = match result {
+                Ok(()) => {
+                    pipe.socket = Link::Up(connecting.done());
+                    let number = pipe.ticket.as_ref().map_or(0, crate::service::Ticket::server);
+                    Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number }
+                }
+                Err(_) => dial_failed(pipe, token, failure::REFUSED, self.now),
+            };
+            self.session.answers.push_back(answer);
+        }
+        if progress {
+            self.session.pipes.retain(|pipe| pipe.number == 0 || !matches!(pipe.socket, Link::Gone));
+        }
+        progress
+    }
+
+    /// Reads once from one stream that wants it.
+    fn read(&mut self) -> bool {
+        for at in 0..self.session.pipes.len() {
+            if !self.session.wants_read(at) {
+                continue;
+            }
+            let mut memory = self.worker.read_buffer();
+            let mut buffer = ReadBuf::new(&mut memory);
+            let pipe = &mut self.session.pipes[at];
+            let Link::Up(socket) = &mut pipe.socket else { continue };
+            let polled = socket.poll_read(self.cx, &mut buffer);
+            let n = buffer.filled().len();
+            match polled {
+                Poll::Pending => pipe.read_asked = true,
+                Poll::Ready(Err(_)) => pipe.broken = true,
+                Poll::Ready(Ok(())) if n == 0 => pipe.ended = true,
+                Poll::Ready(Ok(())) => {
+                    let stream = pipe.number;
+                    self.take_in(stream, &memory[..n]);
+                }
+            }
+            self.worker.keep_read_buffer(memory);
+            if polled.is_ready() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Gives bytes that were just read to whom they are for; what is left is kept as unread.
+    fn take_in(&mut self, stream: u64, mut fresh: &[u8]) {
+        while let Some(at) = self.session.position(stream) {
+            let pipe = &mut self.session.pipes[at];
+            if !pipe.gives() {
+                return;
+            }
+            let taken = if !pipe.unread.is_empty() {
+                0
+            } else if pipe.forward.is_some() {
+                self.session.forward_fresh(at, fresh, self.now, self.cx)
+            } else if self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
+                self.offer_bytes(stream, fresh)
+            } else {
+                0
+            };
+            fresh = &fresh[taken..];
+            if fresh.is_empty() {
+                return;
+            }
+            if taken == 0 {
+                break;
+            }
+        }
+        if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
+            pipe.unread.extend_from_slice(fresh);
+        }
+    }
+
+    /// Tells of streams that broke, or that both sides have finished.
+    fn tell_closed(&mut self) -> bool {
+        let mut progress = false;
+        let session = &mut *self.session;
+        for at in 0..session.pipes.len() {
+            let pipe = &mut session.pipes[at];
+            if pipe.deaf && (at == 0 || pipe.ended) {
+                pipe.broken = true;
+            }
+            let stream = pipe.number;
+            let deaf = pipe.deaf;
+            let finished = pipe.ended && pipe.end_told && pipe.finished && pipe.unsent.is_empty();
+            let over = (pipe.broken || finished) && !pipe.closing;
+            let untold = over && !matches!(pipe.socket, Link::Gone);
+            if untold {
+                // What came in before is still offered: the event follows it in the queue only if nothing is unread.
+                pipe.socket = Link::Gone;
+                pipe.broken = true;
+                session.fail_forwards(stream);
+                session.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
+                progress = true;
+            } else if deaf {
+                progress |= session.fail_forwards_to(stream);
+            }
+        }
+        progress
+    }
+
+    /// Brings out what was sent before the end, and lets the peer read it.
+    fn close_out(&mut self) -> Turn {
+        loop {
+            let (now, worker) = (self.now, self.worker);
+            let own = &mut self.session.pipes[0];
+            let Link::Up(socket) = &mut own.socket else { return Turn::Over };
+            if own.broken || own.deaf || matches!(socket, Socket::Udp(..)) || own.linger.is_some_and(|until| until <= now)
+            {
+                return Turn::Over;
+            }
+            if !own.unsent.is_empty() {
+                let had = own.unsent.len();
+                match own.write(self.cx, &[]) {
+                    Err(_) => return Turn::Over,
+                    Ok(_) if own.unsent.is_empty() => worker.keep_spare(std::mem::take(&mut own.unsent)),
+                    Ok(_) => {
+                        if own.unsent.len() < had {
+                            own.linger = Some(now.saturating_add(LINGER));
+                        }
+                        return Turn::Waits;
+                    }
+                }
+                continue;
+            }
+            if !own.finished {
+                own.finished = true;
+                own.linger = Some(now.saturating_add(LINGER_READ));
+                socket.finish();
+            }
+            if own.ended {
+                return Turn::Over;
+            }
+            let mut memory = worker.read_buffer();
+            let mut buffer = ReadBuf::new(&mut memory);
+            let polled = socket.poll_read(self.cx, &mut buffer);
+            own.ended = buffer.filled().is_empty();
+            worker.keep_read_buffer(memory);
+            match polled {
+                Poll::Pending => {
+                    own.ended = false;
+                    return Turn::Waits;
+                }
+                Poll::Ready(Err(_)) => return Turn::Over,
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+    }
+}
+
+fn dial_failed(pipe: &Pipe, token: u64, detail: u32, now: Nanos) -> Answer {
+    let mut number = 0;
+    if let Some(ticket) = &pipe.ticket {
+        ticket.blame(now);
+        number = ticket.server() + 1;
+    }
+    Answer { kind: kind::DIAL_FAILED, detail, token, stream: 0, number }
+}
+
+impl Session {
+    /// How much is unsent on all its streams.
+    pub(super) fn unsent(&self) -> usize {
+        self.pipes.iter().map(|pipe| pipe.unsent.len()).sum()
+    }
+
+    /// Whether a stream is to be read from.
+    fn wants_read(&self, at: usize) -> bool {
+        let pipe = &self.pipes[at];
+        if pipe.ended || pipe.read_asked || pipe.broken || pipe.closing || !matches!(pipe.socket, Link::Up(_)) {
+            return false;
+        }
+        match &pipe.forward {
+            Some(forward) => {
+                pipe.unread.is_empty() && self.pipe(forward.to).is_none_or(|target| target.unsent.len() < UNSENT_HIGH)
+            }
+            None => pipe.unread.len() < UNREAD_HIGH && self.unsent() < UNSENT_HIGH,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Sessions: what the host holds of each, and the driver that takes it from event to event.
+//!
+//! A [`Session`] is data in a slab that its worker owns: the component's state behind a handle, streams with their unread
+//! and unsent bytes, timers, and answers that were not yet delivered. All of it but the handle stays where it is when the
+//! session moves to another version ([`moving`]).
+
+mod alarms;
+mod driver;
+mod effects;
+mod forward;
+mod moving;
+mod pipe;
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use tandem_component::abi::{RawEvent, kind};
+use tandem_component::{Peer, Role, Transport};
+
+use crate::clock::Nanos;
+use crate::loader::code::Conversation;
+use crate::version::Instance;
+
+pub use alarms::Alarms;
+pub use driver::{Driver, Turn};
+pub use pipe::Pipe;
+
+/// One session, and all that the host holds for it.
+pub struct Session {
+    /// Its number, unique in this run of the host.
+    pub id: u64,
+    /// The place of its service in the snapshot.
+    pub service: usize,
+    /// The component's side. `None` once it has ended: what is left is to bring the last bytes out.
+    conversation: Option<Conversation<Instance>>,
+    /// It has closed its own stream: it ends once the event's effects are carried out.
+    over: bool,
+    /// The publication that this session has looked at.
+    publication: u64,
+    greeting: Greeting,
+    /// Its streams; its own is the first.
+    pipes: Vec<Pipe>,
+    next_stream: u64,
+    /// When a timer is due, and its token.
+    timers: Vec<(Nanos, u64)>,
+    /// What the session asked for, answered and not yet delivered.
+    answers: VecDeque<Answer>,
+    /// Datagrams that came in and are not yet delivered.
+    datagrams: VecDeque<Vec<u8>>,
+    /// Counts the events that may have changed what the session makes of unread bytes.
+    progress: u64,
+    /// When the worker wakes this session next; later than every timer only if one was set since.
+    alarm: Nanos,
+    /// Wakes the session's task.
+    waker: Option<Waker>,
+    /// It was told to say goodbye, and is ended at this time.
+    drained: Option<Nanos>,
+}
+
+/// What an `Opening` is made of.
+#[derive(Clone, Copy, Debug)]
+struct Greeting {
+    transport: Transport,
+    role: Role,
+    peer: Peer,
+    local: Peer,
+    established: Nanos,
+    idle_since: Nanos,
+}
+
+/// An answer without bytes: what a `RawEvent` is made of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    kind: u32,
+    detail: u32,
+    token: u64,
+    stream: u64,
+    number: u64,
+}
+
+impl Answer {
+    fn event(&self, wall: u64) -> RawEvent<'static> {
+        let Answer { kind, detail, token, stream, number } = *self;
+        RawEvent { detail, token, stream, number, ..RawEvent::new(kind, wall) }
+    }
+}
+
+impl Session {
+    /// Wakes its task, if it sleeps.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// What its task is woken by.
+    pub fn set_waker(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// Sets the worker's alarm where this session has to be woken earlier than it is. True where that is the earliest.
+    pub fn set_alarm(&mut self, alarms: &mut Alarms, key: usize) -> bool {
+        let due = Driver::next_due(self);
+        if due >= self.alarm {
+            return false;
+        }
+        self.alarm = due;
+        alarms.set(due, key, self.id)
+    }
+
+    /// Asks it to say goodbye until then. Later askings do not put it off.
+    pub fn drain(&mut self, until: Nanos, until_wall: u64) {
+        if self.drained.is_none_or(|earlier| until < earlier) {
+            self.drained = Some(until);
+            self.answers.push_back(Answer { kind: kind::DRAIN, number: until_wall, ..Answer::default() });
+            self.wake();
+        }
+    }
+
+    /// The other side.
+    pub fn peer(&self) -> Peer {
+        self.greeting.peer
+    }
+
+    /// The worker's alarm for this session has rung.
+    pub fn alarm_rang(&mut self) {
+        self.alarm = Nanos::MAX;
+        self.wake();
+    }
+
+    /// The instance that it runs on; `None` once it has ended.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.conversation.as_ref().map(|conversation| &**conversation.lease())
+    }
+
+    /// Whether it runs on the instance with this number; every one does on none in particular.
+    pub fn runs_on(&self, instance: Option<u32>) -> bool {
+        instance.is_none_or(|number| self.instance().is_some_and(|instance| instance.as_ref().number == number))
+    }
+
+    /// Takes a datagram in; false where there are too many already.
+    pub fn push_datagram(&mut self, bytes: &[u8]) -> bool {
+        const DATAGRAMS_MAX: usize = 64;
+        if self.datagrams.len() >= DATAGRAMS_MAX {
+            return false;
+        }
+        self.datagrams.push_back(bytes.to_vec());
+        self.wake();
+        true
+    }
+}

@@ -1,0 +1,127 @@
+//! One stream of a session: a socket with what is unread and what is unsent.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+
+use super::forward::Forward;
+use crate::clock::Nanos;
+use crate::service::Ticket;
+use crate::transport::{Connecting, Socket};
+
+/// One stream of a session.
+pub struct Pipe {
+    /// The host's number of it: 0 is the session's own.
+    pub(super) number: u64,
+    pub(super) socket: Link,
+    /// What has come in and was not consumed.
+    pub(super) unread: BytesMut,
+    /// What was sent and has not left.
+    pub(super) unsent: BytesMut,
+    /// How much has left for the kernel in all, and how much was sent in all.
+    pub(super) left: u64,
+    pub(super) sent: u64,
+    /// What was last offered and not touched: the session's progress, and the length.
+    pub(super) offered: Option<(u64, usize)>,
+    /// The peer has finished.
+    pub(super) ended: bool,
+    /// … and the session knows.
+    pub(super) end_told: bool,
+    /// Nothing more is to be sent.
+    pub(super) finishing: bool,
+    /// … and the peer was told.
+    pub(super) finished: bool,
+    /// It is to be closed once all has left.
+    pub(super) closing: bool,
+    /// After that the peer gets until then to read it and finish.
+    pub(super) linger: Option<Nanos>,
+    /// The peer takes no more; what it said before may still be unread.
+    pub(super) deaf: bool,
+    /// It is gone.
+    pub(super) broken: bool,
+    /// A forward from it.
+    pub(super) forward: Option<Forward>,
+    /// Positions in what was sent whose leaving is waited for, with the tokens.
+    pub(super) writables: Vec<(u64, u64)>,
+    /// Where it was dialed.
+    pub(super) ticket: Option<Ticket>,
+    /// Reading and writing have been asked of the runtime since the task was woken.
+    pub(super) read_asked: bool,
+    pub(super) write_asked: bool,
+}
+
+/// A connection, or one that is being made.
+pub(super) enum Link {
+    Up(Socket),
+    /// Until then, for this token.
+    Coming { connecting: Connecting, deadline: Nanos, token: u64 },
+    /// Taken away or given up.
+    Gone,
+}
+
+impl Pipe {
+    /// A stream over a connection.
+    pub(super) fn new(number: u64, socket: Link, ticket: Option<Ticket>) -> Self {
+        Pipe {
+            number,
+            socket,
+            unread: BytesMut::new(),
+            unsent: BytesMut::new(),
+            left: 0,
+            sent: 0,
+            offered: None,
+            ended: false,
+            end_told: false,
+            finishing: false,
+            finished: false,
+            closing: false,
+            linger: None,
+            deaf: false,
+            broken: false,
+            forward: None,
+            writables: Vec::new(),
+            ticket,
+            read_asked: false,
+            write_asked: false,
+        }
+    }
+
+    /// Whether more may be sent on it.
+    #[inline]
+    pub(super) fn takes(&self) -> bool {
+        !self.finishing && !self.closing && !self.broken && !self.deaf
+    }
+
+    /// Whether what comes in is still for the session.
+    #[inline]
+    pub(super) fn gives(&self) -> bool {
+        !self.closing && !self.broken
+    }
+
+    /// Writes what is unsent and then `more`. Returns how much of `more` was taken by the kernel.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, more: &[u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        let Link::Up(socket) = &mut self.socket else { return Ok(0) };
+        while !self.write_asked && !(self.unsent.is_empty() && taken == more.len()) {
+            let rest = &more[taken..];
+            let (first, second) = if self.unsent.is_empty() { (rest, &[][..]) } else { (&self.unsent[..], rest) };
+            match socket.poll_write(cx, first, second) {
+                Poll::Pending => self.write_asked = true,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(n)) => {
+                    self.left += n as u64;
+                    let unsent = self.unsent.len().min(n);
+                    self.unsent.advance(unsent);
+                    taken += n - unsent;
+                }
+            }
+        }
+        self.sent += taken as u64;
+        Ok(taken)
+    }
+}

@@ -1,0 +1,9 @@
+//! What carries bytes: addresses, listening sockets and connections. Nothing here knows of sessions.
+
+mod address;
+mod listener;
+mod socket;
+
+pub use address::Address;
+pub use listener::{Bound, bind};
+pub use socket::{Connecting, Socket};

@@ -1,0 +1,171 @@
+//! A connection, whatever carries it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use socket2::{Domain, Protocol, SockRef, Type};
+use tandem_component::{Peer, Transport};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UdpSocket, UnixStream};
+
+use super::Address;
+
+/// A connection, whatever carries it.
+#[derive(Debug)]
+pub enum Socket {
+    /// A TCP connection.
+    Tcp(TcpStream),
+    /// A connection over a Unix socket.
+    Unix(UnixStream),
+    /// Datagrams to one peer, by the socket that all peers of a listener share. What comes in is handed over by the
+    /// listener.
+    Udp(Arc<UdpSocket>, SocketAddr),
+}
+
+impl Socket {
+    /// What the component is told.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Socket::Tcp(_) => Transport::Tcp,
+            Socket::Unix(_) => Transport::Unix,
+            Socket::Udp(..) => Transport::Udp,
+        }
+    }
+
+    /// Our own address.
+    pub fn local(&self) -> Peer {
+        let address = match self {
+            Socket::Tcp(stream) => stream.local_addr(),
+            Socket::Udp(socket, _) => socket.local_addr(),
+            Socket::Unix(_) => return Peer::Unix,
+        };
+        // A socket that has just been accepted has an address; one that broke meanwhile is found out at its first use.
+        address.map_or(Peer::Unix, Peer::Inet)
+    }
+
+    /// Reads into `buffer`; nothing read and ready is the end.
+    #[inline]
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Udp(..) => Poll::Pending,
+        }
+    }
+
+    /// Writes what the kernel takes of two slices, the first first.
+    #[inline]
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let (one, both) = (IoSlice::new(first), [IoSlice::new(first), IoSlice::new(second)]);
+        let single = [one];
+        let slices: &[IoSlice<'_>] = if second.is_empty() { &single } else { &both };
+        match self {
+            Socket::Tcp(stream) if second.is_empty() => Pin::new(stream).poll_write(cx, first),
+            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Socket::Udp(..) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
+    /// Sends one datagram at once, or not: what the kernel has no room for is lost, as datagrams are.
+    pub fn send_datagram(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Udp(socket, peer) => socket.try_send_to(bytes, *peer),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Half-closes: the peer sees the end.
+    pub fn finish(&mut self) {
+        // An error means that the connection is gone already, which reading will tell.
+        let _ = match self {
+            Socket::Tcp(stream) => SockRef::from(&*stream).shutdown(std::net::Shutdown::Write),
+            Socket::Unix(stream) => SockRef::from(&*stream).shutdown(std::net::Shutdown::Write),
+            Socket::Udp(..) => Ok(()),
+        };
+    }
+
+    /// Makes the coming drop a reset instead of an orderly end.
+    pub fn reset(&mut self) {
+        if let Socket::Tcp(stream) = self {
+            // An error means that the connection is gone already.
+            let _ = SockRef::from(&*stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Whether nothing has come in on an idle connection: no bytes, no end. Asks the runtime only, not the kernel.
+    #[inline]
+    pub fn quiet(&self) -> bool {
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        match self {
+            Socket::Tcp(stream) => stream.poll_read_ready(cx).is_pending(),
+            Socket::Unix(stream) => poll_unix_ready(stream, cx),
+            Socket::Udp(..) => true,
+        }
+    }
+}
+
+/// A Unix stream has no poll for readiness alone; a read of nothing less than one byte would take it.
+fn poll_unix_ready(stream: &UnixStream, _: &mut Context<'_>) -> bool {
+    match stream.try_read(&mut [0]) {
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        Ok(_) => false,
+    }
+}
+
+/// A connection that is being made.
+#[derive(Debug)]
+pub struct Connecting(Socket);
+
+impl Connecting {
+    /// Begins to connect. Does not wait.
+    ///
+    /// # Errors
+    /// No socket can be had, or the kernel refuses at once.
+    pub fn begin(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(inet) => {
+                let socket = socket2::Socket::new(Domain::for_address(*inet), Type::STREAM, Some(Protocol::TCP))?;
+                socket.set_nonblocking(true)?;
+                socket.set_tcp_nodelay(true)?;
+                match socket.connect(&(*inet).into()) {
+                    Err(error) if !in_progress(&error) => return Err(error),
+                    _ => {}
+                }
+                Ok(Connecting(Socket::Tcp(TcpStream::from_std(socket.into())?)))
+            }
+            Address::Unix(path) => {
+                // A Unix socket connects at once or is refused at once.
+                let stream = std::os::unix::net::UnixStream::connect(path)?;
+                stream.set_nonblocking(true)?;
+                Ok(Connecting(Socket::Unix(UnixStream::from_std(stream)?)))
+            }
+            Address::Udp(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "an upstream is a stream")),
+        }
+    }
+
+    /// Whether the connection is there.
+    ///
+    /// # Errors
+    /// It was refused, or cannot be made.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Socket::Tcp(stream) = &self.0 else { return Poll::Ready(Ok(())) };
+        ready!(stream.poll_write_ready(cx))?;
+        Poll::Ready(match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(()),
+        })
+    }
+
+    /// The connection, once `poll` has said that it is there.
+    pub fn done(self) -> Socket {
+        self.0
+    }
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
+}

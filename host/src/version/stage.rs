@@ -1,0 +1,184 @@
+//! The life of a version, as a pure function: where it is, what happens, where it is then.
+//!
+//! ```text
+//! found ─▶ examined ─▶ staged ─▶ active ─▶ draining ─▶ retired
+//!   │          │          │        ▲  ▲        │  ▲        │
+//!   └──────────┴──────────┴▶ refused  └─ again ┘  └── lingering
+//! ```
+//! A version that drains may become active again (an older file copied over a newer one); one that is kept for rollback
+//! goes back to staged when its last session has gone.
+
+use std::fmt;
+
+/// Where a version is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Seen in the components directory and copied to the shelf.
+    Found,
+    /// A child process has opened, checked and tried it.
+    Examined,
+    /// Loaded and started; serves no new sessions.
+    Staged,
+    /// New sessions run it.
+    Active,
+    /// Another is active; sessions of this one are still there.
+    Draining,
+    /// Its last session has gone and its library is unmapped.
+    Retired,
+    /// It will not serve, for this reason.
+    Refused(String),
+    /// It is retired, but still mapped, for this reason.
+    Lingering(String),
+}
+
+/// What happens to a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It lies in the components directory again, or still.
+    Find,
+    /// The examination has passed it.
+    Pass,
+    /// It was loaded and started for every service.
+    Load,
+    /// A publication names it.
+    Publish,
+    /// A publication names another, or none.
+    Supersede,
+    /// Its last lease is gone, and it is kept for rollback.
+    Keep,
+    /// Its last lease is gone, and its library was seen to be unmapped.
+    Unmap,
+    /// Its last lease is gone, but its library stays mapped.
+    Linger(String),
+    /// It is not to serve.
+    Refuse(String),
+}
+
+/// A step that cannot follow on a stage: a bug in the host.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Impossible {
+    /// Where the version was.
+    pub stage: Stage,
+    /// What was to happen.
+    pub step: Step,
+}
+
+impl Stage {
+    /// Where a version is after a step.
+    ///
+    /// # Errors
+    /// The step cannot follow on the stage.
+    pub fn after(self, step: Step) -> Result<Stage, Impossible> {
+        match (self, step) {
+            // What was refused is tried again by each reload: the configuration may have been what was wrong.
+            (Stage::Refused(_), Step::Find) => Ok(Stage::Found),
+            (Stage::Found, Step::Pass) => Ok(Stage::Examined),
+            // Retired and lingering versions load again from the shelf: their content has been passed.
+            (Stage::Examined | Stage::Retired | Stage::Lingering(_), Step::Load) => Ok(Stage::Staged),
+            (Stage::Staged | Stage::Draining, Step::Publish) => Ok(Stage::Active),
+            (Stage::Active, Step::Publish) => Ok(Stage::Active),
+            (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
+            (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
+            (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
+            (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Linger(reason)) => Ok(Stage::Lingering(reason)),
+            // One that was active or drains is not refused: what it serves, it serves to the end.
+            (
+                Stage::Found | Stage::Examined | Stage::Staged | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_),
+                Step::Refuse(reason),
+            ) => Ok(Stage::Refused(reason)),
+            (stage, step) => Err(Impossible { stage, step }),
+        }
+    }
+
+    /// The word that an operator reads.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Stage::Found => "found",
+            Stage::Examined => "examined",
+            Stage::Staged => "staged",
+            Stage::Active => "active",
+            Stage::Draining => "draining",
+            Stage::Retired => "retired",
+            Stage::Refused(_) => "refused",
+            Stage::Lingering(_) => "lingering",
+        }
+    }
+
+    /// Why, where there is a reason.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Stage::Refused(reason) | Stage::Lingering(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        self.reason().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stage, Step};
+
+    /// Every stage against every step: what is not listed here is impossible.
+    #[test]
+    fn each_row_of_the_life_of_a_version() {
+        let why = || String::from("why");
+        let rows = [
+            (Stage::Refused(why()), Step::Find, Stage::Found),
+            (Stage::Found, Step::Pass, Stage::Examined),
+            (Stage::Found, Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Examined, Step::Load, Stage::Staged),
+            (Stage::Examined, Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Staged, Step::Publish, Stage::Active),
+            (Stage::Staged, Step::Unmap, Stage::Retired),
+            (Stage::Staged, Step::Linger(why()), Stage::Lingering(why())),
+            (Stage::Staged, Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Active, Step::Publish, Stage::Active),
+            (Stage::Active, Step::Supersede, Stage::Draining),
+            (Stage::Draining, Step::Publish, Stage::Active),
+            (Stage::Draining, Step::Keep, Stage::Staged),
+            (Stage::Draining, Step::Unmap, Stage::Retired),
+            (Stage::Draining, Step::Linger(why()), Stage::Lingering(why())),
+            (Stage::Retired, Step::Load, Stage::Staged),
+            (Stage::Retired, Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Lingering(why()), Step::Load, Stage::Staged),
+            (Stage::Lingering(why()), Step::Unmap, Stage::Retired),
+            (Stage::Lingering(why()), Step::Linger(why()), Stage::Lingering(why())),
+            (Stage::Lingering(why()), Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Refused(why()), Step::Refuse(why()), Stage::Refused(why())),
+        ];
+        let stages = [
+            Stage::Found,
+            Stage::Examined,
+            Stage::Staged,
+            Stage::Active,
+            Stage::Draining,
+            Stage::Retired,
+            Stage::Refused(why()),
+            Stage::Lingering(why()),
+        ];
+        let steps = [
+            Step::Find,
+            Step::Pass,
+            Step::Load,
+            Step::Publish,
+            Step::Supersede,
+            Step::Keep,
+            Step::Unmap,
+            Step::Linger(why()),
+            Step::Refuse(why()),
+        ];
+        for stage in &stages {
+            for step in &steps {
+                let row = rows.iter().find(|row| row.0 == *stage && row.1 == *step);
+                let after = stage.clone().after(step.clone()).ok();
+                assert_eq!(after.as_ref(), row.map(|row| &row.2), "{stage} and {step:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! One worker: a thread with a runtime of its own, its listening sockets, its sessions, its pools.
+//!
+//! Workers share nothing that is written on the way of an event. A session lives and dies on its worker. What comes from
+//! elsewhere comes as a [`Command`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use slab::Slab;
+use tandem_component::effects::Batch;
+use tokio::runtime::LocalRuntime;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::{Clock, Nanos, nanos};
+use crate::loader::threads;
+use crate::observe::notice::{self, Notice};
+use crate::observe::records::Line;
+use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
+use crate::session::{Alarms, Driver, Session, Turn};
+use crate::transport::{Address, Bound, Socket};
+use crate::version::table::{Reader, Table};
+use crate::version::{Instance, Lease, Snapshot};
+
+mod accept;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A publication is there: take it, say so, and wake the idle sessions so that they follow.
+    Publication(Sender<usize>),
+    /// Listen there for a service.
+    Listen {
+        /// The place of the service in the snapshot.
+        service: usize,
+        /// Where.
+        address: Address,
+        /// The socket.
+        bound: Bound,
+    },
+    /// Listen there no more.
+    Unlisten(Address),
+    /// Run what a library's code has left on this thread to be run at its end, and say so.
+    Clear(Range<usize>, Sender<usize>),
+    /// Ask sessions to say goodbye within a time, so many a second.
+    Drain {
+        /// Those of one instance, or all.
+        instance: Option<u32>,
+        /// How long each gets.
+        within: Duration,
+        /// How many a second; 0 is all at once.
+        rate: u32,
+    },
+    /// Stop listening, ask all sessions to say goodbye, and end when they have gone or the time is up.
+    Stop(Duration),
+}
+
+/// The host's hold on a worker.
+#[derive(Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How many commands may wait.
+const COMMANDS: usize = 256;
+/// So much is read at once.
+const READ: usize = 64 * 1024;
+/// How many empty buffers are kept for the next sends.
+const SPARES: usize = 256;
+/// A buffer that has grown larger is not kept.
+const SPARE_BYTES: usize = 256 * 1024;
+/// So many sessions are woken at once when they all have to follow a publication.
+const WAKE_CHUNK: usize = 256;
+
+/// What a worker's sessions see of it. Lives on the worker's thread, but for the sessions themselves: those are taken out
+/// of their slab while they run and can be taken over by another worker while this one is stuck in one of them.
+pub struct Worker {
+    index: usize,
+    workers: u64,
+    sessions: Arc<Mutex<Slab<Option<Box<Session>>>>>,
+    table: RefCell<Reader<Snapshot>>,
+    /// The publication that the upstreams were configured by.
+    configured: Cell<u64>,
+    upstreams: RefCell<Upstreams>,
+    alarms: RefCell<Alarms>,
+    alarm_set: Notify,
+    clock: RefCell<Clock>,
+    scratch: RefCell<Scratch>,
+    opened: Cell<u64>,
+    listeners: RefCell<HashMap<Address, Rc<Notify>>>,
+}
+
+/// Buffers that are used from one event to the next.
+#[derive(Default)]
+struct Scratch {
+    read: Vec<u8>,
+    batch: Option<Box<Batch>>,
+    spares: Vec<BytesMut>,
+}
+
+impl Handle {
+    /// Starts a worker.
+    ///
+    /// # Errors
+    /// No thread or no runtime can be had.
+    pub fn start(index: usize, workers: usize, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (reader, clock) = (table.reader(), clock.clone());
+        // The runtime is built on its own thread, since it is not to leave it.
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default()) {
+                Ok(runtime) => Worker::run(&runtime, index, workers, reader, clock, receiver),
+                Err(error) => tracing::error!(index, "a worker has no runtime: {error}"),
+            }
+        })?;
+        Ok(Handle { commands, thread: Some(thread) })
+    }
+
+    /// Tells it something. False where it has ended.
+    pub fn tell(&self, command: Command) -> bool {
+        self.commands.blocking_send(command).is_ok()
+    }
+
+    /// Waits until it has ended.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A worker that panicked has said so; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    fn run(
+        runtime: &LocalRuntime,
+        index: usize,
+        workers: usize,
+        table: Reader<Snapshot>,
+        clock: Clock,
+        mut commands: mpsc::Receiver<Command>,
+    ) {
+        let worker = Rc::new(Worker {
+            index,
+            workers: workers as u64,
+            sessions: Arc::default(),
+            table: RefCell::new(table),
+            configured: Cell::new(0),
+            upstreams: RefCell::default(),
+            alarms: RefCell::default(),
+            alarm_set: Notify::new(),
+            clock: RefCell::new(clock),
+            scratch: RefCell::default(),
+            opened: Cell::new(0),
+            listeners: RefCell::default(),
+        });
+        runtime.block_on(async {
+            tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
+            tokio::task::spawn_local(Rc::clone(&worker).sweep());
+            while let Some(command) = commands.recv().await {
+                match command {
+                    Command::Stop(within) => return worker.stop(within).await,
+                    command => worker.obey(command),
+                }
+            }
+        });
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Publication(taken) => {
+                self.look(|_| ());
+                // The host waits for every worker or has given up waiting.
+                let _ = taken.send(self.index);
+                tokio::task::spawn_local(Rc::clone(self).wake_all());
+            }
+            Command::Listen { service, address, bound } => {
+                let stop = Rc::new(Notify::new());
+                self.listeners.borrow_mut().insert(address.clone(), Rc::clone(&stop));
+                tokio::task::spawn_local(accept::serve(Rc::clone(self), service, address, bound, stop));
+            }
+            Command::Unlisten(address) => {
+                if let Some(stop) = self.listeners.borrow_mut().remove(&address) {
+                    stop.notify_one();
+                }
+            }
+            Command::Clear(range, cleared) => {
+                threads::run_for(&range);
+                let _ = cleared.send(self.index);
+            }
+            Command::Drain { instance, within, rate } => {
+                tokio::task::spawn_local(Rc::clone(self).drain(instance, within, rate));
+            }
+            Command::Stop(_) => {}
+        }
+    }
+
+    /// Ends: nothing new is taken, what is under way gets its time.
+    async fn stop(self: &Rc<Self>, within: Duration) {
+        for (_, stop) in self.listeners.borrow_mut().drain() {
+            stop.notify_one();
+        }
+        // What was accepted by the kernel before is still served.
+        tokio::task::yield_now().await;
+        Rc::clone(self).drain(None, within, 0).await;
+        let deadline = tokio::time::Instant::now() + within + Duration::from_millis(100);
+        while !self.sessions().is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let left = self.sessions().len();
+        if left > 0 {
+            tracing::warn!(worker = self.index, left, "sessions did not end in time and are closed");
+        }
+        // Dropped here, while all libraries are mapped.
+        let sessions = std::mem::take(&mut *self.sessions());
+        drop(sessions);
+    }
+
+    /// Asks sessions to say goodbye.
+    async fn drain(self: Rc<Self>, instance: Option<u32>, within: Duration, rate: u32) {
+        let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
+        let pause = if rate == 0 { None } else { Some(Duration::from_secs(1) / rate) };
+        for key in keys {
+            let drained = {
+                let (now, wall) = self.now();
+                let mut sessions = self.sessions();
+                match sessions.get_mut(key).and_then(Option::as_mut) {
+                    Some(session) if session.runs_on(instance) => {
+                        let within = nanos(within);
+                        session.drain(now.saturating_add(within), wall.saturating_add(within));
+                        true
+                    }
+                    _ => false,
+                }
+            };
+            if let (true, Some(pause)) = (drained, pause) {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// Wakes every session, some at a time, so that idle ones follow a publication too.
+    async fn wake_all(self: Rc<Self>) {
+        let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
+        for chunk in keys.chunks(WAKE_CHUNK) {
+            for &key in chunk {
+                if let Some(Some(session)) = self.sessions().get(key) {
+                    session.wake();
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Wakes sessions whose time has come.
+    async fn ring_alarms(self: Rc<Self>) {
+        loop {
+            let next = self.alarms.borrow().next();
+            match next {
+                None => self.alarm_set.notified().await,
+                Some(due) => {
+                    let at = self.clock.borrow().instant(due);
+                    tokio::select! {
+                        () = tokio::time::sleep_until(at.into()) => {}
+                        () = self.alarm_set.notified() => {}
+                    }
+                }
+            }
+            let now = self.clock.borrow().now();
+            while let Some((key, id)) = self.ring(now) {
+                if let Some(Some(session)) = self.sessions().get_mut(key)
+                    && session.id == id
+                {
+                    session.alarm_rang();
+                }
+            }
+        }
+    }
+
+    fn ring(&self, now: Nanos) -> Option<(usize, u64)> {
+        self.alarms.borrow_mut().ring(now)
+    }
+
+    async fn sweep(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let now = self.clock.borrow().now();
+            self.upstreams.borrow_mut().sweep(now);
+        }
+    }
+
+    /// The sessions. A poisoned lock is one whose holder panicked between two whole operations.
+    fn sessions(&self) -> std::sync::MutexGuard<'_, Slab<Option<Box<Session>>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a session on a connection that has come in, and gives it a task.
+    fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: tandem_component::Peer) -> Option<usize> {
+        let (publication, instance, name) = self.look(|snapshot| {
+            let service = &snapshot.services[service];
+            (snapshot.number, service.instance.clone(), Arc::clone(&service.name))
+        });
+        let Some(instance) = instance else {
+            notice::give(Notice::ServiceDown, &format!("service.{name}: no version serves it; a connection was closed"));
+            return None;
+        };
+        match Session::open(self, service, publication, instance, socket, peer) {
+            Ok(session) => {
+                let key = self.sessions().insert(Some(Box::new(session)));
+                tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
+                Some(key)
+            }
+            Err(reason) => {
+                notice::give(Notice::SessionRefused, &format!("service.{name}: {peer}: {reason}"));
+                None
+            }
+        }
+    }
+
+    /// Looks at the version table; takes what a publication changes for the worker.
+    fn look<T>(&self, see: impl FnOnce(&Snapshot) -> T) -> T {
+        let mut table = self.table.borrow_mut();
+        let snapshot = table.look();
+        if snapshot.number != self.configured.get() {
+            self.configured.set(snapshot.number);
+            self.upstreams.borrow_mut().configure(&snapshot.upstreams);
+        }
+        see(snapshot)
+    }
+
+    /// The publication and the instance that serves a service now, where that is another publication than the one seen.
+    #[inline]
+    pub fn newer(&self, seen: u64, service: usize) -> Option<(u64, Option<Lease<Instance>>)> {
+        if self.table.borrow_mut().look().number == seen {
+            return None;
+        }
+        Some(self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone())))
+    }
+
+    /// Calls `see` with the name of a service.
+    pub fn with_service_name<T>(&self, service: usize, see: impl FnOnce(&str) -> T) -> T {
+        self.look(|snapshot| see(&snapshot.services[service].name))
+    }
+
+    /// The time, on both clocks.
+    #[inline]
+    pub fn now(&self) -> (Nanos, u64) {
+        let mut clock = self.clock.borrow_mut();
+        let now = clock.now();
+        (now, clock.wall(now))
+    }
+
+    /// A number for the next session.
+    pub fn next_session(&self) -> u64 {
+        self.opened.set(self.opened.get() + 1);
+        self.opened.get() * self.workers + self.index as u64
+    }
+
+    /// A connection to a server of an upstream.
+    pub fn dial<N: Iterator<Item = u64>>(
+        &self,
+        upstream: &str,
+        avoid: impl Fn() -> N,
+        fresh: bool,
+        now: Nanos,
+    ) -> Dialed {
+        self.upstreams.borrow_mut().dial(upstream, avoid, fresh, now)
+    }
+
+    /// Takes a connection back that can serve again.
+    pub fn pool(&self, socket: Socket, ticket: Ticket, now: Nanos) {
+        self.upstreams.borrow_mut().pool(socket, ticket, now);
+    }
+
+    /// The batch that events write their effects into.
+    pub fn batch(&self) -> Box<Batch> {
+        let kept = self.scratch.borrow_mut().batch.take();
+        kept.unwrap_or_else(|| Box::new(Batch::new(random())))
+    }
+
+    /// Takes the batch back.
+    pub fn keep_batch(&self, batch: Box<Batch>) {
+        self.scratch.borrow_mut().batch = Some(batch);
+    }
+
+    /// The buffer that is read into.
+    pub fn read_buffer(&self) -> Vec<u8> {
+        let buffer = std::mem::take(&mut self.scratch.borrow_mut().read);
+        if buffer.is_empty() { vec![0; READ] } else { buffer }
+    }
+
+    /// Takes the buffer back.
+    pub fn keep_read_buffer(&self, buffer: Vec<u8>) {
+        self.scratch.borrow_mut().read = buffer;
+    }
+
+    /// An empty buffer for what is sent.
+    pub fn spare(&self) -> BytesMut {
+        self.scratch.borrow_mut().spares.pop().unwrap_or_else(|| BytesMut::with_capacity(2048))
+    }
+
+    /// Takes an empty buffer back.
+    pub fn keep_spare(&self, mut spare: BytesMut) {
+        spare.clear();
+        let mut scratch = self.scratch.borrow_mut();
+        if (1..=SPARE_BYTES).contains(&spare.capacity()) && scratch.spares.len() < SPARES {
+            scratch.spares.push(spare);
+        }
+    }
+
+    /// Writes the record of an exchange.
+    pub fn record(&self, session: &Session, wall: u64, fields: &[u8]) {
+        let line = self.look(|snapshot| {
+            let service = &snapshot.services[session.service];
+            service.records.clone().map(|records| {
+                let line = Line {
+                    time: wall,
+                    service: service.name.to_string(),
+                    version: session.instance().map_or_else(String::new, |instance| instance.version.to_string()),
+                    session: session.id,
+                    peer: session.peer().to_string(),
+                    fields: fields.to_vec(),
+                };
+                (records, line)
+            })
+        });
+        if let Some((records, line)) = line {
+            records.push(line);
+        }
+    }
+
+    /// Gives a notice about a session.
+    pub fn notice(&self, session: &Session, notice: Notice, reason: &str) {
+        let service = self.with_service_name(session.service, str::to_owned);
+        let version = session.instance().map_or_else(String::new, |instance| format!(" {}", instance.version));
+        notice::give(notice, &format!("service.{service}{version} session {}: {reason}", session.id));
+    }
+
+    /// Counts a datagram that the kernel had no room for.
+    pub fn datagram_lost(&self) {
+        notice::give(Notice::DatagramLost, "the socket's buffer is full");
+    }
+}
+
+/// Polls one session, which stays in the worker's slab.
+struct Task {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Task { worker, key } = &*self;
+        // Out of the slab while it runs: the lock is held for a moment only, never inside a component.
+        let Some(mut session) = worker.sessions().get_mut(*key).and_then(Option::take) else {
+            return Poll::Ready(());
+        };
+        session.set_waker(cx.waker());
+        let turn = Driver::new(worker, &mut session, cx).turn();
+        if turn == Turn::Over {
+            worker.sessions().remove(*key);
+            return Poll::Ready(());
+        }
+        if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {
+            worker.alarm_set.notify_one();
+        }
+        if let Some(place) = worker.sessions().get_mut(*key) {
+            *place = Some(session);
+        }
+        if turn == Turn::Again {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// The source of components' random numbers: the system's, by way of std's hasher keys, mixed by SipHash.
+fn random() -> impl FnMut() -> u64 + Send + 'static {
+    use std::hash::{BuildHasher, RandomState};
+    let keys = RandomState::new();
+    let mut count = 0_u64;
+    move || {
+        count += 1;
+        keys.hash_one(count)
+    }
+}

@@ -1,0 +1,244 @@
+//! Whatever a library does when it is examined, the host goes on and the operator learns what it did, and where.
+
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tandem::loader::examine::{Examined, Refused, Step, Trial, examine};
+use tandem::loader::manifest::Manifest;
+use tandem::loader::shelf::{Shelf, Shelved};
+use tandem_component::Starting;
+use tandem_component::abi::REVISION;
+
+#[test]
+fn a_component_that_fits_passes_and_names_its_content() {
+    let (_shelf, shelved) = shelved("passes", &fixture());
+    let examined = tried(&shelved, &[json!({"act": "nothing"}), json!({"act": "nothing"})]).unwrap();
+    assert_eq!((examined.digest(), &examined.lingers), (&shelved.digest, &None));
+    assert!(tried(&shelved, &[]).is_ok());
+}
+
+#[test]
+fn what_a_component_says_of_its_configuration_reaches_the_operator() {
+    let (_shelf, shelved) = shelved("refuses", &fixture());
+    let reason = |config| tried(&shelved, &[json!({"act": "nothing"}), config]).unwrap_err().to_string();
+    assert_eq!(reason(json!({"act": "refuse"})), "service `two`: routes is empty, 0 of them; name one");
+    let missing = reason(json!({"act": "nothing", "routes": [{"path": "/"}, {}]}));
+    assert_eq!(missing, "service `two`: routes[1]: missing field `path`");
+    let unknown = reason(json!({"act": "nothing", "root": 1}));
+    assert!(unknown.starts_with("service `two`: root: unknown field `root`, expected"), "{unknown}");
+    let panicked = reason(json!({"act": "panic"}));
+    assert!(
+        panicked.starts_with("service `two`: it panicked: not today (") && panicked.contains("lib.rs:"),
+        "{panicked}"
+    );
+}
+
+#[test]
+fn what_kills_the_examination_is_named_with_the_place() {
+    let (_shelf, shelved) = shelved("kills", &fixture());
+    let reason = |act: &str| tried(&shelved, &[json!({"act": act})]).unwrap_err().to_string();
+    assert_eq!(reason("crash"), "the library killed its examination: SIGSEGV, in `start` for service `one`");
+    assert_eq!(reason("exit"), "the library killed its examination: exit status: 7, in `start` for service `one`");
+    let stopped = reason("crash-when-stopped");
+    assert_eq!(stopped, "the library killed its examination: SIGSEGV, while it was stopped for service `one`");
+
+    // A verdict that is printed counts for nothing, and is shown as what it is.
+    let printed = reason("print");
+    assert!(printed.starts_with("the library killed its examination: SIGABRT, in `start`"), "{printed}");
+    assert!(printed.ends_with("printed for one | and then it died"), "{printed}");
+    // A panic while it stops is caught, in the host as here.
+    assert!(tried(&shelved, &[json!({"act": "panic-when-stopped"})]).is_ok());
+}
+
+#[test]
+fn a_constructor_that_dies_or_hangs_is_named() {
+    let (_shelf, shelved) = shelved("constructors", &fixture());
+    // The environment is the child's; this test's own process loads nothing.
+    let reason = |act: &str| {
+        let host = wrapper("constructors", &format!("TANDEM_TEST_CONSTRUCTOR={act} exec"));
+        examine(&host, &shelved, &[], Duration::from_secs(1)).unwrap_err().to_string()
+    };
+    assert_eq!(reason("crash"), "the library killed its examination: SIGSEGV, while it was loaded");
+    assert_eq!(reason("exit"), "the library killed its examination: exit status: 7, while it was loaded");
+    assert_eq!(
+        reason("hang"),
+        "it did not finish within 1s, while it was loaded (a constructor or `start` that hangs?)"
+    );
+}
+
+#[test]
+fn a_start_that_hangs_is_ended_and_leaves_no_process() {
+    let (_shelf, shelved) = shelved("hangs", &fixture());
+    let began = Instant::now();
+    let refused = examine(&host(), &shelved, &[trial("one", &json!({"act": "hang"}))], Duration::from_millis(300));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    match refused {
+        Err(Refused::TimedOut { step: Some(Step::Start(service)), .. }) => assert_eq!(service, "one"),
+        other => panic!("{other:?}"),
+    }
+    let library = shelved.path.to_str().unwrap();
+    assert!(!mapped_anywhere(library), "a process still has {library}");
+}
+
+#[test]
+fn a_component_that_starts_threads_is_refused() {
+    let (_shelf, shelved) = shelved("threads", &fixture());
+    let reason = tried(&shelved, &[json!({"act": "start-thread"})]).unwrap_err().to_string();
+    assert!(reason.starts_with("it was stopped, and thread `of-component` ("), "{reason}");
+    assert!(reason.ends_with("which it started, still runs; a component starts no threads"), "{reason}");
+}
+
+#[test]
+fn a_component_that_aborts_when_it_panics_is_refused() {
+    let library = built("misbehaving-trials", &["--config", "profile.dev.panic=\"abort\""], "abort");
+    let (_shelf, shelved) = shelved("aborts", &library);
+    let reason = tried(&shelved, &[]).unwrap_err().to_string();
+    assert_eq!(reason, "it is built with panic = \"abort\"; build it with panic = \"unwind\"");
+}
+
+#[test]
+fn a_library_that_is_no_component_is_refused() {
+    let library = built("misbehaving-thread-locals", &[], "misbehaving");
+    let (_shelf, shelved) = shelved("no-component", &library);
+    let reason = tried(&shelved, &[]).unwrap_err().to_string();
+    assert!(reason.contains("not the symbol `tandem_component_root`"), "{reason}");
+}
+
+#[test]
+fn a_version_that_was_stamped_into_the_file_is_the_code_s_as_well() {
+    let mut data = fs::read(fixture()).unwrap();
+    let at = data.windows(9).position(|bytes| bytes == b"{\"tandem\"").unwrap();
+    let version = data[at..].windows(5).position(|bytes| bytes == b"0.1.0").unwrap() + at;
+    data[version] = b'9';
+    let manifest = Manifest::parse(&data, 1..=REVISION).unwrap();
+    assert_eq!(manifest.version.to_string(), "9.1.0");
+    let stamped = directory("stamped").join("stamped.so");
+    fs::write(&stamped, data).unwrap();
+    let (_shelf, shelved) = shelved("stamped", &stamped);
+    tried(&shelved, &[]).unwrap();
+}
+
+#[test]
+fn a_host_that_cannot_examine_says_so_and_blames_no_library() {
+    let (_shelf, shelved) = shelved("host", &fixture());
+    let with = |host: &Path| examine(host, &shelved, &[], Duration::from_secs(5)).unwrap_err();
+    let absent = with(Path::new("/nonexistent/tandem"));
+    assert!(matches!(absent, Refused::Unexamined(_)), "{absent:?}");
+    let other = with(Path::new("/bin/false"));
+    assert!(other.to_string().starts_with("the host cannot examine it: the child ended early"), "{other}");
+}
+
+#[test]
+fn damaged_libraries_harm_nobody_but_the_child() {
+    let whole = fs::read(fixture()).unwrap();
+    let seed = std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed_1e55_u64);
+    println!("TANDEM_SEED={seed}");
+    let mut state = seed;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let place = directory("damaged");
+    let shelf = Shelf::open(&place.join("shelf")).unwrap();
+    let (mut unread, mut unfit, mut killed, mut passed) = (0, 0, 0, 0);
+    for _ in 0..60 {
+        let mut data = whole.clone();
+        // Where the dynamic linker reads: the header, the tables at the beginning, and here and there.
+        for _ in 0..200 {
+            let at = if below(4) == 0 { below(data.len()) } else { below(data.len().min(0x20_000)) };
+            data[at] = below(256) as u8;
+        }
+        let file = place.join("damaged.so");
+        fs::write(&file, &data).unwrap();
+        let shelved = shelf.take(&file).unwrap();
+        if Manifest::read(&shelved.path, 1..=REVISION).is_err() {
+            unread += 1;
+        }
+        match tried(&shelved, &[json!({"act": "nothing"})]) {
+            Ok(_) => passed += 1,
+            Err(Refused::Unfit { .. }) => unfit += 1,
+            Err(Refused::Killed { .. } | Refused::TimedOut { .. }) => killed += 1,
+            Err(other) => panic!("{other}"),
+        }
+        shelf.sweep(&[].into()).unwrap();
+    }
+    println!(
+        "of 60: {unread} have no manifest that could be read, {unfit} unfit, {killed} killed the child, {passed} passed"
+    );
+    assert!(killed > 0, "none of the damage was any");
+}
+
+/// Examines with a trial for services `one`, `two`, … each.
+fn tried(library: &Shelved, configs: &[Value]) -> Result<Examined, Refused> {
+    let services = ["one", "two", "three"];
+    let trials: Vec<Trial> = services.iter().zip(configs).map(|(service, config)| trial(service, config)).collect();
+    examine(&host(), library, &trials, Duration::from_secs(20))
+}
+
+fn trial(service: &str, config: &Value) -> Trial {
+    let starting = Starting { service, version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new() };
+    Trial {
+        service: service.to_owned(),
+        starting: rmp_serde::to_vec_named(&starting).unwrap(),
+        config: rmp_serde::to_vec_named(config).unwrap(),
+    }
+}
+
+fn host() -> PathBuf {
+    env!("CARGO_BIN_EXE_tandem").into()
+}
+
+/// A host that is started by a shell which does something else first.
+fn wrapper(name: &str, first: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory(name).join("wrapper");
+    fs::write(&path, format!("#!/bin/sh\n{first} {} \"$@\"\n", host().display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+fn fixture() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built("misbehaving-trials", &[], "misbehaving")).clone()
+}
+
+fn built(package: &str, arguments: &[&str], target: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(target);
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", package, "--target-dir"])
+        .arg(&target)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(built.success(), "{package} cannot be built");
+    target.join(format!("debug/lib{}.so", package.replace('-', "_")))
+}
+
+fn shelved(name: &str, library: &Path) -> (Shelf, Shelved) {
+    let shelf = Shelf::open(&directory(name).join("shelf")).unwrap();
+    let shelved = shelf.take(library).unwrap();
+    (shelf, shelved)
+}
+
+/// A directory of this test's own.
+fn directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examine").join(name);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+fn mapped_anywhere(library: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| fs::read_to_string(process.path().join("maps")).ok())
+        .any(|maps| maps.contains(library))
+}

@@ -1,0 +1,310 @@
+//! A gateway in a directory of its own, driven as an operator drives it: files, signals, and the command line.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::libraries::libraries;
+use crate::manifest;
+use crate::patience::{PATIENCE, eventually};
+use crate::process;
+use crate::said::{Reload, Status};
+
+/// A running gateway. It is killed when it is dropped; where the test has failed, its log is printed.
+#[derive(Debug)]
+pub struct Gateway {
+    directory: TempDir,
+    child: Child,
+}
+
+/// A gateway that is not running yet.
+#[derive(Debug)]
+pub struct Builder {
+    directory: TempDir,
+    text: String,
+}
+
+/// How a gateway ended that did not start.
+#[derive(Debug)]
+pub struct Failed {
+    /// Its exit.
+    pub status: ExitStatus,
+    /// What it said.
+    pub log: String,
+}
+
+impl Gateway {
+    /// Begins with an empty components directory and a configuration that names nothing but the directories.
+    ///
+    /// # Panics
+    /// Where there is no room for a directory.
+    pub fn builder() -> Builder {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        fs::create_dir(directory.path().join("components")).expect("the directory is new");
+        let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
+        Builder { directory, text }
+    }
+
+    /// The directory that a reload looks into.
+    pub fn components(&self) -> PathBuf {
+        self.directory.path().join("components")
+    }
+
+    /// The configuration file.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("tandem.toml")
+    }
+
+    /// A place for files of the test itself.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes the configuration anew; a reload takes it.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn configure(&self, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(self.file()).expect("the configuration is there");
+        fs::write(self.file(), change(text)).expect("the configuration can be written");
+    }
+
+    /// Copies a library into the components directory as an operator should: under another name, then renamed.
+    ///
+    /// # Panics
+    /// Where it cannot be copied.
+    pub fn deploy(&self, library: &Path, name: &str) {
+        place(&self.components(), library, name);
+    }
+
+    /// Copies a library over the one that is there, in place, as `cp` does.
+    ///
+    /// # Panics
+    /// Where it cannot be copied.
+    pub fn deploy_by_cp(&self, library: &Path, name: &str) {
+        let content = fs::read(library).expect("the library is there");
+        fs::write(self.components().join(name), content).expect("the components directory can be written");
+    }
+
+    /// Puts a library that says another version of itself in the place of the one that is there. A reload takes it.
+    ///
+    /// # Panics
+    /// Where it cannot be stamped or copied.
+    pub fn deploy_stamped(&self, library: &Path, version: &str) {
+        let hidden = self.components().join(".stamped.so");
+        manifest::stamp(library, &hidden, version).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+        fs::rename(hidden, self.components().join(file_name(library))).expect("both are in one directory");
+    }
+
+    /// [`deploy_stamped`](Gateway::deploy_stamped), and a reload that has to load it.
+    ///
+    /// # Panics
+    /// Where it is not loaded.
+    pub fn swap(&self, library: &Path, version: &str) -> Reload {
+        self.deploy_stamped(library, version);
+        let reload = self.reload();
+        let file = reload.file(&file_name(library));
+        assert_eq!((reload.ok, file.outcome.as_str()), (true, "loaded"), "{version}: {reload:?}");
+        reload
+    }
+
+    /// `tandem reload --json`
+    ///
+    /// # Panics
+    /// Where the command says nothing that can be read.
+    pub fn reload(&self) -> Reload {
+        let output = self.tandem(&["reload", "--json"]);
+        let mut reload: Reload = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("tandem reload --json: {error}: {output:?}"));
+        reload.code = output.status.code();
+        reload
+    }
+
+    /// `tandem status --json`
+    ///
+    /// # Panics
+    /// Where the command says nothing that can be read.
+    pub fn status(&self) -> Status {
+        let output = self.tandem(&["status", "--json"]);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("tandem status --json: {error}: {output:?}"))
+    }
+
+    /// Runs the command line on this gateway's configuration.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn tandem(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&libraries().tandem);
+        command.args(arguments).arg("--config").arg(self.file()).stdin(Stdio::null());
+        command.output().expect("tandem can be run")
+    }
+
+    /// Says to reload, as an operator does; does not wait for it.
+    pub fn sighup(&self) {
+        process::signal(self.pid(), libc::SIGHUP);
+    }
+
+    /// Says to stop and waits for the end.
+    ///
+    /// # Panics
+    /// Where it does not end within `deadline`.
+    pub fn stop(&mut self, signal: libc::c_int, deadline: Duration) -> ExitStatus {
+        process::signal(self.pid(), signal);
+        self.ended(deadline)
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// Where it does not end within `deadline`.
+    pub fn ended(&mut self, deadline: Duration) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return status;
+            }
+            assert!(begun.elapsed() < deadline, "the gateway has not ended after {deadline:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Its resident memory, in bytes.
+    pub fn rss(&self) -> u64 {
+        process::rss(self.pid())
+    }
+
+    /// The libraries of its shelf that it has mapped.
+    pub fn maps(&self) -> BTreeSet<PathBuf> {
+        let data = self.directory.path().join("data").canonicalize().expect("a running gateway has its data");
+        process::mapped(self.pid(), &data)
+    }
+
+    /// All that it has logged.
+    ///
+    /// # Panics
+    /// Where the log is not there.
+    pub fn log(&self) -> String {
+        log(self.directory.path())
+    }
+
+    /// A new connection to a port of it.
+    pub fn connect(&self, port: u16) -> Client {
+        Client::connect(loopback(port))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            const LINES_MAX: usize = 200;
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("--- the gateway's log, its last {LINES_MAX} lines ---");
+            lines[lines.len().saturating_sub(LINES_MAX)..].iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+impl Builder {
+    /// Adds to the configuration.
+    #[must_use]
+    pub fn toml(mut self, text: &str) -> Self {
+        // What is at the top level of the file has to stand before its first table.
+        let at = if text.trim_start().starts_with('[') { self.text.len() } else { 0 };
+        self.text.insert_str(at, &format!("{}\n", text.trim()));
+        self
+    }
+
+    /// Puts a library into the components directory.
+    ///
+    /// # Panics
+    /// Where it cannot be copied.
+    #[must_use]
+    pub fn library(self, library: &Path) -> Self {
+        place(&self.directory.path().join("components"), library, &file_name(library));
+        self
+    }
+
+    /// Starts it and waits until every service has a version.
+    ///
+    /// # Panics
+    /// Where it ends, or does not serve within [`PATIENCE`].
+    pub fn start(self) -> Gateway {
+        let mut gateway = self.spawn();
+        eventually("the gateway serves", || {
+            if let Some(status) = gateway.child.try_wait().expect("the child is ours") {
+                panic!("the gateway has ended: {status}");
+            }
+            let status: Status = serde_json::from_slice(&gateway.tandem(&["status", "--json"]).stdout).ok()?;
+            status.services.iter().all(|service| service.version.is_some()).then_some(())
+        });
+        gateway
+    }
+
+    /// Starts it and waits for its end.
+    ///
+    /// # Panics
+    /// Where it goes on running.
+    pub fn start_in_vain(self) -> Failed {
+        let mut gateway = self.spawn();
+        let status = gateway.ended(PATIENCE);
+        Failed { status, log: gateway.log() }
+    }
+
+    fn spawn(self) -> Gateway {
+        let Builder { directory, text } = self;
+        let file = directory.path().join("tandem.toml");
+        fs::write(&file, text).expect("there is room for a configuration");
+        let log = fs::File::create(directory.path().join(LOG)).expect("there is room for a log");
+        let mut command = Command::new(&libraries().tandem);
+        command.arg("run").arg("--config").arg(&file).stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
+        // SAFETY: `prctl` takes numbers and may be called between fork and exec. The gateway ends with the thread that
+        // has started it, so that a test that is killed leaves none behind.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let child = command.spawn().expect("tandem can be run");
+        Gateway { directory, child }
+    }
+}
+
+/// An address of this machine's alone.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn place(components: &Path, library: &Path, name: &str) {
+    let hidden = components.join(format!(".{name}.tmp"));
+    fs::copy(library, &hidden).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+    fs::rename(hidden, components.join(name)).expect("both are in one directory");
+}
+
+fn file_name(library: &Path) -> String {
+    library.file_name().expect("a library has a name").to_string_lossy().into_owned()
+}
+
+fn log(directory: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(directory.join(LOG)).expect("the log is there")).into_owned()
+}
+
+const LOG: &str = "log";

@@ -1,0 +1,29 @@
+//! What the tests are written with: a gateway in a directory of its own, libraries to give it, and peers that hide nothing.
+//!
+//! Nothing here retries, reconnects or falls back: a peer that sees a reset says so, and every wait has a bound.
+
+mod bytes;
+mod client;
+mod gateway;
+mod libraries;
+mod manifest;
+mod patience;
+mod port;
+mod process;
+mod said;
+mod upstream;
+mod websocket;
+mod wrk;
+
+pub use bytes::{Bytes, Chance};
+pub use client::{Answer, Client};
+pub use gateway::{Builder, Failed, Gateway};
+pub use libraries::{Libraries, built, cargo, fixture, libraries, target_directory};
+pub use manifest::{StampError, relabel, rewrite, stamp};
+pub use patience::{PATIENCE, eventually, settled};
+pub use port::free_port;
+pub use process::{established, signal};
+pub use said::{File, Notice, Refused, Reload, Service, Status, Version};
+pub use upstream::Upstream;
+pub use websocket::WebSocket;
+pub use wrk::{Load, Wrk};

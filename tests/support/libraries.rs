@@ -1,0 +1,115 @@
+//! What the tests run, built as a user builds it: with cargo, in the profile of the tests.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The components of the workspace and its gateway.
+#[derive(Debug)]
+pub struct Libraries {
+    /// `libtandem_http.so`
+    pub http: PathBuf,
+    /// `libtandem_echo.so`
+    pub echo: PathBuf,
+    /// The gateway's executable.
+    pub tandem: PathBuf,
+}
+
+/// Builds them, once in a process.
+///
+/// # Panics
+/// Where they cannot be built.
+pub fn libraries() -> &'static Libraries {
+    static LIBRARIES: OnceLock<Libraries> = OnceLock::new();
+    LIBRARIES.get_or_init(|| {
+        let mut build = cargo("build");
+        build.args(["--package", "tandem", "--package", "tandem-http", "--package", "tandem-echo"]);
+        built(&mut build);
+        let artifacts = Place::of_this_test().artifacts();
+        Libraries {
+            http: artifacts.join("libtandem_http.so"),
+            echo: artifacts.join("libtandem_echo.so"),
+            tandem: artifacts.join("tandem"),
+        }
+    })
+}
+
+/// Builds one of the components under `tests/misbehaving`, by the name of its directory.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn fixture(name: &str) -> PathBuf {
+    let mut build = cargo("rustc");
+    build.args(["--lib", "--package", &format!("misbehaving-{}", name.replace('_', "-"))]);
+    if name == "aborts" {
+        // No profile of one package can say this, so the compiler is told.
+        build.args(["--", "-C", "panic=abort"]);
+    }
+    built(&mut build);
+    Place::of_this_test().artifacts().join(format!("libmisbehaving_{name}.so"))
+}
+
+/// A cargo command for this workspace, in the profile and the target directory of the tests.
+pub fn cargo(command: &str) -> Command {
+    let place = Place::of_this_test();
+    let mut cargo = Command::new(std::env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+    cargo.current_dir(workspace()).arg(command).arg("--target-dir").arg(&place.target);
+    cargo.args(["--quiet", "--profile", &place.profile]);
+    if let Some(triple) = &place.triple {
+        cargo.args(["--target", triple]);
+    }
+    cargo
+}
+
+/// Runs a command that builds, one at a time.
+///
+/// # Panics
+/// Where it fails, with what it said.
+pub fn built(command: &mut Command) {
+    // Builds of one directory would wait for each other anyway, but with one line each that says so.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = command.output().expect("cargo can be run");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A directory in the target directory of the tests, for what is built in another way.
+pub fn target_directory(name: &str) -> PathBuf {
+    Place::of_this_test().target.join(name)
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a directory of the workspace")
+}
+
+/// Where cargo has put this test: `TARGET[/TRIPLE]/PROFILE/deps/NAME-HASH`.
+struct Place {
+    target: PathBuf,
+    triple: Option<String>,
+    profile: String,
+}
+
+impl Place {
+    fn of_this_test() -> Self {
+        let this = std::env::current_exe().expect("a test knows where it lies");
+        let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let artifacts = this.ancestors().nth(2).expect("cargo puts tests three directories deep");
+        let above = artifacts.parent().expect("cargo puts tests three directories deep");
+        let is_triple = name(above).starts_with(std::env::consts::ARCH) && name(above).contains("-linux-");
+        let (target, triple) = match is_triple {
+            true => (above.parent().expect("cargo puts tests three directories deep"), Some(name(above))),
+            false => (above, None),
+        };
+        let profile = match name(artifacts) {
+            profile if profile == "debug" => "dev".to_owned(),
+            profile => profile,
+        };
+        Place { target: target.to_owned(), triple, profile }
+    }
+
+    fn artifacts(&self) -> PathBuf {
+        let profile = if self.profile == "dev" { "debug" } else { &self.profile };
+        self.target.join(self.triple.as_deref().unwrap_or_default()).join(profile)
+    }
+}

@@ -1,0 +1,49 @@
+//! What the kernel knows of a process: its memory, what it has mapped, its connections.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Sends a signal to a process that the test has started and not waited for yet.
+///
+/// # Panics
+/// Where it is not there.
+pub fn signal(pid: u32, signal: libc::c_int) {
+    let pid = libc::pid_t::try_from(pid).expect("a process number is a pid_t");
+    // SAFETY: `kill` takes numbers. The process is a child that was not waited for, so the number is still its own.
+    let sent = unsafe { libc::kill(pid, signal) };
+    assert_eq!(sent, 0, "signal {signal} to {pid}: {}", std::io::Error::last_os_error());
+}
+
+/// The resident memory of a process, in bytes.
+pub(crate) fn rss(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has resident memory");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("VmRSS is a number of kB") * 1024
+}
+
+/// The libraries under a directory that a process has mapped.
+pub(crate) fn mapped(pid: u32, directory: &Path) -> BTreeSet<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the process is there");
+    maps.lines()
+        .filter_map(|line| line.find('/').map(|at| PathBuf::from(line[at..].trim_end_matches(" (deleted)"))))
+        .filter(|path| path.starts_with(directory) && path.extension().is_some_and(|extension| extension == "so"))
+        .collect()
+}
+
+/// The ports of the clients that have a TCP connection to a port of the loopback: a connection that was made anew has
+/// another.
+pub fn established(port: u16) -> BTreeSet<u16> {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel lists its TCP connections");
+    let end = |text: &str| text.split_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+            (end(remote) == Some(port) && state == ESTABLISHED).then(|| end(local))?
+        })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! What `tandem … --json` prints, as structs. Keys that a test does not look at are passed over.
+
+use serde::Deserialize;
+
+/// What `tandem reload` says.
+#[derive(Debug, Deserialize)]
+pub struct Reload {
+    /// Whether nothing was refused.
+    pub ok: bool,
+    /// The publication after it.
+    pub publication: u64,
+    /// Why nothing was looked at.
+    pub error: Option<String>,
+    /// What became of each file.
+    pub files: Vec<File>,
+    /// The exit code of the command.
+    #[serde(skip)]
+    pub code: Option<i32>,
+}
+
+/// What became of a file in the components directory.
+#[derive(Debug, Deserialize)]
+pub struct File {
+    /// Its name.
+    pub file: String,
+    /// `loaded`, `unchanged`, `refused`, `kept`, `ignored`.
+    pub outcome: String,
+    /// `http@1.2.0#3fa9c1`
+    pub version: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What `tandem status` says.
+#[derive(Debug, Deserialize)]
+pub struct Status {
+    /// The gateway's process.
+    pub pid: u32,
+    /// The publication that serves.
+    pub publication: u64,
+    /// Every version that the gateway knows of.
+    pub versions: Vec<Version>,
+    /// Every service of the configuration.
+    pub services: Vec<Service>,
+    /// Files that are refused.
+    pub refused: Vec<Refused>,
+    /// What an operator should know.
+    pub notices: Vec<Notice>,
+}
+
+/// A version, as the gateway knows it.
+#[derive(Debug, Deserialize)]
+pub struct Version {
+    /// `http@1.0.0#3fa9c1`
+    pub version: String,
+    /// `http`
+    pub component: String,
+    /// `1.0.0`
+    pub number: String,
+    /// Its content.
+    pub digest: String,
+    /// Where it is in its life.
+    pub stage: String,
+    /// Why, where there is a reason.
+    pub reason: Option<String>,
+    /// How many sessions run it.
+    pub sessions: u64,
+}
+
+/// A service.
+#[derive(Debug, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// The version that serves new sessions.
+    pub version: Option<String>,
+}
+
+/// A file that is refused.
+#[derive(Debug, Deserialize)]
+pub struct Refused {
+    /// Its name.
+    pub file: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// A kind of notice, how often it was given, and the last reason.
+#[derive(Debug, Deserialize)]
+pub struct Notice {
+    /// `version-refused`
+    pub notice: String,
+    /// How often.
+    pub count: u64,
+    /// The last reason.
+    pub last: String,
+}
+
+impl Reload {
+    /// What became of a file.
+    ///
+    /// # Panics
+    /// Where nothing is said of it.
+    pub fn file(&self, name: &str) -> &File {
+        let found = self.files.iter().find(|found| found.file == name);
+        found.unwrap_or_else(|| panic!("nothing is said of {name}: {self:?}"))
+    }
+}
+
+impl Status {
+    /// The versions of a component that are in a stage.
+    pub fn numbers(&self, component: &str, stage: &str) -> Vec<&str> {
+        let there = |version: &&Version| version.component == component && version.stage == stage;
+        self.versions.iter().filter(there).map(|version| version.number.as_str()).collect()
+    }
+
+    /// The last reason of a kind of notice.
+    pub fn notice(&self, kind: &str) -> Option<&str> {
+        self.notices.iter().find(|notice| notice.notice == kind).map(|notice| notice.last.as_str())
+    }
+}
