@@ -263,12 +263,14 @@ fn in_a_process(name: &str, test: impl FnOnce()) {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
+            let _ = fs::remove_dir_all(place(child.id()));
             assert!(status.success(), "{name}: {status}");
             return;
         }
         if Instant::now() > deadline {
             child.kill().unwrap();
             child.wait().unwrap();
+            let _ = fs::remove_dir_all(place(child.id()));
             panic!("{name} takes longer than two minutes");
         }
         thread::sleep(Duration::from_millis(5));
@@ -293,12 +295,15 @@ fn fixture() -> PathBuf {
 
 /// A shelf of this process's own, with the fixture on it.
 fn shelf() -> (Shelf, Shelved) {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("shelf-{}", process::id()));
-    let _ = fs::remove_dir_all(&directory);
-    let shelf = Shelf::open(&directory).unwrap();
+    let shelf = Shelf::open(&place(process::id())).unwrap();
     threads::watch(shelf.directory()).unwrap();
     let shelved = shelf.take(&fixture()).unwrap();
     (shelf, shelved)
+}
+
+/// Where the shelf of a process lies. Its parent deletes it.
+fn place(process: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("shelf-{process}"))
 }
 
 fn load(shelf: &Shelf, shelved: &Shelved) -> Library {

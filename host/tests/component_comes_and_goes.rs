@@ -1,0 +1,78 @@
+//! A component that is examined, loaded, started, stopped and closed leaves nothing behind, however often.
+//!
+//! One test, since what is loaded belongs to the process.
+
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tandem::loader::code::Code;
+use tandem::loader::examine::{Trial, examine};
+use tandem::loader::library::{Closed, mapped};
+use tandem::loader::manifest::Manifest;
+use tandem::loader::shelf::Shelf;
+use tandem::loader::threads;
+use tandem_component::Starting;
+use tandem_component::abi::REVISION;
+
+#[test]
+fn five_hundred_lives_of_a_component_stay_flat() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("comes-and-goes");
+    let shelf = Shelf::open(&directory).unwrap();
+    threads::watch(shelf.directory()).unwrap();
+    let shelved = shelf.take(&component()).unwrap();
+    let manifest = Manifest::read(&shelved.path, 1..=REVISION).unwrap();
+    let starting = Starting { service: "one", version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new() };
+    let trial = |act: &str| Trial {
+        service: "one".to_owned(),
+        starting: rmp_serde::to_vec_named(&starting).unwrap(),
+        config: rmp_serde::to_vec_named(&json!({"act": act})).unwrap(),
+    };
+    let (well, badly) = (trial("nothing"), trial("panic"));
+    let host = Path::new(env!("CARGO_BIN_EXE_tandem"));
+    let began = Instant::now();
+    let examined = examine(host, &shelved, std::slice::from_ref(&well), Duration::from_secs(20)).unwrap();
+    println!("examined in {:?}", began.elapsed());
+
+    let live = || {
+        let code = Arc::new(Code::load(&examined, &shelf, manifest.clone()).unwrap());
+        let object = code.start(&well.starting, &well.config, 1).unwrap();
+        // A panic in `start` is caught, and leaves nothing behind either.
+        assert!(code.start(&badly.starting, &badly.config, 2).is_err());
+        drop(object);
+        match Arc::into_inner(code).expect("the object is gone").close() {
+            Closed::Unmapped => {}
+            Closed::Lingering { reason, .. } => panic!("{reason}"),
+        }
+    };
+    (0..50).for_each(|_| live());
+    let (before, began) = (resident_kib(), Instant::now());
+    (0..500).for_each(|_| live());
+    let (grown, took) = (resident_kib().saturating_sub(before), began.elapsed() / 500);
+    println!("{grown} KiB more after 500 lives, {took:?} each");
+    assert!(grown < 4096, "{grown} KiB more after 500 lives");
+    assert!(mapped(shelf.directory()).is_empty());
+}
+
+fn component() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("misbehaving");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "misbehaving-trials", "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "the component cannot be built");
+    target.join("debug/libmisbehaving_trials.so")
+}
+
+fn resident_kib() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
