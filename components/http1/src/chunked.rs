@@ -218,6 +218,10 @@ impl<'h, 'b> Trailers<'h, 'b> {
         if length > TRAILER_BYTES_MAX {
             return Err(Unchunkable::TooLarge);
         }
+        let end: &[u8] = if list.is_empty() { b"\r\n" } else { b"\r\n\r\n" };
+        if !bytes[..length].ends_with(end) {
+            return Err(MALFORMED);
+        }
         let mut trailers = Trailers { bytes, list, removed: Mask::NONE, length };
         for (at, field) in list.iter().enumerate() {
             if at > 0 && bytes[trailers.line(at) - 2] != b'\r' {
@@ -226,10 +230,6 @@ impl<'h, 'b> Trailers<'h, 'b> {
             if belongs_in_a_head(field.name) {
                 trailers.removed.add(at);
             }
-        }
-        let end = length - 2;
-        if bytes[end] != b'\r' || (!list.is_empty() && bytes[end - 2] != b'\r') {
-            return Err(MALFORMED);
         }
         Ok(Some(trailers))
     }

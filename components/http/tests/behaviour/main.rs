@@ -1,5 +1,6 @@
 //! What clients and servers of the component see, one behaviour a file.
 
+mod anything;
 mod bodies;
 mod carried;
 mod fixed_answers;
