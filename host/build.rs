@@ -1,9 +1,10 @@
 //! Exports from the host's executable the functions by which libraries leave things behind on threads.
 //!
-//! Without these link arguments everything works but unloading: see `src/loader/interpose.rs`, which defines the
-//! functions, and `loader::threads::installed`, by which the running host finds out whether it has them.
+//! Unless they are exported, everything works but unloading: see `src/loader/threads/interpose.rs`, which defines them, and
+//! `loader::threads::installed`, by which the running host finds out. Linkers that were tried export them by themselves,
+//! because the C library defines them too; this does not leave it to them.
 
-/// Defined in `src/loader/interpose.rs`; the two lists are compared by a test there.
+/// Defined in `src/loader/threads/interpose.rs`.
 const EXPORTED: &[&str] = &["__cxa_thread_atexit_impl", "pthread_key_create", "pthread_key_delete", "pthread_create"];
 
 fn main() {

@@ -182,7 +182,11 @@ unsafe fn open(path: &OsStr) -> Result<libloading::Library, libloading::Error> {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn gone(path: &Path, range: &Range<usize>, inode: Option<&Inode>) -> Result<(), String> {
     if find(path).is_some() {
-        return Err("the dynamic linker keeps it: something loaded it a second time, or depends on it".to_owned());
+        let why = match threads::installed() {
+            true => "something loaded it a second time, or depends on it",
+            false => "this executable was linked without the functions that see its thread-locals (host/build.rs)",
+        };
+        return Err(format!("the dynamic linker keeps it: {why}"));
     }
     let Some(inode) = inode else { return Err("the kernel did not say which file was mapped".to_owned()) };
     match image::mapped_bytes(inode, range) {
