@@ -224,8 +224,9 @@ impl Source {
     fn text(&self) -> Result<String, ConfigError> {
         match self {
             Source::Embedded => Ok(EMBEDDED.to_owned()),
-            Source::File(path) => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Unreadable { path: path.clone(), source }),
+            Source::File(path) => {
+                std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })
+            }
         }
     }
 

@@ -118,7 +118,10 @@ impl Handle {
         let (reader, clock) = (table.reader(), clock.clone());
         // The runtime is built on its own thread, since it is not to leave it.
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            match tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default()) {
+            match tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default())
+            {
                 Ok(runtime) => Worker::run(&runtime, index, workers, reader, clock, receiver),
                 Err(error) => tracing::error!(index, "a worker has no runtime: {error}"),
             }
@@ -310,7 +313,10 @@ impl Worker {
             (snapshot.number, service.instance.clone(), Arc::clone(&service.name))
         });
         let Some(instance) = instance else {
-            notice::give(Notice::ServiceDown, &format!("service.{name}: no version serves it; a connection was closed"));
+            notice::give(
+                Notice::ServiceDown,
+                &format!("service.{name}: no version serves it; a connection was closed"),
+            );
             return None;
         };
         match Session::open(self, service, publication, instance, socket, peer) {

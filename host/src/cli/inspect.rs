@@ -10,8 +10,8 @@ use crate::loader::manifest::Manifest;
 pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let content = std::fs::read(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
     let digest = crate::loader::shelf::Digest::of(&content);
-    let manifest = Manifest::parse(&content, 1..=abi::REVISION)
-        .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    let manifest =
+        Manifest::parse(&content, 1..=abi::REVISION).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
     if json {
         let mut object = serde_json::to_value(&manifest)?;
         object["digest"] = digest.to_string().into();

@@ -21,15 +21,20 @@ pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn text(status: &Status) -> String {
-    let mut lines =
-        vec![format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication), String::new()];
+    let mut lines = vec![
+        format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication),
+        String::new(),
+    ];
     lines.push(format!("{:<16} {:<28} {}", "SERVICE", "VERSION", "LISTENS"));
     for service in &status.services {
         let version = service.version.as_deref().unwrap_or("none");
         lines.push(format!("{:<16} {version:<28} {}", service.name, service.listen.join(" ")));
     }
     lines.push(String::new());
-    lines.push(format!("{:<28} {:<10} {:>8} {:>10} {:>8}  {}", "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "SERVICES"));
+    lines.push(format!(
+        "{:<28} {:<10} {:>8} {:>10} {:>8}  {}",
+        "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "SERVICES"
+    ));
     for version in &status.versions {
         lines.push(
             format!(
@@ -57,7 +62,9 @@ fn text(status: &Status) -> String {
     if !status.notices.is_empty() {
         lines.extend([String::new(), format!("{:<20} {:>6}  {}", "NOTICE", "COUNT", "LAST")]);
         let notices = status.notices.iter();
-        lines.extend(notices.map(|tally| format!("{:<20} {:>6}  {}", tally.notice.to_string(), tally.count, tally.last)));
+        lines.extend(
+            notices.map(|tally| format!("{:<20} {:>6}  {}", tally.notice.to_string(), tally.count, tally.last)),
+        );
     }
     lines.push(String::new());
     lines.join("\n")

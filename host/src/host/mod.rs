@@ -19,6 +19,7 @@ use anyhow::{Context, bail};
 use crate::admin::{self, Answer, Refused, Report, Request};
 use crate::clock::Clock;
 use crate::config::{Config, Source, Upstreams};
+use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::loader::threads;
 use crate::observe::records::Records;
@@ -74,6 +75,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The configuration is wrong, the data directory is in use, nothing can be loaded, or a port is taken.
 pub fn run(source: Source) -> anyhow::Result<()> {
     let config = source.read()?;
+    // So that the examination's child is this very program, also when another is installed at its path.
+    examine::own_executable().context("this executable")?;
     let (events, received) = channel();
     signals(events.clone())?;
     let mut host = Host::new(source, config, events)?;
@@ -112,6 +115,9 @@ impl Host {
         let shelf = Shelf::open(&data.join("shelf"))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
         threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
+        if cfg!(all(target_os = "linux", target_env = "gnu")) && !threads::installed() {
+            tracing::warn!("this executable was linked without host/build.rs: retired versions may stay mapped");
+        }
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
         let workers = (0..config.workers)
             .map(|index| Handle::start(index, config.workers, &table, &clock))

@@ -170,8 +170,7 @@ impl Host {
             }
             return Ok(at);
         }
-        let manifest =
-            Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
+        let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
         if !manifest.tables.is_empty() {
             return Err("it declares tables, and this host has no store".into());
         }
@@ -219,7 +218,12 @@ impl Host {
     }
 
     /// Examines, loads and starts a version for each of its services, as far as that was not done before.
-    fn prepare(&mut self, at: usize, component: &str, config: &Config) -> Result<Vec<(usize, Lease<Instance>)>, String> {
+    fn prepare(
+        &mut self,
+        at: usize,
+        component: &str,
+        config: &Config,
+    ) -> Result<Vec<(usize, Lease<Instance>)>, String> {
         let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
         let mut plans = Vec::new();
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
@@ -231,14 +235,12 @@ impl Host {
             let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
             plans.push(Plan { service: name.clone(), number, starting, settings, policy });
         }
-        if matches!(self.versions[at].stage, Stage::Found) {
-            let shelved = self.shelf.find(&self.versions[at].digest).map_err(|error| error.to_string())?;
-            let shelved = shelved.ok_or("its copy has gone from the shelf; reload once more")?;
-            let trials: Vec<Trial> = plans.iter().map(Plan::trial).collect();
-            let host = examine::own_executable().map_err(|error| error.to_string())?;
-            let passed = examine::examine(&host, &shelved, &trials, config.examination.limit.get());
-            self.versions[at].passed = Some(passed.map_err(|refused| refused.to_string())?);
-            self.versions[at].step(Step::Pass);
+        // What is to be started is tried in a child first, also when only the configuration is new.
+        let unseen = matches!(self.versions[at].stage, Stage::Found);
+        let trials: Vec<Trial> =
+            plans.iter().filter(|plan| unseen || self.standing(at, plan).is_none()).map(Plan::trial).collect();
+        if unseen || !trials.is_empty() {
+            self.examine(at, &trials, config)?;
         }
         let mut instances = Vec::new();
         for plan in plans {
@@ -251,13 +253,33 @@ impl Host {
         Ok(instances)
     }
 
+    fn examine(&mut self, at: usize, trials: &[Trial], config: &Config) -> Result<(), String> {
+        let shelved = self.shelf.find(&self.versions[at].digest).map_err(|error| error.to_string())?;
+        let shelved = shelved.ok_or("its copy has gone from the shelf; reload once more")?;
+        let host = examine::own_executable().map_err(|error| error.to_string())?;
+        let passed = examine::examine(&host, &shelved, trials, config.examination.limit.get());
+        let passed = passed.map_err(|refused| refused.to_string())?;
+        let version = &mut self.versions[at];
+        if let Some(reason) = &passed.lingers {
+            let reason = format!("{}: it will stay mapped when it is retired: {reason}", version.name());
+            notice::give(Notice::VersionLingering, &reason);
+        }
+        version.passed = Some(passed);
+        if version.stage == Stage::Found {
+            version.step(Step::Pass);
+        }
+        Ok(())
+    }
+
     /// An instance of this version for this service with this configuration, that runs or is kept.
     fn standing(&self, at: usize, plan: &Plan) -> Option<Lease<Instance>> {
         let snapshot = self.table.current();
         let served = snapshot.services.get(plan.number).and_then(|service| service.instance.as_ref());
         let all = served.into_iter().chain(&self.versions[at].kept);
         let code = self.versions[at].code.as_ref()?;
-        all.filter(|instance| Arc::ptr_eq(instance.as_ref().code(), code)).find(|instance| instance.is_as(plan)).cloned()
+        all.filter(|instance| Arc::ptr_eq(instance.as_ref().code(), code))
+            .find(|instance| instance.is_as(plan))
+            .cloned()
     }
 
     fn start(&mut self, at: usize, plan: &Plan) -> Result<Lease<Instance>, String> {
@@ -313,7 +335,10 @@ impl Host {
                 decision.instances = (0..snapshot.services.len())
                     .filter_map(|number| Some((number, snapshot.services[number].instance.clone()?)))
                     .filter(|(number, _)| {
-                        config.service.get(&self.services[*number]).is_some_and(|one| one.component == decision.component)
+                        config
+                            .service
+                            .get(&self.services[*number])
+                            .is_some_and(|one| one.component == decision.component)
                     })
                     .collect();
             }
@@ -373,7 +398,8 @@ impl Host {
         let number = self.table.current().number + 1;
         self.table.publish(Snapshot { number, services, upstreams: Arc::clone(&self.upstreams) });
         let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
-        let unwanted: Vec<Address> = self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
+        let unwanted: Vec<Address> =
+            self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
         for address in unwanted {
             self.listening.remove(&address);
             for worker in &self.workers {
@@ -417,7 +443,9 @@ impl Host {
                 version.step(Step::Publish);
                 version.active_at = publication;
                 version.drain_due = None;
-                version.kept = instances.map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect()).unwrap_or_default();
+                version.kept = instances
+                    .map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect())
+                    .unwrap_or_default();
                 if !was_active {
                     notice::give(Notice::VersionActive, &version.name());
                 }
@@ -438,7 +466,9 @@ impl Host {
         let deadline = Instant::now() + TAKING;
         for _ in 0..told {
             if takes.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
-                tracing::error!("a worker has not taken the publication within {TAKING:?}; is a component stuck in an event?");
+                tracing::error!(
+                    "a worker has not taken the publication within {TAKING:?}; is a component stuck in an event?"
+                );
                 return;
             }
         }
@@ -452,9 +482,11 @@ impl Host {
     }
 
     fn sweep_shelf(&self, present: &[usize]) {
-        let keep = self.versions.iter().enumerate().filter(|(at, version)| {
-            present.contains(at) || version.code.is_some() || version.lingering.is_some()
-        });
+        let keep = self
+            .versions
+            .iter()
+            .enumerate()
+            .filter(|(at, version)| present.contains(at) || version.code.is_some() || version.lingering.is_some());
         let keep = keep.map(|(_, version)| version.digest).collect();
         if let Err(error) = self.shelf.sweep(&keep) {
             tracing::warn!("the shelf {} cannot be swept: {error}", self.shelf.directory().display());
@@ -525,7 +557,9 @@ impl Host {
     /// The operator's error, with the line that it is in.
     fn refused_configuration(&self, component: &str, config: &Config, reason: &str) -> anyhow::Error {
         let service = config.service.iter().find(|(name, one)| {
-            one.component == component && (reason.contains(name.as_str()) || one.config != self.config.service.get(*name).and_then(|old| old.config.clone()))
+            one.component == component
+                && (reason.contains(name.as_str())
+                    || one.config != self.config.service.get(*name).and_then(|old| old.config.clone()))
         });
         let Some((name, _)) = service else { return anyhow!("component `{component}`: {reason}") };
         let (key, rest) = split_key(reason);

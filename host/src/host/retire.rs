@@ -24,9 +24,11 @@ impl Host {
         let (number, digest) = (object.number, Arc::clone(object.code()));
         drop(object);
         inside::forget(number);
-        let Some(at) = self.versions.iter().position(|version| {
-            version.code.as_ref().is_some_and(|code| Arc::ptr_eq(code, &digest))
-        }) else {
+        let Some(at) = self
+            .versions
+            .iter()
+            .position(|version| version.code.as_ref().is_some_and(|code| Arc::ptr_eq(code, &digest)))
+        else {
             return;
         };
         drop(digest);
@@ -51,7 +53,8 @@ impl Host {
     fn unload(&mut self, at: usize, code: Code) {
         let (cleared, clears) = channel();
         let range = code.range();
-        let told = self.workers.iter().filter(|worker| worker.tell(Command::Clear(range.clone(), cleared.clone()))).count();
+        let told =
+            self.workers.iter().filter(|worker| worker.tell(Command::Clear(range.clone(), cleared.clone()))).count();
         drop(cleared);
         let deadline = Instant::now() + CLEARING;
         let left = || deadline.saturating_duration_since(Instant::now());

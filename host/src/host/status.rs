@@ -10,7 +10,8 @@ use crate::version::stage::Stage;
 impl Host {
     pub(super) fn status(&self) -> Status {
         let snapshot = self.table.current();
-        let mut versions: Vec<VersionStatus> = self.versions.iter().rev().map(|version| self.version_status(version)).collect();
+        let mut versions: Vec<VersionStatus> =
+            self.versions.iter().rev().map(|version| self.version_status(version)).collect();
         versions.sort_by(|one, other| one.component.cmp(&other.component));
         let services = self.config.service.iter().map(|(name, service)| {
             let number = self.services.iter().position(|known| known == name);

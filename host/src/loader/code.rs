@@ -100,8 +100,7 @@ impl Code {
         // SAFETY: the examination has checked the layout of this content against ours. (It is not checked again here:
         // abi_stable keeps pointers into each library that it has checked, for as long as the process lives.)
         let table = unsafe { header.unchecked_layout::<ComponentTableRef>() }.map_err(|error| format!("{error:?}"))?;
-        let functions =
-            Functions { at_boundary: table.at_boundary(), handle: table.handle(), close: table.close() };
+        let functions = Functions { at_boundary: table.at_boundary(), handle: table.handle(), close: table.close() };
         (table.begin())(abi::host_table::<Reported>());
         Ok(Code { table, functions, library, manifest })
     }
@@ -197,8 +196,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         let _inside = inside::enter(object.number, session);
         let mut state = Vec::new();
         // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
-        let outcome =
-            unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
+        let outcome = unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
         match outcome {
             DONE => Ok(state),
             PANICKED => Err(Failure::Panicked(inside::last_panic())),

@@ -21,4 +21,3 @@ pub mod library;
 pub mod manifest;
 pub mod shelf;
 pub mod threads;
-

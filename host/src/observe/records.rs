@@ -87,7 +87,9 @@ fn write_all(lines: &Receiver<Line>, mut file: BufWriter<std::fs::File>) {
         let written = match line {
             Some(line) => {
                 dirty = true;
-                serde_json::to_writer(&mut file, &line.object()).map_err(std::io::Error::from).and_then(|()| file.write_all(b"\n"))
+                serde_json::to_writer(&mut file, &line.object())
+                    .map_err(std::io::Error::from)
+                    .and_then(|()| file.write_all(b"\n"))
             }
             None => {
                 dirty = false;

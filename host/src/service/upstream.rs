@@ -3,7 +3,6 @@
 //! A dial goes to the less loaded of two servers chosen by chance, over a pooled connection where one is there. Load and
 //! pool are the worker's own; a server's health is shared by all workers, and is written only when a server fails.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -126,7 +125,8 @@ impl Ticket {
         if self.0.health.blame(now, &self.0.settings.eject) {
             let Eject { failures, within, span } = &self.0.settings.eject;
             let (upstream, address) = (&self.0.upstream, &self.0.address);
-            let reason = format!("upstream.{upstream}: {address} failed {failures} times within {within}, left out for {span}");
+            let reason =
+                format!("upstream.{upstream}: {address} failed {failures} times within {within}, left out for {span}");
             notice::give(Notice::ServerEjected, &reason);
         }
     }
@@ -158,12 +158,14 @@ pub enum Dialed {
 /// The upstreams as one worker sees them.
 #[derive(Debug, Default)]
 pub struct Upstreams {
-    by_name: HashMap<String, Upstream>,
+    /// Sorted by name: there are few, and a search beats a hash.
+    all: Vec<Upstream>,
     chance: u64,
 }
 
 #[derive(Debug)]
 struct Upstream {
+    name: String,
     servers: Vec<Member>,
 }
 
@@ -190,9 +192,10 @@ impl Upstreams {
     /// Takes the configuration's upstreams. Pools of servers that stay as they were are kept. `health` is shared with the
     /// other workers.
     pub fn configure(&mut self, upstreams: &config::Upstreams) {
-        let mut old = std::mem::take(&mut self.by_name);
+        let mut old = std::mem::take(&mut self.all);
         for (name, (settings, healths)) in upstreams {
-            let mut kept = old.remove(name).map(|upstream| upstream.servers).unwrap_or_default();
+            let before = old.iter_mut().find(|upstream| upstream.name == *name);
+            let mut kept = before.map(|upstream| std::mem::take(&mut upstream.servers)).unwrap_or_default();
             let servers = settings.servers.iter().zip(healths).map(|(address, health)| {
                 let same = |member: &Member| member.server.address == *address && member.server.settings == *settings;
                 match kept.iter().position(same) {
@@ -201,7 +204,7 @@ impl Upstreams {
                 }
             });
             let servers = servers.collect();
-            self.by_name.insert(name.clone(), Upstream { servers });
+            self.all.push(Upstream { name: name.clone(), servers });
         }
     }
 
@@ -214,7 +217,7 @@ impl Upstreams {
         now: Nanos,
     ) -> Dialed {
         let chance = self.draw();
-        let Some(upstream) = self.by_name.get_mut(upstream) else { return Dialed::Unknown };
+        let Some(upstream) = self.named(upstream) else { return Dialed::Unknown };
         let member = match upstream.choose(chance, avoid, now) {
             Ok(at) => &mut upstream.servers[at],
             Err(dialed) => return dialed,
@@ -237,7 +240,7 @@ impl Upstreams {
 
     /// Takes a connection back that can serve again.
     pub fn pool(&mut self, socket: Socket, ticket: Ticket, now: Nanos) {
-        let Some(upstream) = self.by_name.get_mut(&ticket.0.upstream) else { return };
+        let Some(upstream) = self.named(&ticket.0.upstream) else { return };
         let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.0)) else {
             return;
         };
@@ -248,10 +251,15 @@ impl Upstreams {
 
     /// Closes idle connections whose time is up, or that their server has closed.
     pub fn sweep(&mut self, now: Nanos) {
-        for member in self.by_name.values_mut().flat_map(|upstream| &mut upstream.servers) {
+        for member in self.all.iter_mut().flat_map(|upstream| &mut upstream.servers) {
             let kept = nanos(member.server.settings.idle_timeout.get());
-            member.idle.retain(|(since, socket)| now.saturating_sub(*since) <= kept && socket.quiet());
+            member.idle.retain(|(since, socket)| now.saturating_sub(*since) <= kept && !socket.may_read());
         }
+    }
+
+    fn named(&mut self, name: &str) -> Option<&mut Upstream> {
+        let at = self.all.binary_search_by(|upstream| upstream.name.as_str().cmp(name)).ok()?;
+        Some(&mut self.all[at])
     }
 
     /// xorshift64: which two servers are compared needs no better chance.
@@ -314,7 +322,7 @@ impl Member {
     fn take_idle(&mut self, now: Nanos) -> Option<Socket> {
         let kept = nanos(self.server.settings.idle_timeout.get());
         while let Some((since, socket)) = self.idle.pop_back() {
-            if now.saturating_sub(since) <= kept && socket.quiet() {
+            if now.saturating_sub(since) <= kept && !socket.may_read() {
                 return Some(socket);
             }
         }

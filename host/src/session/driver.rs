@@ -7,6 +7,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Buf;
 use tandem_component::abi::{RawEvent, Sink, failure, kind};
 use tandem_component::effects::{Batch, Effect};
 use tokio::io::ReadBuf;
@@ -72,31 +73,26 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Does what there is to do.
     pub fn turn(mut self) -> Turn {
-        for pipe in &mut self.session.pipes {
-            pipe.read_asked = false;
-            pipe.write_asked = false;
+        if std::mem::take(&mut self.session.rang) {
+            self.fire();
         }
-        self.fire();
+        // Also without an event: an idle session is moved by being woken.
+        self.follow();
         let mut turn = Turn::Again;
         for _ in 0..STEPS_MAX {
             if self.session.conversation.is_none() {
                 turn = self.close_out();
                 break;
             }
-            // Also without an event: an idle session is moved by being woken.
-            self.follow();
-            if self.answer() || self.offer() {
+            if self.answer() || self.offer() || self.work() || self.read() {
                 continue;
             }
-            let mut progress = self.flush();
-            progress |= self.session.move_unread(self.now, self.cx);
-            progress |= self.connect();
-            progress |= self.read();
-            progress |= self.tell_closed();
-            if !progress {
-                turn = Turn::Waits;
-                break;
-            }
+            turn = Turn::Waits;
+            break;
+        }
+        for pipe in &mut self.session.pipes {
+            pipe.read_asked = false;
+            pipe.write_asked = false;
         }
         if let Some(batch) = self.batch.take() {
             self.worker.keep_batch(batch);
@@ -122,10 +118,8 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// Makes events of what is due.
     fn fire(&mut self) {
         let now = self.now;
-        if Self::next_due(self.session) > now {
-            return;
-        }
         let session = &mut *self.session;
+        session.due_changed = true;
         session.timers.sort_unstable();
         let due = session.timers.partition_point(|timer| timer.0 <= now);
         for (_, token) in session.timers.drain(..due) {
@@ -154,6 +148,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// Delivers the next answer or datagram.
     fn answer(&mut self) -> bool {
         if let Some(answer) = self.session.answers.pop_front() {
+            self.follow();
             self.deliver(&answer.event(self.wall), None);
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => self.end(),
@@ -163,6 +158,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             return true;
         }
         if let Some(datagram) = self.session.datagrams.pop_front() {
+            self.follow();
             self.session.greeting.idle_since = self.now;
             let mut event = RawEvent::bytes(0, &datagram, self.wall);
             event.kind = kind::DATAGRAM;
@@ -174,26 +170,28 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Offers the unread bytes of a stream, or its end, where the session has not seen them as they are.
     fn offer(&mut self) -> bool {
-        let progress = self.session.progress;
-        let full = self.session.unsent() >= UNSENT_HIGH;
         for at in 0..self.session.pipes.len() {
-            let pipe = &mut self.session.pipes[at];
-            if pipe.forward.is_some() || !pipe.gives() {
+            let pipe = &self.session.pipes[at];
+            if pipe.unread.is_empty() && (!pipe.ended || pipe.end_told) || pipe.forward.is_some() || !pipe.gives() {
                 continue;
             }
-            let stream = pipe.number;
-            if !pipe.unread.is_empty() && !full && pipe.offered != Some((progress, pipe.unread.len())) {
-                let unread = std::mem::take(&mut pipe.unread);
+            let (stream, unseen) = (pipe.number, pipe.offered != Some((self.session.progress, pipe.unread.len())));
+            if !pipe.unread.is_empty() && unseen {
+                if self.session.unsent() >= UNSENT_HIGH {
+                    continue;
+                }
+                // Bytes on offer are the driver's, so that effects on the stream do not meet them.
+                let mut unread = std::mem::take(&mut self.session.pipes[at].unread);
                 let consumed = self.offer_bytes(stream, &unread);
+                unread.advance(consumed);
                 if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
                     pipe.unread = unread;
-                    bytes::Buf::advance(&mut pipe.unread, consumed);
                 }
                 return true;
             }
-            let seen = pipe.unread.is_empty() || pipe.offered == Some((progress, pipe.unread.len()));
-            if pipe.ended && !pipe.end_told && seen {
-                pipe.end_told = true;
+            if pipe.ended && !pipe.end_told {
+                self.session.pipes[at].end_told = true;
+                self.follow();
                 self.deliver(&RawEvent { stream, ..RawEvent::new(kind::END, self.wall) }, None);
                 return true;
             }
@@ -277,72 +275,97 @@ impl<'w, 'c> Driver<'w, 'c> {
         own.closing = true;
         own.finishing = true;
         own.linger = Some(self.now.saturating_add(LINGER));
+        session.due_changed = true;
     }
 
-    /// Writes what was sent. True where something may follow from it.
-    fn flush(&mut self) -> bool {
+    /// Does for each stream what is to be done without its session: writes what was sent, moves what is forwarded, looks
+    /// whether a connection is made, tells of one that is gone. True where something may follow from it.
+    fn work(&mut self) -> bool {
         let mut progress = false;
+        let mut at = 0;
+        while at < self.session.pipes.len() {
+            let pipe = &mut self.session.pipes[at];
+            if matches!(pipe.socket, Link::Coming { .. }) {
+                progress |= self.connect(at);
+            }
+            let pipe = &mut self.session.pipes[at];
+            if !pipe.unsent.is_empty() || pipe.finishing && !pipe.finished {
+                progress |= self.flush(at);
+            }
+            let pipe = &mut self.session.pipes[at];
+            if pipe.forward.is_some() && (pipe.ended || !pipe.unread.is_empty()) {
+                progress |= self.session.move_unread(at, self.now, self.cx);
+            }
+            let pipe = &mut self.session.pipes[at];
+            if pipe.ended || pipe.broken || pipe.deaf {
+                progress |= self.session.tell_closed(at);
+            }
+            // A dialed stream that was closed goes once all has left; one that did not come about is told already.
+            let pipe = &self.session.pipes[at];
+            let closed = pipe.closing && (pipe.unsent.is_empty() || pipe.deaf || !matches!(pipe.socket, Link::Up(_)));
+            if at > 0 && (closed || matches!(pipe.socket, Link::Gone) && !pipe.broken) {
+                self.session.pipes.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        progress
+    }
+
+    /// Writes what was sent on a stream.
+    fn flush(&mut self, at: usize) -> bool {
         let session = &mut *self.session;
-        for pipe in &mut session.pipes {
-            let had = pipe.unsent.len();
-            if had > 0 {
-                if pipe.write(self.cx, &[]).is_err() {
-                    pipe.unsent.clear();
-                    pipe.deaf = true;
-                    progress = true;
-                }
-                if pipe.unsent.is_empty() {
-                    self.worker.keep_spare(std::mem::take(&mut pipe.unsent));
-                    progress |= had >= UNSENT_HIGH;
-                }
-                if had > pipe.unsent.len() && !pipe.writables.is_empty() {
-                    let left = pipe.left;
-                    pipe.writables.retain(|&(position, token)| {
-                        let gone = position <= left;
-                        if gone {
-                            session.answers.push_back(Answer { kind: kind::WRITABLE, token, ..Answer::default() });
-                        }
-                        !gone
-                    });
-                    progress = true;
-                }
+        let pipe = &mut session.pipes[at];
+        let mut progress = false;
+        let had = pipe.unsent.len();
+        if had > 0 {
+            if pipe.write(self.cx, &[]).is_err() {
+                pipe.unsent.clear();
+                pipe.deaf = true;
+                progress = true;
             }
-            if pipe.finishing && !pipe.finished && pipe.unsent.is_empty() {
-                pipe.finished = true;
-                if let Link::Up(socket) = &mut pipe.socket {
-                    socket.finish();
+            if pipe.unsent.is_empty() {
+                self.worker.keep_spare(std::mem::take(&mut pipe.unsent));
+            }
+            // Who waited for room may go on.
+            progress |= had >= UNSENT_HIGH && pipe.unsent.len() < UNSENT_HIGH;
+            if !pipe.writables.is_empty() && pipe.unsent.len() < had {
+                let left = pipe.left;
+                let gone = |writable: &mut (u64, u64)| writable.0 <= left;
+                for (_, token) in pipe.writables.extract_if(.., gone) {
+                    session.answers.push_back(Answer { kind: kind::WRITABLE, token, ..Answer::default() });
+                    progress = true;
                 }
-                progress |= pipe.ended;
             }
         }
-        // A dialed stream that was closed goes once all has left.
-        session.pipes.retain(|pipe| pipe.number == 0 || !pipe.closing || !(pipe.unsent.is_empty() || pipe.deaf));
+        let pipe = &mut session.pipes[at];
+        if pipe.finishing && !pipe.finished && pipe.unsent.is_empty() {
+            pipe.finished = true;
+            if let Link::Up(socket) = &mut pipe.socket {
+                socket.finish();
+            }
+        }
         progress
     }
 
-    /// Looks whether connections that are being made are there.
-    fn connect(&mut self) -> bool {
-        let mut progress = false;
-        for pipe in &mut self.session.pipes {
-            let Link::Coming { connecting, token, .. } = &mut pipe.socket else { continue };
-            let token = *token;
-            let Poll::Ready(result) = connecting.poll(self.cx) else { continue };
-            progress = true;
-            let Link::Coming { connecting, .. } = std::mem::replace(&mut pipe.socket, Link::Gone) else { continue };
-            let answer = match result {
-                Ok(()) => {
-                    pipe.socket = Link::Up(connecting.done());
-                    let number = pipe.ticket.as_ref().map_or(0, crate::service::Ticket::server);
-                    Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number }
-                }
-                Err(_) => dial_failed(pipe, token, failure::REFUSED, self.now),
-            };
-            self.session.answers.push_back(answer);
-        }
-        if progress {
-            self.session.pipes.retain(|pipe| pipe.number == 0 || !matches!(pipe.socket, Link::Gone));
-        }
-        progress
+    /// Looks whether a connection that is being made is there.
+    fn connect(&mut self, at: usize) -> bool {
+        let pipe = &mut self.session.pipes[at];
+        let Link::Coming { connecting, .. } = &mut pipe.socket else { return false };
+        let Poll::Ready(result) = connecting.poll(self.cx) else { return false };
+        let Link::Coming { connecting, token, .. } = std::mem::replace(&mut pipe.socket, Link::Gone) else {
+            return false;
+        };
+        let answer = match result {
+            Ok(()) => {
+                pipe.socket = Link::Up(connecting.done());
+                let number = pipe.ticket.as_ref().map_or(0, crate::service::Ticket::server);
+                Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number }
+            }
+            Err(_) => dial_failed(pipe, token, failure::REFUSED, self.now),
+        };
+        self.session.answers.push_back(answer);
+        true
     }
 
     /// Reads once from one stream that wants it.
@@ -351,14 +374,19 @@ impl<'w, 'c> Driver<'w, 'c> {
             if !self.session.wants_read(at) {
                 continue;
             }
-            let mut memory = self.worker.read_buffer();
-            let mut buffer = ReadBuf::new(&mut memory);
             let pipe = &mut self.session.pipes[at];
             let Link::Up(socket) = &mut pipe.socket else { continue };
+            // While our waker is with the runtime and nothing came, there is nothing to ask it.
+            if pipe.read_armed && !socket.may_read() {
+                continue;
+            }
+            let mut memory = self.worker.read_buffer();
+            let mut buffer = ReadBuf::new(&mut memory);
             let polled = socket.poll_read(self.cx, &mut buffer);
             let n = buffer.filled().len();
+            pipe.read_armed = false;
             match polled {
-                Poll::Pending => pipe.read_asked = true,
+                Poll::Pending => (pipe.read_asked, pipe.read_armed) = (true, true),
                 Poll::Ready(Err(_)) => pipe.broken = true,
                 Poll::Ready(Ok(())) if n == 0 => pipe.ended = true,
                 Poll::Ready(Ok(())) => {
@@ -403,78 +431,48 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
     }
 
-    /// Tells of streams that broke, or that both sides have finished.
-    fn tell_closed(&mut self) -> bool {
-        let mut progress = false;
-        let session = &mut *self.session;
-        for at in 0..session.pipes.len() {
-            let pipe = &mut session.pipes[at];
-            if pipe.deaf && (at == 0 || pipe.ended) {
-                pipe.broken = true;
-            }
-            let stream = pipe.number;
-            let deaf = pipe.deaf;
-            let finished = pipe.ended && pipe.end_told && pipe.finished && pipe.unsent.is_empty();
-            let over = (pipe.broken || finished) && !pipe.closing;
-            let untold = over && !matches!(pipe.socket, Link::Gone);
-            if untold {
-                // What came in before is still offered: the event follows it in the queue only if nothing is unread.
-                pipe.socket = Link::Gone;
-                pipe.broken = true;
-                session.fail_forwards(stream);
-                session.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
-                progress = true;
-            } else if deaf {
-                progress |= session.fail_forwards_to(stream);
-            }
-        }
-        progress
-    }
-
     /// Brings out what was sent before the end, and lets the peer read it.
     fn close_out(&mut self) -> Turn {
+        self.session.due_changed = true;
         loop {
-            let (now, worker) = (self.now, self.worker);
             let own = &mut self.session.pipes[0];
             let Link::Up(socket) = &mut own.socket else { return Turn::Over };
-            if own.broken || own.deaf || matches!(socket, Socket::Udp(..)) || own.linger.is_some_and(|until| until <= now)
-            {
+            let late = own.linger.is_some_and(|until| until <= self.now);
+            if own.broken || own.deaf || late || matches!(socket, Socket::Udp(..)) {
                 return Turn::Over;
             }
             if !own.unsent.is_empty() {
                 let had = own.unsent.len();
-                match own.write(self.cx, &[]) {
-                    Err(_) => return Turn::Over,
-                    Ok(_) if own.unsent.is_empty() => worker.keep_spare(std::mem::take(&mut own.unsent)),
-                    Ok(_) => {
-                        if own.unsent.len() < had {
-                            own.linger = Some(now.saturating_add(LINGER));
-                        }
-                        return Turn::Waits;
-                    }
+                if own.write(self.cx, &[]).is_err() {
+                    return Turn::Over;
                 }
-                continue;
+                if own.unsent.is_empty() {
+                    self.worker.keep_spare(std::mem::take(&mut own.unsent));
+                    continue;
+                }
+                if own.unsent.len() < had {
+                    own.linger = Some(self.now.saturating_add(LINGER));
+                }
+                return Turn::Waits;
             }
             if !own.finished {
                 own.finished = true;
-                own.linger = Some(now.saturating_add(LINGER_READ));
+                own.linger = Some(self.now.saturating_add(LINGER_READ));
                 socket.finish();
             }
             if own.ended {
                 return Turn::Over;
             }
-            let mut memory = worker.read_buffer();
+            let mut memory = self.worker.read_buffer();
             let mut buffer = ReadBuf::new(&mut memory);
             let polled = socket.poll_read(self.cx, &mut buffer);
-            own.ended = buffer.filled().is_empty();
-            worker.keep_read_buffer(memory);
+            let nothing = buffer.filled().is_empty();
+            self.worker.keep_read_buffer(memory);
             match polled {
-                Poll::Pending => {
-                    own.ended = false;
-                    return Turn::Waits;
-                }
+                Poll::Pending => return Turn::Waits,
                 Poll::Ready(Err(_)) => return Turn::Over,
-                Poll::Ready(Ok(())) => {}
+                // What comes in now is for nobody.
+                Poll::Ready(Ok(())) => own.ended = nothing,
             }
         }
     }
@@ -490,6 +488,26 @@ fn dial_failed(pipe: &Pipe, token: u64, detail: u32, now: Nanos) -> Answer {
 }
 
 impl Session {
+    /// Tells of a stream that broke, or that both sides have finished.
+    fn tell_closed(&mut self, at: usize) -> bool {
+        let pipe = &mut self.pipes[at];
+        // A client that takes no more is gone; a server may have answered before it went.
+        pipe.broken |= pipe.deaf && (at == 0 || pipe.ended);
+        let finished = pipe.ended && pipe.end_told && pipe.finished;
+        let stream = pipe.number;
+        if !pipe.broken && !finished {
+            return pipe.deaf && self.fail_forwards_to(stream);
+        }
+        if pipe.closing || matches!(pipe.socket, Link::Gone) {
+            return false;
+        }
+        pipe.socket = Link::Gone;
+        pipe.broken = true;
+        self.fail_forwards(stream);
+        self.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
+        true
+    }
+
     /// How much is unsent on all its streams.
     pub(super) fn unsent(&self) -> usize {
         self.pipes.iter().map(|pipe| pipe.unsent.len()).sum()

@@ -33,7 +33,10 @@ impl Driver<'_, '_> {
                             return Err(format!("it asked for a second forward from stream {from}"));
                         }
                         Some(_) if n == 0 => self.session.answers.push_back(forward.done()),
-                        Some(pipe) => pipe.forward = Some(forward),
+                        Some(pipe) => {
+                            pipe.forward = Some(forward);
+                            self.session.due_changed = true;
+                        }
                     }
                 }
                 Effect::Writable { stream, token } => match self.session.pipe_mut(stream) {
@@ -58,6 +61,7 @@ impl Driver<'_, '_> {
                 Effect::Abort { stream } => self.abort(stream),
                 Effect::After { nanos, token } => {
                     self.session.timers.push((self.now.saturating_add(nanos), token));
+                    self.session.due_changed = true;
                 }
                 Effect::Cancel { token } => self.cancel(token),
                 Effect::Record { fields } => {
@@ -144,6 +148,7 @@ impl Driver<'_, '_> {
         pipe.forward = None;
         if at == 0 {
             pipe.linger = Some(now.saturating_add(LINGER));
+            self.session.due_changed = true;
             self.session.over = true;
         } else if pipe.unsent.is_empty() {
             self.session.pipes.swap_remove(at);
@@ -203,6 +208,7 @@ impl Session {
     fn add(&mut self, link: Link, ticket: crate::service::Ticket) {
         let number = self.next_stream;
         self.next_stream += 1;
+        self.due_changed |= matches!(link, Link::Coming { .. });
         self.pipes.push(Pipe::new(number, link, Some(ticket)));
     }
 }

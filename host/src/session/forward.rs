@@ -73,32 +73,30 @@ impl Session {
         share
     }
 
-    /// Moves unread bytes that belong to forwards, and ends those whose stream has ended. True where something changed.
-    pub(super) fn move_unread(&mut self, now: Nanos, cx: &mut Context<'_>) -> bool {
+    /// Moves unread bytes that belong to the forward from `pipes[from]`, and ends it where its stream has ended. True where
+    /// something changed.
+    pub(super) fn move_unread(&mut self, from: usize, now: Nanos, cx: &mut Context<'_>) -> bool {
+        let Some(forward) = self.pipes[from].forward else { return false };
         let mut progress = false;
-        for from in 0..self.pipes.len() {
-            let Some(forward) = self.pipes[from].forward else { continue };
-            if !self.pipes[from].unread.is_empty() {
-                let room = self.pipe(forward.to).is_none_or(|target| target.unsent.len() < UNSENT_HIGH);
-                if !room {
-                    continue;
-                }
-                let unread = std::mem::take(&mut self.pipes[from].unread);
-                let taken = self.forward_fresh(from, &unread, now, cx);
-                let pipe = &mut self.pipes[from];
-                pipe.unread = unread;
-                pipe.unread.advance(taken);
-                progress = true;
+        if !self.pipes[from].unread.is_empty() {
+            if self.pipe(forward.to).is_some_and(|target| target.unsent.len() >= UNSENT_HIGH) {
+                return false;
             }
-            let pipe = &mut self.pipes[from];
-            if pipe.ended && pipe.unread.is_empty()
-                && let Some(forward) = pipe.forward.take()
-            {
-                let complete = forward.left == TO_END;
-                let answer = if complete { forward.done() } else { forward.failed(pipe.number, false) };
-                self.answers.push_back(answer);
-                progress = true;
-            }
+            let mut unread = std::mem::take(&mut self.pipes[from].unread);
+            let taken = self.forward_fresh(from, &unread, now, cx);
+            unread.advance(taken);
+            self.pipes[from].unread = unread;
+            progress = true;
+        }
+        let pipe = &mut self.pipes[from];
+        if pipe.ended
+            && pipe.unread.is_empty()
+            && let Some(forward) = pipe.forward.take()
+        {
+            let complete = forward.left == TO_END;
+            let answer = if complete { forward.done() } else { forward.failed(pipe.number, false) };
+            self.answers.push_back(answer);
+            progress = true;
         }
         progress
     }

@@ -51,6 +51,10 @@ pub struct Session {
     progress: u64,
     /// When the worker wakes this session next; later than every timer only if one was set since.
     alarm: Nanos,
+    /// The alarm rang: something may be due.
+    rang: bool,
+    /// Something is due at another time than before: the alarm may have to be set.
+    due_changed: bool,
     /// Wakes the session's task.
     waker: Option<Waker>,
     /// It was told to say goodbye, and is ended at this time.
@@ -102,6 +106,9 @@ impl Session {
 
     /// Sets the worker's alarm where this session has to be woken earlier than it is. True where that is the earliest.
     pub fn set_alarm(&mut self, alarms: &mut Alarms, key: usize) -> bool {
+        if !std::mem::take(&mut self.due_changed) {
+            return false;
+        }
         let due = Driver::next_due(self);
         if due >= self.alarm {
             return false;
@@ -114,6 +121,7 @@ impl Session {
     pub fn drain(&mut self, until: Nanos, until_wall: u64) {
         if self.drained.is_none_or(|earlier| until < earlier) {
             self.drained = Some(until);
+            self.due_changed = true;
             self.answers.push_back(Answer { kind: kind::DRAIN, number: until_wall, ..Answer::default() });
             self.wake();
         }
@@ -127,6 +135,7 @@ impl Session {
     /// The worker's alarm for this session has rung.
     pub fn alarm_rang(&mut self) {
         self.alarm = Nanos::MAX;
+        self.rang = true;
         self.wake();
     }
 

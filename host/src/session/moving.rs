@@ -119,6 +119,8 @@ impl Session {
             datagrams: Default::default(),
             progress: 0,
             alarm: Nanos::MAX,
+            rang: false,
+            due_changed: true,
             waker: None,
             drained: None,
         };

@@ -46,7 +46,9 @@ pub struct Pipe {
     pub(super) writables: Vec<(u64, u64)>,
     /// Where it was dialed.
     pub(super) ticket: Option<Ticket>,
-    /// Reading and writing have been asked of the runtime since the task was woken.
+    /// The runtime has said that there is nothing to read, and wakes the session's task when there is.
+    pub(super) read_armed: bool,
+    /// Reading and writing have been asked of the runtime in this turn.
     pub(super) read_asked: bool,
     pub(super) write_asked: bool,
 }
@@ -55,7 +57,11 @@ pub struct Pipe {
 pub(super) enum Link {
     Up(Socket),
     /// Until then, for this token.
-    Coming { connecting: Connecting, deadline: Nanos, token: u64 },
+    Coming {
+        connecting: Connecting,
+        deadline: Nanos,
+        token: u64,
+    },
     /// Taken away or given up.
     Gone,
 }
@@ -82,6 +88,7 @@ impl Pipe {
             forward: None,
             writables: Vec::new(),
             ticket,
+            read_armed: false,
             read_asked: false,
             write_asked: false,
         }
@@ -106,7 +113,7 @@ impl Pipe {
     pub(super) fn write(&mut self, cx: &mut Context<'_>, more: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
         let Link::Up(socket) = &mut self.socket else { return Ok(0) };
-        while !self.write_asked && !(self.unsent.is_empty() && taken == more.len()) {
+        while !(self.write_asked || self.unsent.is_empty() && taken == more.len()) {
             let rest = &more[taken..];
             let (first, second) = if self.unsent.is_empty() { (rest, &[][..]) } else { (&self.unsent[..], rest) };
             match socket.poll_write(cx, first, second) {

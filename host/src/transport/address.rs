@@ -23,7 +23,9 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |reason: String| format!("`{text}` is no address: {reason}; write tcp://127.0.0.1:8080, udp://[::1]:5060 or unix:///path");
+        let wrong = |reason: String| {
+            format!("`{text}` is no address: {reason}; write tcp://127.0.0.1:8080, udp://[::1]:5060 or unix:///path")
+        };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme".into()))?;
         let inet = || {
             rest.to_socket_addrs()
@@ -72,7 +74,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_the_way_out() {
-        for text in ["127.0.0.1:80", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "unix://relative", "quic://127.0.0.1:1"] {
+        for text in
+            ["127.0.0.1:80", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "unix://relative", "quic://127.0.0.1:1"]
+        {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.contains(text) && error.contains("tcp://127.0.0.1:8080"), "{error}");
         }

@@ -42,9 +42,7 @@ pub fn bind(address: &Address, workers: usize) -> io::Result<Vec<Bound>> {
         }
         Address::Udp(inet) => {
             drop(inet_socket(*inet, Type::DGRAM, Protocol::UDP, false)?);
-            (0..workers)
-                .map(|_| Ok(Bound::Udp(inet_socket(*inet, Type::DGRAM, Protocol::UDP, true)?.into())))
-                .collect()
+            (0..workers).map(|_| Ok(Bound::Udp(inet_socket(*inet, Type::DGRAM, Protocol::UDP, true)?.into()))).collect()
         }
         Address::Unix(path) => {
             remove_stale(path)?;

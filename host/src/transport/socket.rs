@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, SockRef, Type};
 use tandem_component::{Peer, Transport};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket, UnixStream};
 
 use super::Address;
@@ -96,23 +96,15 @@ impl Socket {
         }
     }
 
-    /// Whether nothing has come in on an idle connection: no bytes, no end. Asks the runtime only, not the kernel.
+    /// Whether the runtime knows of something to read: bytes, the end, an error. Asks the runtime only, not the kernel.
     #[inline]
-    pub fn quiet(&self) -> bool {
-        let cx = &mut Context::from_waker(std::task::Waker::noop());
+    pub fn may_read(&self) -> bool {
+        let known = || Ok(());
         match self {
-            Socket::Tcp(stream) => stream.poll_read_ready(cx).is_pending(),
-            Socket::Unix(stream) => poll_unix_ready(stream, cx),
-            Socket::Udp(..) => true,
+            Socket::Tcp(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
+            Socket::Unix(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
+            Socket::Udp(..) => false,
         }
-    }
-}
-
-/// A Unix stream has no poll for readiness alone; a read of nothing less than one byte would take it.
-fn poll_unix_ready(stream: &UnixStream, _: &mut Context<'_>) -> bool {
-    match stream.try_read(&mut [0]) {
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        Ok(_) => false,
     }
 }
 

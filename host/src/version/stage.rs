@@ -80,10 +80,17 @@ impl Stage {
             (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
-            (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Linger(reason)) => Ok(Stage::Lingering(reason)),
+            (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Linger(reason)) => {
+                Ok(Stage::Lingering(reason))
+            }
             // One that was active or drains is not refused: what it serves, it serves to the end.
             (
-                Stage::Found | Stage::Examined | Stage::Staged | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_),
+                Stage::Found
+                | Stage::Examined
+                | Stage::Staged
+                | Stage::Retired
+                | Stage::Lingering(_)
+                | Stage::Refused(_),
                 Step::Refuse(reason),
             ) => Ok(Stage::Refused(reason)),
             (stage, step) => Err(Impossible { stage, step }),

@@ -78,12 +78,7 @@ async fn serve_unix(
     }
 }
 
-async fn serve_udp(
-    worker: Rc<Worker>,
-    service: usize,
-    socket: std::net::UdpSocket,
-    stop: &Notify,
-) -> io::Result<()> {
+async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSocket, stop: &Notify) -> io::Result<()> {
     let socket = Arc::new(UdpSocket::from_std(socket)?);
     let mut peers: HashMap<SocketAddr, usize> = HashMap::new();
     let mut buffer = vec![0; DATAGRAM_MAX];

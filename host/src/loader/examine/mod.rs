@@ -13,6 +13,7 @@ use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -109,8 +110,39 @@ pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limit: Duration
 }
 
 /// The executable that this process runs, even if the file at its path has been replaced since.
+///
+/// By its path as long as that leads to the file that it led to at the first call, which the host makes as it starts: what
+/// runs under a debugger or a profiler can be found by nothing else.
 pub fn own_executable() -> io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+    static FIRST: OnceLock<(PathBuf, Option<same::File>)> = OnceLock::new();
+    let path = std::env::current_exe()?;
+    let now = same::file(&path);
+    let (first, then) = FIRST.get_or_init(|| (path, now));
+    if now.is_some() && now == *then || !cfg!(target_os = "linux") {
+        return Ok(first.clone());
+    }
+    Ok("/proc/self/exe".into())
+}
+
+/// Which file a path leads to.
+mod same {
+    use std::path::Path;
+
+    #[cfg(unix)]
+    pub(super) type File = (u64, u64);
+    #[cfg(not(unix))]
+    pub(super) type File = std::time::SystemTime;
+
+    #[cfg(unix)]
+    pub(super) fn file(path: &Path) -> Option<File> {
+        use std::os::unix::fs::MetadataExt as _;
+        path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn file(path: &Path) -> Option<File> {
+        path.metadata().ok()?.modified().ok()
+    }
 }
 
 /// Why a library has not passed.
