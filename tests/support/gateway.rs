@@ -222,12 +222,11 @@ impl Drop for Gateway {
 }
 
 impl Builder {
-    /// Adds to the configuration.
+    /// Adds to the end of the configuration.
     #[must_use]
     pub fn toml(mut self, text: &str) -> Self {
-        // What is at the top level of the file has to stand before its first table.
-        let at = if text.trim_start().starts_with('[') { self.text.len() } else { 0 };
-        self.text.insert_str(at, &format!("{}\n", text.trim()));
+        self.text.push_str(text.trim());
+        self.text.push('\n');
         self
     }
 
@@ -239,6 +238,11 @@ impl Builder {
     pub fn library(self, library: &Path) -> Self {
         place(&self.directory.path().join("components"), library, &file_name(library));
         self
+    }
+
+    /// A place for files of the test itself, which the gateway will have as well.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// Starts it and waits until every service has a version.
@@ -288,8 +292,8 @@ impl Builder {
     }
 }
 
-/// An address of this machine's alone.
-pub(crate) fn loopback(port: u16) -> SocketAddr {
+/// A port of the loopback.
+pub fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 

@@ -17,10 +17,10 @@ mod wrk;
 
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
-pub use gateway::{Builder, Failed, Gateway};
+pub use gateway::{Builder, Failed, Gateway, loopback};
 pub use libraries::{Libraries, built, cargo, fixture, libraries, target_directory};
 pub use manifest::{StampError, relabel, rewrite, stamp};
-pub use patience::{PATIENCE, eventually, settled};
+pub use patience::{Over, PATIENCE, eventually, settled};
 pub use port::free_port;
 pub use process::{established, signal};
 pub use said::{File, Notice, Refused, Reload, Service, Status, Version};

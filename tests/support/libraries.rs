@@ -21,18 +21,19 @@ pub struct Libraries {
 /// # Panics
 /// Where they cannot be built.
 pub fn libraries() -> &'static Libraries {
-    static LIBRARIES: OnceLock<Libraries> = OnceLock::new();
-    LIBRARIES.get_or_init(|| {
+    static LIBRARIES: OnceLock<Result<Libraries, String>> = OnceLock::new();
+    let libraries = LIBRARIES.get_or_init(|| {
         let mut build = cargo("build");
         build.args(["--package", "tandem", "--package", "tandem-http", "--package", "tandem-echo"]);
-        built(&mut build);
         let artifacts = Place::of_this_test().artifacts();
-        Libraries {
+        run(&mut build)?;
+        Ok(Libraries {
             http: artifacts.join("libtandem_http.so"),
             echo: artifacts.join("libtandem_echo.so"),
             tandem: artifacts.join("tandem"),
-        }
-    })
+        })
+    });
+    libraries.as_ref().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Builds one of the components under `tests/misbehaving`, by the name of its directory.
@@ -62,21 +63,28 @@ pub fn cargo(command: &str) -> Command {
     cargo
 }
 
-/// Runs a command that builds, one at a time.
+/// Runs a command that builds.
 ///
 /// # Panics
 /// Where it fails, with what it said.
 pub fn built(command: &mut Command) {
-    // Builds of one directory would wait for each other anyway, but with one line each that says so.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let output = command.output().expect("cargo can be run");
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    run(command).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A directory in the target directory of the tests, for what is built in another way.
 pub fn target_directory(name: &str) -> PathBuf {
     Place::of_this_test().target.join(name)
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    // One at a time, as the machine's few processors have it anyway.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn workspace() -> &'static Path {

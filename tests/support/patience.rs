@@ -1,5 +1,6 @@
 //! Waiting with a bound.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,5 +35,15 @@ pub fn settled<T: PartialEq + std::fmt::Debug>(expected: T, mut ask: impl FnMut(
         }
         assert!(begun.elapsed() < PATIENCE, "after {PATIENCE:?} still {answer:?} instead of {expected:?}");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sets a flag when it is dropped, so that the threads of a test that look at it end also where the test has failed.
+#[derive(Debug)]
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }

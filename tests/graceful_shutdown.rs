@@ -1,0 +1,94 @@
+//! Told to stop, the gateway takes nothing new, finishes what is under way, and ends in order within its deadline.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Client, Gateway, Upstream, WebSocket, free_port, libraries, loopback, settled};
+
+const DEADLINE: Duration = Duration::from_secs(4);
+/// What a loaded machine may add.
+const SLACK: Duration = Duration::from_secs(3);
+
+#[test]
+fn on_sigterm_an_answer_under_way_is_finished_and_idle_connections_are_closed() {
+    finishes_on(libc::SIGTERM);
+}
+
+#[test]
+fn on_sigint_as_well() {
+    finishes_on(libc::SIGINT);
+}
+
+fn finishes_on(signal: libc::c_int) {
+    let (mut gateway, upstream, port) = start();
+    let mut idle = gateway.connect(port);
+    assert_eq!(idle.get("/name").unwrap().text(), "app");
+    let mut waiting = gateway.connect(port);
+    waiting.send(b"GET /slow/1000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut reading = gateway.connect(port);
+    reading.send(b"GET /trickle/20/60 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    settled(3, || upstream.requests());
+
+    let begun = Instant::now();
+    support::signal(gateway.pid(), signal);
+
+    idle.closed().expect("an idle connection is closed in order");
+    settled(true, || Client::try_connect(loopback(port)).is_err());
+    assert!(begun.elapsed() < Duration::from_secs(1), "nothing new is taken from the beginning on");
+    assert_eq!(waiting.answer("GET").unwrap().text(), "slow");
+    waiting.closed().expect("its connection is closed in order");
+    assert_eq!(reading.answer("GET").unwrap().text(), "abcdefghijklmnopqrst");
+    reading.closed().expect("its connection is closed in order");
+    let status = gateway.ended(DEADLINE + SLACK);
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(begun.elapsed() < DEADLINE, "there was nothing to wait for until the deadline");
+}
+
+#[test]
+fn what_does_not_end_is_cut_at_the_deadline() {
+    let (mut gateway, _upstream, port) = start();
+    let mut tunnel = WebSocket::open(loopback(port), "/websocket");
+    tunnel.echo("here").unwrap();
+
+    let begun = Instant::now();
+    support::signal(gateway.pid(), libc::SIGTERM);
+    thread::sleep(DEADLINE / 4);
+    tunnel.echo("still here").expect("a tunnel has until the deadline");
+
+    let status = gateway.ended(DEADLINE + SLACK);
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(begun.elapsed() >= DEADLINE / 2, "it was given its time");
+    assert!(tunnel.echo("no more").is_err());
+}
+
+#[test]
+fn an_idle_gateway_ends_at_once() {
+    let (mut gateway, _upstream, _) = start();
+    let begun = Instant::now();
+    let status = gateway.stop(libc::SIGTERM, DEADLINE + SLACK);
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(begun.elapsed() < DEADLINE / 2);
+}
+
+fn start() -> (Gateway, Upstream, u16) {
+    let upstream = Upstream::start("app");
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+shutdown = "{}s"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+[service.web.config]
+routes = [{{ path = "/", upstream = "app" }}]
+[upstream.app]
+servers = ["tcp://{}"]
+"#,
+            DEADLINE.as_secs(),
+            upstream.address()
+        ))
+        .start();
+    (gateway, upstream, port)
+}

@@ -1,0 +1,91 @@
+//! Echoes lines, and does what a line says: leaves things behind on the host's threads, as real dependencies of
+//! components do, or panics.
+//!
+//! All of it is cured by the host when the version retires, but for `thread`, which holds the library for good.
+
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use tandem_component::prelude::*;
+
+/// The protocol: a line, and the same line back.
+pub struct Careless;
+
+/// One conversation: how many lines there were.
+#[derive(Serialize, Deserialize)]
+pub struct Conversation {
+    lines: u64,
+}
+
+impl Component for Careless {
+    type Config = ();
+    type Session = Conversation;
+    const POLICY: Policy = Policy::Carry;
+
+    fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> {
+        Ok(Careless)
+    }
+
+    fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
+        Ok(Conversation { lines: 0 })
+    }
+}
+
+impl Session for Conversation {
+    type Component = Careless;
+    type Then = ();
+
+    fn handle(&mut self, _: &Careless, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+        match event {
+            Event::Bytes { stream, bytes } => {
+                let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+                act(&bytes[..end]);
+                out.send(stream, &bytes[..=end]);
+                out.consume(end + 1);
+                self.lines += 1;
+            }
+            Event::End { stream } => out.close(stream),
+            Event::Drain { .. } => out.close(Stream::OWN),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    fn last_words(&mut self, _: &Careless, out: &mut Out<'_, Self>) {
+        out.send(Stream::OWN, b"sorry\n");
+    }
+}
+
+export_component!(Careless);
+
+fn act(line: &[u8]) {
+    match line {
+        b"panic" => panic!("as it was told"),
+        b"thread-local" => {
+            thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+            BUFFER.with_borrow_mut(|buffer| buffer.resize(1000, 1));
+        }
+        b"current" => drop(std::hint::black_box(std::thread::current())),
+        b"channel" => {
+            let (sender, mut receiver) = tokio::sync::mpsc::channel::<u32>(1);
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(pin!(receiver.recv()).as_mut().poll(&mut context).is_pending());
+            sender.try_send(1).expect("there is room for one");
+            assert!(pin!(receiver.recv()).as_mut().poll(&mut context).is_ready());
+        }
+        b"random" => _ = std::hint::black_box(rand::random::<u64>()),
+        b"thread" => drop(std::thread::spawn(|| {
+            loop {
+                std::thread::park();
+            }
+        })),
+        _ => {}
+    }
+}

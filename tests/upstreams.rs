@@ -1,0 +1,221 @@
+//! What a client sees of the servers behind the gateway: the answer of one that works, or the status that says why not.
+
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Answer, Client, Gateway, Upstream, free_port, libraries, loopback, settled};
+
+#[test]
+fn an_idempotent_request_is_tried_on_another_server() {
+    let (one, other) = (Upstream::start("one"), Upstream::start("other"));
+    one.fail(true);
+    let place = Place::start(&[one.address(), other.address()], "eject = { failures = 0 }", "");
+    let mut client = place.connect();
+    for _ in 0..40 {
+        let answer = client.get("/name").unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "other"));
+    }
+    assert!(one.requests() > 0, "it was tried at all");
+}
+
+#[test]
+fn a_request_that_is_not_idempotent_is_not_tried_twice() {
+    let (one, other) = (Upstream::start("one"), Upstream::start("other"));
+    one.fail(true);
+    other.fail(true);
+    let place = Place::start(&[one.address(), other.address()], "eject = { failures = 0 }", "");
+
+    let answer = place.connect().post("/echo", b"once").unwrap();
+
+    assert_eq!(answer.status, 502);
+    assert_eq!(one.requests() + other.requests(), 1);
+}
+
+#[test]
+fn a_server_that_fails_is_left_out_and_comes_back() {
+    let (one, other) = (Upstream::start("one"), Upstream::start("other"));
+    one.fail(true);
+    let eject = "eject = { failures = 3, within = \"10s\", for = \"1s\" }";
+    let place = Place::start(&[one.address(), other.address()], eject, "");
+    let mut client = place.connect();
+    let name = |client: &mut Client| {
+        let answer = client.get("/name").unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.text()
+    };
+    let begun = Instant::now();
+    settled(3, || {
+        assert_eq!(name(&mut client), "other");
+        one.requests()
+    });
+    for _ in 0..20 {
+        assert_eq!(name(&mut client), "other");
+    }
+    assert!(one.requests() == 3 || begun.elapsed() > Duration::from_secs(1), "it is left out");
+    let notice = place.gateway.status().notice("server-ejected").expect("it is a notice").to_owned();
+    assert!(notice.contains("upstream.app") && notice.contains(&one.address().to_string()), "{notice}");
+
+    one.fail(false);
+
+    settled("one".to_owned(), || name(&mut client));
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it was left out for its time");
+}
+
+#[test]
+fn connections_to_a_server_are_kept_and_used_again_across_swaps() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "", "");
+    let (mut one, mut other) = (place.connect(), place.connect());
+
+    for swap in 0..20 {
+        assert_eq!(one.get("/name").unwrap().status, 200);
+        assert_eq!(other.post("/echo", b"x").unwrap().text(), "POST /echo x");
+        place.gateway.swap(&libraries().http, &format!("1.0.{swap}"));
+    }
+
+    assert_eq!((upstream.requests(), upstream.accepted()), (40, 1));
+}
+
+#[test]
+fn a_kept_connection_that_the_server_has_closed_is_not_used() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "", "");
+    let mut client = place.connect();
+    for _ in 0..10 {
+        assert_eq!(client.post("/echo", b"x").unwrap().status, 200);
+        upstream.disconnect();
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((upstream.requests(), upstream.accepted()), (10, 10));
+}
+
+#[test]
+fn a_server_that_refuses_is_502_and_then_503_while_it_is_left_out() {
+    let nobody = loopback(free_port());
+    let place = Place::start(&[nobody], "eject = { failures = 3, for = \"60s\" }", "retries = 0");
+    let mut client = place.connect();
+    let statuses: Vec<u16> = (0..6).map(|_| client.get("/name").unwrap().status).collect();
+    assert_eq!(statuses, [502, 502, 502, 503, 503, 503]);
+}
+
+#[test]
+fn a_server_that_does_not_accept_is_504() {
+    let (_queue, address) = full_queue();
+    let place = Place::start(&[address], "connect_timeout = \"300ms\"", "retries = 0");
+    within(Duration::from_millis(300), || place.connect().get("/name").unwrap(), 504);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_504() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "", "timeouts = { response_head = \"300ms\" }");
+    let mut client = place.connect();
+    within(Duration::from_millis(300), || client.post("/slow/5000", b"x").unwrap(), 504);
+    assert_eq!(place.connect().get("/name").unwrap().status, 200);
+}
+
+#[test]
+fn a_server_that_answers_nonsense_or_nothing_is_502() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "eject = { failures = 0 }", "");
+    assert_eq!(place.connect().get("/dies").unwrap().status, 502);
+    assert_eq!(place.connect().get("/name").unwrap().status, 200);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "eject = { failures = 0 }", "");
+    for bytes in [0, 1, 1000, 999_999] {
+        let error = place.connect().get(&format!("/dies/{bytes}")).expect_err("it is not whole");
+        let kind = error.kind();
+        use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
+        assert!([ConnectionReset, UnexpectedEof].contains(&kind), "{error}");
+    }
+    assert_eq!(place.connect().get("/name").unwrap().status, 200);
+}
+
+#[test]
+fn an_upstream_that_no_route_may_name_is_refused_before_it_serves() {
+    let place = Place::start(&[loopback(free_port())], "", "");
+    place.gateway.configure(|text| text.replace("upstream = \"app\"", "upstream = \"nowhere\""));
+    let reload = place.gateway.reload();
+    assert!(reload.error.as_ref().is_some_and(|error| error.contains("nowhere")), "{reload:?}");
+}
+
+#[test]
+fn a_server_added_by_a_reload_is_used_by_a_connection_that_was_there() {
+    let (one, other) = (Upstream::start("one"), Upstream::start("other"));
+    let place = Place::start(&[one.address()], "", "");
+    let mut client = place.connect();
+    assert_eq!(client.get("/name").unwrap().text(), "one");
+
+    place.gateway.configure(|text| text.replace(&one.address().to_string(), &other.address().to_string()));
+    assert!(place.gateway.reload().ok);
+
+    assert_eq!(client.get("/name").unwrap().text(), "other");
+}
+
+struct Place {
+    gateway: Gateway,
+    port: u16,
+}
+
+impl Place {
+    /// One worker, so that there is one pool.
+    fn start(servers: &[SocketAddr], upstream: &str, service: &str) -> Self {
+        let port = free_port();
+        let servers: Vec<String> = servers.iter().map(|server| format!("\"tcp://{server}\"")).collect();
+        let gateway = Gateway::builder()
+            .library(&libraries().http)
+            .toml(&format!(
+                r#"
+workers = 1
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+[service.web.config]
+routes = [{{ path = "/", upstream = "app" }}]
+{service}
+
+[upstream.app]
+servers = [{}]
+{upstream}
+
+[component.http]
+versions = {{ keep = 0 }}
+"#,
+                servers.join(", ")
+            ))
+            .start();
+        Place { gateway, port }
+    }
+
+    fn connect(&self) -> Client {
+        self.gateway.connect(self.port)
+    }
+}
+
+/// Asks, and expects a status not before its time has come, nor long after.
+fn within(timeout: Duration, ask: impl FnOnce() -> Answer, status: u16) {
+    let begun = Instant::now();
+    let answer = ask();
+    assert_eq!(answer.status, status, "{answer:?}");
+    let took = begun.elapsed();
+    assert!(took >= timeout && took < timeout + Duration::from_secs(2), "after {took:?}");
+}
+
+/// A listener that nobody accepts from, with as many connections in its queue as it takes: the next one waits.
+fn full_queue() -> (Vec<socket2::Socket>, SocketAddr) {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&loopback(0).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().expect("it is bound to an address");
+    let mut queue = vec![listener];
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queue.push(stream.into());
+        assert!(queue.len() < 100, "the queue does not fill");
+    }
+    (queue, address)
+}
