@@ -1,6 +1,6 @@
 //! What keeps a version's code mapped: [`Lease`].
 //!
-//! Invariants, model-checked in `tests/loom.rs` of this crate:
+//! Invariants, model-checked in `tests/loom`:
 //! - What is leased is handed back exactly once, after the last lease is gone, by whoever dropped that one.
 //! - It is never handed back while a lease is held.
 //!

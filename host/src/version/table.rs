@@ -1,8 +1,8 @@
 //! Which version serves: [`Table`], one immutable snapshot, published with one atomic store.
 //!
 //! A reader looks at it with one atomic load; only when another snapshot was published does it take that one. Model-checked
-//! in `tests/loom.rs` of this crate, with a stand-in for arc-swap that has its documented ordering (arc-swap itself is
-//! checked by its own authors).
+//! in `tests/loom`, with a stand-in for arc-swap that has its documented ordering (arc-swap itself is checked by its own
+//! authors).
 
 use crate::sync::{Arc, Cache, Swap};
 
