@@ -141,6 +141,28 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// The timeouts, where each of them is one.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        for (name, span) in [
+            ("idle", self.idle),
+            ("head", self.head),
+            ("body", self.body),
+            ("response_head", self.response_head),
+            ("response_body", self.response_body),
+            ("tunnel", self.tunnel),
+        ] {
+            if span < Duration::from_millis(1) {
+                return Err(Refusal::from(format!("timeouts.{name}: at least 1ms")));
+            }
+        }
+        Ok(self)
+    }
+}
+
 fn two() -> u8 {
     2
 }

@@ -15,12 +15,11 @@ mod refusal;
 mod route;
 mod session;
 
-use std::time::Duration;
-
 use tandem_component::prelude::*;
 use tandem_http1::{DateCache, is_field_value, is_token};
 
 use crate::config::{Config, Timeouts};
+use crate::exchange::Ending;
 use crate::refusal::Refusals;
 use crate::route::Routes;
 pub use crate::session::{Conversation, Then};
@@ -38,6 +37,11 @@ pub struct Http {
     served_by: Vec<u8>,
     /// `Via` as a whole line, for what came as HTTP/1.0 and as HTTP/1.1.
     via: [Vec<u8>; 2],
+    /// What each request is given along, up to the client's address; by version as well.
+    forwarded: [Vec<u8>; 2],
+    /// The end of a passed-on answer's head, by its version and by [`Ending`]: `Via`, `served_by` and what becomes of the
+    /// connection.
+    endings: [[Vec<u8>; 3]; 2],
     access_log: bool,
     date: DateCache,
 }
@@ -56,28 +60,20 @@ impl Component for Http {
         if config.via.is_empty() || !is_field_value(&config.via) || config.via.contains([' ', ',']) {
             return Err(Refusal::from(format!("via: {:?} is no name", config.via)));
         }
-        let timeouts = config.timeouts;
-        for (name, span) in [
-            ("idle", timeouts.idle),
-            ("head", timeouts.head),
-            ("body", timeouts.body),
-            ("response_head", timeouts.response_head),
-            ("response_body", timeouts.response_body),
-            ("tunnel", timeouts.tunnel),
-        ] {
-            if span < Duration::from_millis(1) {
-                return Err(Refusal::from(format!("timeouts.{name}: at least 1ms")));
-            }
-        }
+        let via = ["1.0", "1.1"].map(|version| format!("Via: {version} {}\r\n", config.via).into_bytes());
         Ok(Http {
-            routes: Routes::new(config.routes, &served_by)?,
+            routes: Routes::new(config.routes, &starting.upstreams, &served_by)?,
             refusals: Refusals::new(&served_by),
             limits: config.limits.checked()?,
             body_max: config.limits.body_bytes,
-            timeouts,
+            timeouts: config.timeouts.checked()?,
             retries: config.retries.into(),
+            forwarded: via
+                .each_ref()
+                .map(|via| [b"X-Forwarded-Proto: http\r\n", &via[..], b"X-Forwarded-For: "].concat()),
+            endings: via.each_ref().map(|via| Ending::ALL.map(|end| [via, served_by.as_bytes(), end.text()].concat())),
+            via,
             served_by: served_by.into_bytes(),
-            via: ["1.0", "1.1"].map(|version| format!("Via: {version} {}\r\n", config.via).into_bytes()),
             access_log: config.access_log,
             date: DateCache::default(),
         })

@@ -41,7 +41,7 @@ impl Entry {
         Entry {
             method: head.method.into(),
             target: head.target.into(),
-            host: head.host.unwrap_or_default().into(),
+            host: String::from_utf8_lossy(head.host.unwrap_or_default()).into_owned(),
             user_agent: text("user-agent").unwrap_or_default(),
             referer: text("referer").unwrap_or_default(),
         }

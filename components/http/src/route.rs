@@ -60,11 +60,11 @@ pub(crate) enum Found<'r> {
 }
 
 impl Routes {
-    /// Checks the routes and sorts them.
+    /// Checks the routes and sorts them. `served_by` is a whole line or empty.
     ///
     /// # Errors
     /// A route has no target, has two, or cannot be served; the refusal has its index.
-    pub(crate) fn new(configured: Vec<RouteConfig>, served_by: &str) -> Result<Self, Refusal> {
+    pub(crate) fn new(configured: Vec<RouteConfig>, upstreams: &[&str], served_by: &str) -> Result<Self, Refusal> {
         if configured.is_empty() {
             return Err(Refusal::from("routes: is empty, and would serve nothing"));
         }
@@ -73,6 +73,12 @@ impl Routes {
             let refuse = |reason: String| Refusal::from(format!("routes[{index}]: {reason}"));
             let host = Host::parse(route.host.as_deref()).map_err(refuse)?;
             let path = path(&route.path).map_err(refuse)?;
+            if let Some(upstream) = route.upstream.as_deref().filter(|name| !upstreams.contains(name)) {
+                let known = if upstreams.is_empty() { "there is none".into() } else { upstreams.join(", ") };
+                return Err(refuse(format!(
+                    "upstream: no [upstream.{upstream}] is configured; those that are: {known}"
+                )));
+            }
             let entry = Entry::new(route, served_by).map_err(refuse)?;
             match places.iter_mut().find(|place| place.host == host && place.path == path) {
                 Some(place) => place.add(entry).map_err(refuse)?,
@@ -95,7 +101,7 @@ impl Routes {
 
     /// The route of a request. The path is the plain one, without its query.
     #[inline]
-    pub(crate) fn find(&self, host: &str, path: &str, method: &str) -> Found<'_> {
+    pub(crate) fn find(&self, host: &[u8], path: &str, method: &str) -> Found<'_> {
         let Some(place) = self.places.iter().find(|place| place.host.is(host) && is_under(&place.path, path)) else {
             return Found::Nothing;
         };
@@ -165,7 +171,7 @@ impl Host {
             Some(rest) => (rest.strip_prefix('.').unwrap_or(""), true),
             None => (lower.as_str(), false),
         };
-        if tandem_http1::authority_host(name.as_bytes()) != Some(name) {
+        if tandem_http1::authority_host(name.as_bytes()) != Some(name.as_bytes()) {
             return Err(format!("host: {host:?} is no host; write example.com or *.example.com, without a port"));
         }
         Ok(if under { Host::Under(format!(".{name}")) } else { Host::Name(lower) })
@@ -173,13 +179,13 @@ impl Host {
 
     /// Whether this is the host of a request, without its port.
     #[inline]
-    fn is(&self, host: &str) -> bool {
+    fn is(&self, host: &[u8]) -> bool {
         match self {
             Host::Any => true,
-            Host::Name(name) => name.eq_ignore_ascii_case(host),
+            Host::Name(name) => name.as_bytes().eq_ignore_ascii_case(host),
             Host::Under(end) => {
                 let start = host.len().checked_sub(end.len());
-                start.is_some_and(|at| at > 0 && host.as_bytes()[at..].eq_ignore_ascii_case(end.as_bytes()))
+                start.is_some_and(|at| at > 0 && host[at..].eq_ignore_ascii_case(end.as_bytes()))
             }
         }
     }
@@ -232,8 +238,10 @@ mod tests {
         }
     }
 
+    const UPSTREAMS: [&str; 9] = ["a", "all", "api", "eu", "v2", "wild", "www", "www-put", "x"];
+
     fn found(routes: &Routes, host: &str, path: &str, method: &str) -> String {
-        match routes.find(host, path, method) {
+        match routes.find(host.as_bytes(), path, method) {
             Found::Route(Target::Upstream(name)) => name.clone(),
             Found::Route(Target::Fixed(_)) => "fixed".into(),
             Found::OtherMethods(allow) => format!("405 {allow}"),
@@ -252,6 +260,7 @@ mod tests {
                 route(Some("www.Example.com"), "/", &["GET"], "www"),
                 route(Some("www.example.com"), "/", &["PUT"], "www-put"),
             ],
+            &UPSTREAMS,
             "",
         )
         .unwrap();
@@ -278,9 +287,9 @@ mod tests {
 
     #[test]
     fn an_asterisk_belongs_to_the_root() {
-        let routes = Routes::new(vec![route(None, "/", &[], "all")], "").unwrap();
+        let routes = Routes::new(vec![route(None, "/", &[], "all")], &UPSTREAMS, "").unwrap();
         assert_eq!(found(&routes, "h", "*", "OPTIONS"), "all");
-        let routes = Routes::new(vec![route(None, "/a", &[], "a")], "").unwrap();
+        let routes = Routes::new(vec![route(None, "/a", &[], "a")], &UPSTREAMS, "").unwrap();
         assert_eq!(found(&routes, "h", "*", "OPTIONS"), "404");
     }
 
@@ -296,13 +305,14 @@ mod tests {
             (route(None, "/first", &[], "a"), "routes[1]: an earlier route has the same host, path and method"),
             (route(None, "api", &[], "a"), "routes[1]: path: \"api\" does not begin with a slash"),
             (route(None, "/a/../b", &[], "a"), "routes[1]: path: \"/a/../b\" is written \"/b\""),
+            (route(None, "/", &[], "b"), "routes[1]: upstream: no [upstream.b] is configured; those that are: a"),
             (route(None, "/", &["GE T"], "a"), "routes[1]: methods: \"GE T\" is no method"),
             (
                 route(Some("h:80"), "/", &[], "a"),
                 "routes[1]: host: \"h:80\" is no host; write example.com or *.example.com, without a port",
             ),
         ] {
-            let refusal = Routes::new(vec![route(None, "/first", &[], "a"), wrong], "").unwrap_err();
+            let refusal = Routes::new(vec![route(None, "/first", &[], "a"), wrong], &["a"], "").unwrap_err();
             assert_eq!(refusal.to_string(), reason);
         }
     }

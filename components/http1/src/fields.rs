@@ -92,15 +92,29 @@ pub struct Connection {
 }
 
 impl Connection {
+    #[inline]
     pub(crate) fn read(&mut self, value: &[u8]) {
+        if !self.option(value) {
+            self.read_list(value);
+        }
+    }
+
+    /// One option; `false` where it is none of ours.
+    #[inline]
+    fn option(&mut self, option: &[u8]) -> bool {
+        match option.len() {
+            5 if is(option, b"close") => self.close = true,
+            7 if is(option, b"upgrade") => self.upgrade = true,
+            10 if is(option, b"keep-alive") => self.keep_alive = true,
+            _ => return false,
+        }
+        true
+    }
+
+    #[cold]
+    fn read_list(&mut self, value: &[u8]) {
         for option in tokens(value) {
-            if option.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                self.keep_alive = true;
-            } else if option.eq_ignore_ascii_case(b"upgrade") {
-                self.upgrade = true;
-            } else {
+            if !self.option(option) {
                 self.nominates = true;
             }
         }
@@ -140,8 +154,8 @@ impl<'h, 'b> Fields<'h, 'b> {
 
     /// Whether the line before this field's ends with CRLF. With [`Fields::new`] this covers each line.
     #[inline]
-    pub(crate) fn follows_crlf(&self, at: usize) -> bool {
-        self.bytes.get(self.line(at).wrapping_sub(2)) == Some(&b'\r')
+    pub(crate) fn follows_crlf(&self, field: &Header<'b>) -> bool {
+        self.bytes.get(offset(self.bytes, field.name.as_bytes()).wrapping_sub(2)) == Some(&b'\r')
     }
 
     #[inline]
@@ -230,31 +244,56 @@ pub(crate) enum Name {
     XForwardedProto,
 }
 
-/// Which field this is: by its length and first letter, before anything is compared.
-#[inline]
+/// Which field this is: by its length, then by whole words.
+#[inline(always)]
 pub(crate) fn known(name: &str) -> Name {
-    let bytes = name.as_bytes();
-    let Some(first) = bytes.first() else { return Name::Other };
-    let (text, name): (&str, Name) = match (bytes.len(), first | 0x20) {
-        (2, b't') => ("te", Name::Te),
-        (4, b'h') => ("host", Name::Host),
-        (4, b'd') => ("date", Name::Date),
-        (6, b'e') => ("expect", Name::Expect),
-        (7, b'u') => ("upgrade", Name::Upgrade),
-        (10, b'c') => ("connection", Name::Connection),
-        (10, b'k') => ("keep-alive", Name::KeepAlive),
-        (14, b'c') => ("content-length", Name::ContentLength),
-        (14, b'h') => ("http2-settings", Name::Http2Settings),
-        (15, b'x') => ("x-forwarded-for", Name::XForwardedFor),
-        (16, b'x') => ("x-forwarded-host", Name::XForwardedHost),
-        (16, b'p') => ("proxy-connection", Name::ProxyConnection),
-        (17, b'x') => ("x-forwarded-proto", Name::XForwardedProto),
-        (17, b't') => ("transfer-encoding", Name::TransferEncoding),
-        (18, b'p') => ("proxy-authenticate", Name::ProxyAuthenticate),
-        (19, b'p') => ("proxy-authorization", Name::ProxyAuthorization),
-        _ => return Name::Other,
-    };
-    if bytes.eq_ignore_ascii_case(text.as_bytes()) { name } else { Name::Other }
+    let name = name.as_bytes();
+    match name.len() {
+        2 if is(name, b"te") => Name::Te,
+        4 if is(name, b"host") => Name::Host,
+        4 if is(name, b"date") => Name::Date,
+        6 if is(name, b"expect") => Name::Expect,
+        7 if is(name, b"upgrade") => Name::Upgrade,
+        10 if is(name, b"connection") => Name::Connection,
+        10 if is(name, b"keep-alive") => Name::KeepAlive,
+        14 if is(name, b"content-length") => Name::ContentLength,
+        14 if is(name, b"http2-settings") => Name::Http2Settings,
+        15 if is(name, b"x-forwarded-for") => Name::XForwardedFor,
+        16 if is(name, b"x-forwarded-host") => Name::XForwardedHost,
+        16 if is(name, b"proxy-connection") => Name::ProxyConnection,
+        17 if is(name, b"x-forwarded-proto") => Name::XForwardedProto,
+        17 if is(name, b"transfer-encoding") => Name::TransferEncoding,
+        18 if is(name, b"proxy-authenticate") => Name::ProxyAuthenticate,
+        19 if is(name, b"proxy-authorization") => Name::ProxyAuthorization,
+        _ => Name::Other,
+    }
+}
+
+/// Whether these bytes are a text of lower-case letters, digits and hyphens, in any case.
+///
+/// A bit makes a letter lower-case, and leaves digits and hyphens; that nothing else becomes one of them but control
+/// characters, which no field has, makes it exact. Words overlap, so that each length is covered by two or three.
+#[inline(always)]
+fn is<const N: usize>(bytes: &[u8], lower: &[u8; N]) -> bool {
+    let Ok(bytes) = <&[u8; N]>::try_from(bytes) else { return false };
+    let differ = |at: usize| (eight(bytes, at) | 0x2020_2020_2020_2020) ^ eight(lower, at);
+    let differ_four = |at: usize| (four(bytes, at) | 0x2020_2020) ^ four(lower, at);
+    match N {
+        17.. => differ(0) | differ(8) | differ(N - 8) == 0,
+        8..17 => differ(0) | differ(N - 8) == 0,
+        4..8 => differ_four(0) | differ_four(N - 4) == 0,
+        _ => bytes.iter().zip(lower).all(|(byte, lower)| byte | 0x20 == *lower),
+    }
+}
+
+#[inline(always)]
+fn eight(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+#[inline(always)]
+fn four(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
 /// The elements of a list that are not empty.

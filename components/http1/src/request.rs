@@ -53,7 +53,7 @@ pub struct RequestHead<'h, 'b> {
     /// The body that follows.
     pub body: Body,
     /// `Host` as it came: checked, and there in HTTP/1.1.
-    pub host: Option<&'b str>,
+    pub host: Option<&'b [u8]>,
     /// The options of `Connection`.
     pub connection: Connection,
     /// `Expect: 100-continue`, which HTTP/1.0 does not have.
@@ -126,7 +126,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         let mut framing = Framing::default();
         let mut upgrade_elsewhere = false;
         for (at, field) in self.fields.list().iter().enumerate() {
-            if !self.fields.follows_crlf(at) {
+            if !self.fields.follows_crlf(field) {
                 return Err(BARE_LF);
             }
             match known(field.name) {
@@ -136,7 +136,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
                         return Err(Unreadable::Malformed("more than one Host"));
                     }
                     authority_host(field.value).ok_or(Unreadable::Malformed("the Host is not one"))?;
-                    self.host = str::from_utf8(field.value).ok();
+                    self.host = Some(field.value);
                     self.host_field.add(at);
                 }
                 Name::ContentLength => framing.length(field.value),

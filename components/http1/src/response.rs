@@ -72,7 +72,7 @@ impl<'h, 'b> ResponseHead<'h, 'b> {
     fn examine(&mut self) -> Result<(), &'static str> {
         let mut framing = Framing::default();
         for (at, field) in self.fields.list().iter().enumerate() {
-            if !self.fields.follows_crlf(at) {
+            if !self.fields.follows_crlf(field) {
                 return Err("a line does not end with CRLF");
             }
             match known(field.name) {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target<'b> {
     /// Of the absolute form: it stands for `Host`.
-    pub authority: Option<&'b str>,
+    pub authority: Option<&'b [u8]>,
     /// The path: it begins with `/`, or is `*`, or empty where an absolute form has none.
     pub path: &'b str,
     /// The path with its query.
@@ -26,7 +26,7 @@ impl<'b> Target<'b> {
     fn read_other(method: &str, target: &'b str) -> Option<Self> {
         if method == "CONNECT" {
             authority_host(target.as_bytes())?;
-            return Some(Target { authority: Some(target), path: "", rest: "" });
+            return Some(Target { authority: Some(target.as_bytes()), path: "", rest: "" });
         }
         if target == "*" {
             return (method == "OPTIONS").then_some(Target { authority: None, path: "*", rest: "*" });
@@ -38,11 +38,11 @@ impl<'b> Target<'b> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         authority_host(authority.as_bytes())?;
-        Target::of(Some(authority), rest)
+        Target::of(Some(authority.as_bytes()), rest)
     }
 
     #[inline]
-    fn of(authority: Option<&'b str>, rest: &'b str) -> Option<Self> {
+    fn of(authority: Option<&'b [u8]>, rest: &'b str) -> Option<Self> {
         let path = match memchr::memchr2(b'?', b'#', rest.as_bytes()) {
             None => rest,
             // A fragment is never sent.
@@ -63,7 +63,7 @@ impl<'b> Target<'b> {
 
 /// The host of `host[:port]`. `None` where that is not what it is; an empty host is none.
 #[inline]
-pub fn authority_host(authority: &[u8]) -> Option<&str> {
+pub fn authority_host(authority: &[u8]) -> Option<&[u8]> {
     let end = match authority.first()? {
         b'[' => {
             let end = memchr::memchr(b']', authority)? + 1;
@@ -77,10 +77,7 @@ pub fn authority_host(authority: &[u8]) -> Option<&str> {
         _ => authority.iter().position(|byte| !NAME[usize::from(*byte)]).unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(end);
-    if host.is_empty() || !(port.is_empty() || is_port(port)) {
-        return None;
-    }
-    str::from_utf8(host).ok()
+    (!host.is_empty() && (port.is_empty() || is_port(port))).then_some(host)
 }
 
 fn is_port(port: &[u8]) -> bool {
@@ -174,12 +171,12 @@ mod tests {
         let read = |method, target| Target::read(method, target);
         assert_eq!(read("GET", "/a?b").map(|t| (t.path, t.rest)), Some(("/a", "/a?b")));
         let absolute = read("GET", "http://h:1?q").unwrap();
-        assert_eq!((absolute.authority, absolute.path, absolute.rest), (Some("h:1"), "", "?q"));
+        assert_eq!((absolute.authority, absolute.path, absolute.rest), (Some(&b"h:1"[..]), "", "?q"));
         let mut written = Vec::new();
         absolute.write(&mut written);
         assert_eq!(written, b"/?q");
         assert_eq!(read("OPTIONS", "*").map(|t| t.path), Some("*"));
-        assert_eq!(read("CONNECT", "h:1").and_then(|t| t.authority), Some("h:1"));
+        assert_eq!(read("CONNECT", "h:1").and_then(|t| t.authority), Some(&b"h:1"[..]));
         for (method, target) in [
             ("GET", "*"),
             ("GET", "a"),
@@ -213,7 +210,7 @@ mod tests {
             ("[::1]x", None),
             ("a\u{e9}", None),
         ] {
-            assert_eq!(authority_host(authority.as_bytes()), host, "{authority}");
+            assert_eq!(authority_host(authority.as_bytes()), host.map(str::as_bytes), "{authority}");
         }
     }
 

@@ -129,8 +129,6 @@ impl Conversation {
         if !head.has_date {
             http.date.write(out.now().nanos() / 1_000_000_000, &mut self.buffer);
         }
-        self.buffer.extend_from_slice(&http.via[usize::from(head.minor)]);
-        self.buffer.extend_from_slice(&http.served_by);
-        self.finish_head(keeps);
+        self.buffer.extend_from_slice(&http.endings[usize::from(head.minor)][self.ending(keeps) as usize]);
     }
 }

@@ -1,13 +1,84 @@
-//! Awaits a connection to a server, and tries another where one fails.
+//! Awaits a connection to a server: writes what it is to get, and tries another where one fails.
 
 use tandem_component::prelude::*;
+use tandem_http1::{Body, Chunked, RequestHead, Target};
 
-use super::{Link, Passage};
+use super::{BESIDE_MAX, Link, Passage};
 use crate::Http;
 use crate::refusal::Refused;
 use crate::session::{Conversation, Stage, Then};
 
 impl Conversation {
+    /// Writes the request as a server is to read it, and asks for one.
+    #[inline]
+    pub(crate) fn take_to_upstream(
+        &mut self,
+        http: &Http,
+        head: &RequestHead<'_, '_>,
+        target: &Target<'_>,
+        upstream: &str,
+        bytes: &[u8],
+        out: &mut Out<'_, Self>,
+    ) {
+        self.write_request(http, head, target, upstream);
+        let rest = &bytes[head.length..];
+        let mut taken = head.length;
+        match head.body {
+            Body::Empty | Body::ToEnd => {}
+            Body::Length(length) => match usize::try_from(length) {
+                Ok(length) if length <= BESIDE_MAX.min(rest.len()) => {
+                    self.buffer.extend_from_slice(&rest[..length]);
+                    self.exchange.bytes_in += length as u64;
+                    taken += length;
+                }
+                _ => self.exchange.upload = Passage::Counted { length, forward: None },
+            },
+            Body::Chunked => {
+                let chunks = Chunked::new(http.body_max);
+                self.exchange.upload = Passage::Chunked { chunks, bare: false, forward: None };
+            }
+        }
+        self.consume(taken, out);
+        if self.upstream != upstream {
+            upstream.clone_into(&mut self.upstream);
+        }
+        self.alarm.clear();
+        let dial = out.dial(upstream, Then::Dialed);
+        self.stage = Stage::AwaitServer { dial };
+    }
+
+    #[inline]
+    fn write_request(&mut self, http: &Http, head: &RequestHead<'_, '_>, target: &Target<'_>, upstream: &str) {
+        let buffer = &mut self.buffer;
+        buffer.clear();
+        buffer.reserve(head.length + 192);
+        let mut removed = head.hop.without(head.upgrade) | head.forwarded | head.forwarded_for;
+        if target.authority.is_some() {
+            removed |= head.host_field;
+        }
+        head.copy(target, removed, buffer);
+        let host = target.authority.or(head.host);
+        if target.authority.is_some() || head.host.is_none() {
+            // The name of the upstream is better than none: HTTP/1.1 has to have one.
+            line(buffer, b"Host: ", host.unwrap_or(upstream.as_bytes()));
+        }
+        buffer.extend_from_slice(&http.forwarded[usize::from(head.minor)]);
+        for value in head.fields.values(head.forwarded_for) {
+            buffer.extend_from_slice(value);
+            buffer.extend_from_slice(b", ");
+        }
+        buffer.extend_from_slice(self.peer.as_bytes());
+        if let Some(host) = host {
+            buffer.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+            buffer.extend_from_slice(host);
+        }
+        if head.body == Body::Chunked {
+            buffer.extend_from_slice(b"\r\nTransfer-Encoding: chunked");
+        }
+        let end: &[u8] = if head.upgrade.is_empty() { b"\r\n\r\n" } else { b"\r\nConnection: upgrade\r\n\r\n" };
+        buffer.extend_from_slice(end);
+    }
+
     /// A server is there: it gets the request.
     #[inline]
     pub(crate) fn dialed(&mut self, http: &Http, link: Link, out: &mut Out<'_, Self>) {
@@ -87,4 +158,11 @@ impl Conversation {
             self.fail(http, Refused::BadServer, out);
         }
     }
+}
+
+#[inline]
+fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    to.extend_from_slice(name);
+    to.extend_from_slice(value);
+    to.extend_from_slice(b"\r\n");
 }

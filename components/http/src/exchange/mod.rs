@@ -6,6 +6,7 @@
 mod await_answer;
 mod await_request;
 mod await_server;
+mod discard;
 mod pass_answer;
 mod passage;
 mod say;
@@ -13,8 +14,9 @@ mod tunnel;
 
 use tandem_component::prelude::*;
 
-pub(crate) use self::await_request::Discarded;
+pub(crate) use self::discard::Discarded;
 pub(crate) use self::passage::{Passage, Way};
+pub(crate) use self::say::Ending;
 pub(crate) use self::tunnel::{Direction, Side};
 use crate::Http;
 use crate::session::{Conversation, Stage, Then};

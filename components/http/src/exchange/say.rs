@@ -8,6 +8,30 @@ use crate::fixed::Fixed;
 use crate::refusal::Refused;
 use crate::session::Conversation;
 
+/// The end of an answer's head.
+#[derive(Clone, Copy)]
+pub(crate) enum Ending {
+    /// The connection is kept, as goes without saying in HTTP/1.1.
+    Kept,
+    /// The connection is kept, as has to be said in HTTP/1.0.
+    KeptAlive,
+    /// The connection is closed.
+    Closed,
+}
+
+impl Ending {
+    pub(crate) const ALL: [Ending; 3] = [Ending::Kept, Ending::KeptAlive, Ending::Closed];
+
+    /// `Connection`, where it is needed, and the empty line.
+    pub(crate) fn text(self) -> &'static [u8] {
+        match self {
+            Ending::Kept => b"\r\n",
+            Ending::KeptAlive => b"Connection: keep-alive\r\n\r\n",
+            Ending::Closed => b"Connection: close\r\n\r\n",
+        }
+    }
+}
+
 impl Conversation {
     /// Sends an answer of our own. `allow` is the value of `Allow`, where there is one.
     pub(crate) fn say(&mut self, http: &Http, answer: &Fixed, allow: &str, keeps: bool, out: &mut Out<'_, Self>) {
@@ -19,7 +43,7 @@ impl Conversation {
             self.buffer.extend_from_slice(allow.as_bytes());
             self.buffer.extend_from_slice(b"\r\n");
         }
-        self.finish_head(keeps);
+        self.buffer.extend_from_slice(self.ending(keeps).text());
         let body = if self.exchange.head_only { &[] } else { answer.body() };
         let beside = body.len() <= BESIDE_MAX;
         if beside {
@@ -34,15 +58,14 @@ impl Conversation {
         self.exchange.bytes_out += (self.buffer.len() + if beside { 0 } else { body.len() }) as u64;
     }
 
-    /// Ends a head: what becomes of the connection, and the empty line.
+    /// How the head of an answer says what becomes of the connection.
     #[inline]
-    pub(crate) fn finish_head(&mut self, keeps: bool) {
-        let end: &[u8] = match (keeps, self.exchange.minor) {
-            (true, 0) => b"Connection: keep-alive\r\n\r\n",
-            (true, _) => b"\r\n",
-            (false, _) => b"Connection: close\r\n\r\n",
-        };
-        self.buffer.extend_from_slice(end);
+    pub(crate) fn ending(&self, keeps: bool) -> Ending {
+        match (keeps, self.exchange.minor) {
+            (true, 1) => Ending::Kept,
+            (true, _) => Ending::KeptAlive,
+            (false, _) => Ending::Closed,
+        }
     }
 
     /// Refuses what cannot be read: the connection ends, since nobody can tell where the next request begins.

@@ -16,8 +16,8 @@ fn a_request_goes_to_a_server_and_its_answer_comes_back() {
     let server = session.connect(Server(1), false);
     assert_eq!(
         got(&mut session, server),
-        "GET /a?b HTTP/1.1\r\nHost: h:80\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n\
-         X-Forwarded-Host: h:80\r\nVia: 1.1 tandem\r\n\r\n"
+        "GET /a?b HTTP/1.1\r\nHost: h:80\r\nAccept: */*\r\nX-Forwarded-Proto: http\r\nVia: 1.1 tandem\r\n\
+         X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: h:80\r\n\r\n"
     );
     session.bytes(server, OK.as_bytes());
     assert_eq!(heard(&mut session), "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\nVia: 1.1 tandem\r\n\r\nhi");
@@ -43,8 +43,8 @@ fn fields_for_one_hop_stay_here() {
     };
     assert_eq!(
         got(&mut session, server),
-        "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 first\r\nA: b\r\nX-Forwarded-For: 198.51.100.1, 203.0.113.9, 192.0.2.1\r\n\
-         X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 edge\r\n\r\n"
+        "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 first\r\nA: b\r\nX-Forwarded-Proto: http\r\n\
+         Via: 1.1 edge\r\nX-Forwarded-For: 198.51.100.1, 203.0.113.9, 192.0.2.1\r\nX-Forwarded-Host: a\r\n\r\n"
     );
     session.bytes(
         server,
@@ -207,7 +207,7 @@ fn routes_are_chosen_by_the_path_that_a_server_would_see() {
     let config = json!({ "routes": [
         { "path": "/", "upstream": "app" },
         { "path": "/admin", "status": 403, "body": "no" },
-        { "host": "b.example", "path": "/", "upstream": "b" },
+        { "host": "b.example", "path": "/", "status": 204 },
     ] });
     for path in ["/admin", "/%61dmin/x", "/a/../admin", "//admin", "/./admin", "/admin?x"] {
         let mut session = start(&config);
@@ -221,7 +221,7 @@ fn routes_are_chosen_by_the_path_that_a_server_would_see() {
     }
     let mut session = start(&config);
     session.bytes(Stream::OWN, b"GET /a//b HTTP/1.1\r\nHost: B.example:8080\r\n\r\n");
-    assert_eq!(session.dialing().unwrap().upstream, "b");
-    let server = session.connect(Server(0), false);
+    assert_eq!(status(&heard(&mut session)), 204);
+    let server = ask(&mut session, "GET /a//b HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(got(&mut session, server).starts_with("GET /a//b HTTP/1.1\r\n"));
 }
