@@ -59,6 +59,8 @@ pub struct Driver<'w, 'c> {
     pub(super) now: Nanos,
     pub(super) wall: u64,
     batch: Option<Box<Batch>>,
+    /// What is read into.
+    buffer: Vec<u8>,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -67,8 +69,8 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// A turn of this session, now.
     pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
         let (now, wall) = worker.now();
-        let batch = Some(worker.batch());
-        Driver { worker, session, cx, now, wall, batch, offered_left: 0 }
+        let (batch, buffer) = (Some(worker.batch()), worker.read_buffer());
+        Driver { worker, session, cx, now, wall, batch, buffer, offered_left: 0 }
     }
 
     /// Does what there is to do.
@@ -78,13 +80,22 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
         // Also without an event: an idle session is moved by being woken.
         self.follow();
+        // What it waited for may be that a peer takes more, or that a connection is made.
+        self.session.busy |= self.session.waits_for_more_than_bytes();
         let mut turn = Turn::Again;
         for _ in 0..STEPS_MAX {
             if self.session.conversation.is_none() {
                 turn = self.close_out();
                 break;
             }
-            if self.answer() || self.offer() || self.work() || self.read() {
+            if self.answer() || self.offer() {
+                continue;
+            }
+            if std::mem::take(&mut self.session.busy) && self.work() {
+                self.session.busy = true;
+                continue;
+            }
+            if self.read() {
                 continue;
             }
             turn = Turn::Waits;
@@ -97,6 +108,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         if let Some(batch) = self.batch.take() {
             self.worker.keep_batch(batch);
         }
+        self.worker.keep_read_buffer(self.buffer);
         turn
     }
 
@@ -119,7 +131,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     fn fire(&mut self) {
         let now = self.now;
         let session = &mut *self.session;
-        session.due_changed = true;
+        (session.due_changed, session.busy) = (true, true);
         session.timers.sort_unstable();
         let due = session.timers.partition_point(|timer| timer.0 <= now);
         for (_, token) in session.timers.drain(..due) {
@@ -222,6 +234,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         batch.clear();
         let result = conversation.handle(self.session.id, event, Sink::new(&mut *batch));
         self.session.progress += 1;
+        self.session.busy = true;
         match result {
             Ok(()) => match self.carry_out(&batch, offered) {
                 Ok(()) if self.session.over => self.end(),
@@ -380,21 +393,21 @@ impl<'w, 'c> Driver<'w, 'c> {
             if pipe.read_armed && !socket.may_read() {
                 continue;
             }
-            let mut memory = self.worker.read_buffer();
-            let mut buffer = ReadBuf::new(&mut memory);
+            let mut buffer = ReadBuf::new(&mut self.buffer);
             let polled = socket.poll_read(self.cx, &mut buffer);
             let n = buffer.filled().len();
             pipe.read_armed = false;
             match polled {
                 Poll::Pending => (pipe.read_asked, pipe.read_armed) = (true, true),
-                Poll::Ready(Err(_)) => pipe.broken = true,
-                Poll::Ready(Ok(())) if n == 0 => pipe.ended = true,
+                Poll::Ready(Err(_)) => (pipe.broken, self.session.busy) = (true, true),
+                Poll::Ready(Ok(())) if n == 0 => (pipe.ended, self.session.busy) = (true, true),
                 Poll::Ready(Ok(())) => {
                     let stream = pipe.number;
+                    let memory = std::mem::take(&mut self.buffer);
                     self.take_in(stream, &memory[..n]);
+                    self.buffer = memory;
                 }
             }
-            self.worker.keep_read_buffer(memory);
             if polled.is_ready() {
                 return true;
             }
@@ -412,6 +425,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             let taken = if !pipe.unread.is_empty() {
                 0
             } else if pipe.forward.is_some() {
+                self.session.busy = true;
                 self.session.forward_fresh(at, fresh, self.now, self.cx)
             } else if self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
                 self.offer_bytes(stream, fresh)
@@ -428,6 +442,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
         if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
             pipe.unread.extend_from_slice(fresh);
+            self.session.busy = true;
         }
     }
 
@@ -463,11 +478,9 @@ impl<'w, 'c> Driver<'w, 'c> {
             if own.ended {
                 return Turn::Over;
             }
-            let mut memory = self.worker.read_buffer();
-            let mut buffer = ReadBuf::new(&mut memory);
+            let mut buffer = ReadBuf::new(&mut self.buffer);
             let polled = socket.poll_read(self.cx, &mut buffer);
             let nothing = buffer.filled().is_empty();
-            self.worker.keep_read_buffer(memory);
             match polled {
                 Poll::Pending => return Turn::Waits,
                 Poll::Ready(Err(_)) => return Turn::Over,
@@ -506,6 +519,11 @@ impl Session {
         self.fail_forwards(stream);
         self.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
         true
+    }
+
+    /// Whether being woken may be about something else than bytes to read.
+    fn waits_for_more_than_bytes(&self) -> bool {
+        self.pipes.iter().any(|pipe| !pipe.unsent.is_empty() || !matches!(pipe.socket, Link::Up(_)))
     }
 
     /// How much is unsent on all its streams.

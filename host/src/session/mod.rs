@@ -51,6 +51,8 @@ pub struct Session {
     progress: u64,
     /// When the worker wakes this session next; later than every timer only if one was set since.
     alarm: Nanos,
+    /// Something has happened since its streams were looked at.
+    busy: bool,
     /// The alarm rang: something may be due.
     rang: bool,
     /// Something is due at another time than before: the alarm may have to be set.

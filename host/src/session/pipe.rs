@@ -123,7 +123,11 @@ impl Pipe {
                 Poll::Ready(Ok(n)) => {
                     self.left += n as u64;
                     let unsent = self.unsent.len().min(n);
-                    self.unsent.advance(unsent);
+                    if unsent == self.unsent.len() {
+                        self.unsent.clear();
+                    } else {
+                        self.unsent.advance(unsent);
+                    }
                     taken += n - unsent;
                 }
             }
