@@ -97,7 +97,13 @@ pub struct Worker {
     clock: RefCell<Clock>,
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
-    listeners: RefCell<HashMap<Address, Rc<Notify>>>,
+    listeners: RefCell<HashMap<Address, Listener>>,
+}
+
+/// A task that accepts, and what stops it.
+struct Listener {
+    stop: Rc<Notify>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 /// Buffers that are used from one event to the next.
@@ -188,12 +194,13 @@ impl Worker {
             }
             Command::Listen { service, address, bound } => {
                 let stop = Rc::new(Notify::new());
-                self.listeners.borrow_mut().insert(address.clone(), Rc::clone(&stop));
-                tokio::task::spawn_local(accept::serve(Rc::clone(self), service, address, bound, stop));
+                let serving = accept::serve(Rc::clone(self), service, address.clone(), bound, Rc::clone(&stop));
+                let task = tokio::task::spawn_local(serving);
+                self.listeners.borrow_mut().insert(address, Listener { stop, task });
             }
             Command::Unlisten(address) => {
-                if let Some(stop) = self.listeners.borrow_mut().remove(&address) {
-                    stop.notify_one();
+                if let Some(listener) = self.listeners.borrow_mut().remove(&address) {
+                    listener.stop.notify_one();
                 }
             }
             Command::Clear(range, cleared) => {
@@ -209,11 +216,12 @@ impl Worker {
 
     /// Ends: nothing new is taken, what is under way gets its time.
     async fn stop(self: &Rc<Self>, within: Duration) {
-        for (_, stop) in self.listeners.borrow_mut().drain() {
-            stop.notify_one();
+        let listeners: Vec<Listener> = self.listeners.borrow_mut().drain().map(|(_, listener)| listener).collect();
+        for listener in listeners {
+            listener.stop.notify_one();
+            // What the kernel had accepted is served; a task that panicked has said so.
+            let _ = listener.task.await;
         }
-        // What was accepted by the kernel before is still served.
-        tokio::task::yield_now().await;
         Rc::clone(self).drain(None, within, 0).await;
         let deadline = tokio::time::Instant::now() + within + Duration::from_millis(100);
         while !self.sessions().is_empty() && tokio::time::Instant::now() < deadline {

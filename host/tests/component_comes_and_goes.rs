@@ -68,7 +68,8 @@ fn component() -> PathBuf {
         .status()
         .unwrap();
     assert!(built.success(), "the component cannot be built");
-    target.join("debug/libmisbehaving_trials.so")
+    // Built for a named target, as under AddressSanitizer, it lies one directory deeper.
+    target.join(std::env::var_os("CARGO_BUILD_TARGET").unwrap_or_default()).join("debug/libmisbehaving_trials.so")
 }
 
 fn resident_kib() -> usize {

@@ -221,6 +221,8 @@ fn built(package: &str, arguments: &[&str], target: &str) -> PathBuf {
         .status()
         .unwrap();
     assert!(built.success(), "{package} cannot be built");
+    // Built for a named target, as under AddressSanitizer, it lies one directory deeper.
+    let target = target.join(std::env::var_os("CARGO_BUILD_TARGET").unwrap_or_default());
     target.join(format!("debug/lib{}.so", package.replace('-', "_")))
 }
 

@@ -288,7 +288,9 @@ fn fixture() -> PathBuf {
             .status()
             .unwrap();
         assert!(built.success(), "the fixture cannot be built");
-        PathBuf::from(target).join("debug/libmisbehaving_thread_locals.so")
+        // Built for a named target, as under AddressSanitizer, it lies one directory deeper.
+        let target = PathBuf::from(target).join(std::env::var_os("CARGO_BUILD_TARGET").unwrap_or_default());
+        target.join("debug/libmisbehaving_thread_locals.so")
     });
     built.clone()
 }

@@ -61,6 +61,8 @@ pub struct Driver<'w, 'c> {
     batch: Option<Box<Batch>>,
     /// What is read into.
     buffer: Vec<u8>,
+    /// The stream to be read from next, so that one that always has something does not keep the others waiting.
+    read_next: usize,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -70,7 +72,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
         let (now, wall) = worker.now();
         let (batch, buffer) = (Some(worker.batch()), worker.read_buffer());
-        Driver { worker, session, cx, now, wall, batch, buffer, offered_left: 0 }
+        Driver { worker, session, cx, now, wall, batch, buffer, read_next: 0, offered_left: 0 }
     }
 
     /// Does what there is to do.
@@ -159,8 +161,12 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Delivers the next answer or datagram.
     fn answer(&mut self) -> bool {
+        if self.session.answers.is_empty() && self.session.datagrams.is_empty() {
+            return false;
+        }
+        // Before it is taken: what a session was to be told, the one that renews it is not.
+        self.follow();
         if let Some(answer) = self.session.answers.pop_front() {
-            self.follow();
             self.deliver(&answer.event(self.wall), None);
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => self.end(),
@@ -170,14 +176,12 @@ impl<'w, 'c> Driver<'w, 'c> {
             return true;
         }
         if let Some(datagram) = self.session.datagrams.pop_front() {
-            self.follow();
             self.session.greeting.idle_since = self.now;
             let mut event = RawEvent::bytes(0, &datagram, self.wall);
             event.kind = kind::DATAGRAM;
             self.deliver(&event, None);
-            return true;
         }
-        false
+        true
     }
 
     /// Offers the unread bytes of a stream, or its end, where the session has not seen them as they are.
@@ -383,10 +387,12 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Reads once from one stream that wants it.
     fn read(&mut self) -> bool {
-        for at in 0..self.session.pipes.len() {
+        let count = self.session.pipes.len();
+        for at in (self.read_next..count).chain(0..self.read_next.min(count)) {
             if !self.session.wants_read(at) {
                 continue;
             }
+            self.read_next = at + 1;
             let pipe = &mut self.session.pipes[at];
             let Link::Up(socket) = &mut pipe.socket else { continue };
             // While our waker is with the runtime and nothing came, there is nothing to ask it.
@@ -512,6 +518,11 @@ impl Session {
             return pipe.deaf && self.fail_forwards_to(stream);
         }
         if pipe.closing || matches!(pipe.socket, Link::Gone) {
+            return false;
+        }
+        // What came in before is for the session still.
+        let unseen = pipe.forward.is_some() || pipe.offered != Some((self.progress, pipe.unread.len()));
+        if at > 0 && !pipe.unread.is_empty() && unseen {
             return false;
         }
         pipe.socket = Link::Gone;

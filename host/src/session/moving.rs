@@ -134,7 +134,8 @@ impl Session {
 
     /// At a boundary, and nothing asked for but timers.
     fn may_renew(&self) -> bool {
-        let asked = self.pipes.len() > 1
+        let asked = self.drained.is_some()
+            || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()
             || self.answers.iter().any(|answer| !matches!(answer.kind, kind::TIMEOUT | kind::OPENED));

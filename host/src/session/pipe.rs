@@ -103,7 +103,7 @@ impl Pipe {
     /// Whether what comes in is still for the session.
     #[inline]
     pub(super) fn gives(&self) -> bool {
-        !self.closing && !self.broken
+        !self.closing && !matches!(self.socket, Link::Gone)
     }
 
     /// Writes what is unsent and then `more`. Returns how much of `more` was taken by the kernel.

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tandem_component::Peer;
-use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
 use tokio::sync::Notify;
 
 use super::Worker;
@@ -41,21 +43,25 @@ async fn serve_tcp(
     stop: &Notify,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let admit = |(stream, peer): (TcpStream, SocketAddr)| {
+        // Small writes are whole messages here. It fails only on a connection that is gone already.
+        let _ = stream.set_nodelay(true);
+        worker.admit(service, Socket::Tcp(stream), Peer::Inet(peer));
+    };
     loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
-            () = stop.notified() => return Ok(()),
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Small writes are whole messages here. It fails only on a connection that is gone already.
-                let _ = stream.set_nodelay(true);
-                worker.admit(service, Socket::Tcp(stream), Peer::Inet(peer));
-            }
-            Err(error) => refused(&error).await,
+            () = stop.notified() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => admit(accepted),
+                Err(error) => refused(&error).await,
+            },
         }
     }
+    while let Some(accepted) = at_once(listener.accept()) {
+        admit(accepted);
+    }
+    Ok(())
 }
 
 async fn serve_unix(
@@ -65,17 +71,21 @@ async fn serve_unix(
     stop: &Notify,
 ) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
+    let admit = |stream| worker.admit(service, Socket::Unix(stream), Peer::Unix);
     loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
-            () = stop.notified() => return Ok(()),
-        };
-        match accepted {
-            Ok((stream, _)) => drop(worker.admit(service, Socket::Unix(stream), Peer::Unix)),
-            Err(error) => refused(&error).await,
+            () = stop.notified() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(admit(stream)),
+                Err(error) => refused(&error).await,
+            },
         }
     }
+    while let Some((stream, _)) = at_once(listener.accept()) {
+        admit(stream);
+    }
+    Ok(())
 }
 
 async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSocket, stop: &Notify) -> io::Result<()> {
@@ -111,6 +121,14 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
         if !worker.take_datagram(key, &buffer[..n]) {
             notice::give(Notice::DatagramLost, &format!("{peer} sends faster than its session takes them"));
         }
+    }
+}
+
+/// What is there without waiting.
+fn at_once<T>(accepting: impl Future<Output = io::Result<T>>) -> Option<T> {
+    match pin!(accepting).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(accepted)) => Some(accepted),
+        Poll::Ready(Err(_)) | Poll::Pending => None,
     }
 }
 
