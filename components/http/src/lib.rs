@@ -15,11 +15,14 @@ mod refusal;
 mod route;
 mod session;
 
+use std::collections::BTreeMap;
+
 use tandem_component::prelude::*;
 use tandem_http1::{DateCache, is_field_value, is_token};
 
 use crate::config::{Config, Timeouts};
 use crate::exchange::Ending;
+use crate::fixed::Fixed;
 use crate::refusal::Refusals;
 use crate::route::Routes;
 pub use crate::session::{Conversation, Then};
@@ -28,6 +31,8 @@ pub use crate::session::{Conversation, Then};
 pub struct Http {
     routes: Routes,
     refusals: Refusals,
+    /// The answer to `OPTIONS *`: it asks the gateway, and not what is behind one of its routes.
+    asterisk: route::Target,
     limits: tandem_http1::Limits,
     /// The most bytes of a request's body.
     body_max: u64,
@@ -60,10 +65,12 @@ impl Component for Http {
         if config.via.is_empty() || !is_field_value(&config.via) || config.via.contains([' ', ',']) {
             return Err(Refusal::from(format!("via: {:?} is no name", config.via)));
         }
+        let nothing = Fixed::new(204, None, &BTreeMap::new(), &served_by)?;
         let via = ["1.0", "1.1"].map(|version| format!("Via: {version} {}\r\n", config.via).into_bytes());
         Ok(Http {
             routes: Routes::new(config.routes, &starting.upstreams, &served_by)?,
             refusals: Refusals::new(&served_by),
+            asterisk: route::Target::Fixed(nothing),
             limits: config.limits.checked()?,
             body_max: config.limits.body_bytes,
             timeouts: config.timeouts.checked()?,

@@ -212,7 +212,7 @@ fn path(configured: &str) -> Result<String, String> {
     }
 }
 
-/// Whether a path lies under a prefix: is it, or goes on with a slash. `*` lies under the root alone.
+/// Whether a path lies under a prefix: is it, or goes on with a slash.
 #[inline]
 fn is_under(prefix: &str, path: &str) -> bool {
     match path.as_bytes().strip_prefix(prefix.as_bytes()) {
@@ -283,14 +283,6 @@ mod tests {
         ] {
             assert_eq!(found(&routes, host, path, method), target, "{method} {host}{path}");
         }
-    }
-
-    #[test]
-    fn an_asterisk_belongs_to_the_root() {
-        let routes = Routes::new(vec![route(None, "/", &[], "all")], &UPSTREAMS, "").unwrap();
-        assert_eq!(found(&routes, "h", "*", "OPTIONS"), "all");
-        let routes = Routes::new(vec![route(None, "/a", &[], "a")], &UPSTREAMS, "").unwrap();
-        assert_eq!(found(&routes, "h", "*", "OPTIONS"), "404");
     }
 
     #[test]

@@ -38,6 +38,8 @@ impl<'b> Target<'b> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         authority_host(authority.as_bytes())?;
+        // Without a path it is the server itself that is asked (RFC 9112, 3.2.4).
+        let rest = if rest.is_empty() && method == "OPTIONS" { "*" } else { rest };
         Target::of(Some(authority.as_bytes()), rest)
     }
 
@@ -176,6 +178,7 @@ mod tests {
         absolute.write(&mut written);
         assert_eq!(written, b"/?q");
         assert_eq!(read("OPTIONS", "*").map(|t| t.path), Some("*"));
+        assert_eq!(read("OPTIONS", "http://h").map(|t| t.path), Some("*"));
         assert_eq!(read("CONNECT", "h:1").and_then(|t| t.authority), Some(&b"h:1"[..]));
         for (method, target) in [
             ("GET", "*"),

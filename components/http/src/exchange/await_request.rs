@@ -113,6 +113,9 @@ impl Conversation {
         if matches!(head.body, Body::Length(length) if length > http.body_max) {
             return Err(Refused::BodyTooLarge);
         }
+        if target.path == "*" {
+            return Ok((target, Found::Route(&http.asterisk)));
+        }
         let host = if http.routes.by_host() {
             let authority = target.authority.or(head.host).unwrap_or_default();
             authority_host(authority).unwrap_or_default()

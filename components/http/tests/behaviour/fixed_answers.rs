@@ -52,7 +52,7 @@ fn other_methods_are_refused_by_name() {
     for (request, refused, allow) in [
         ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n"),
         ("GET /form HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: POST\r\n"),
-        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n"),
+        ("OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n"),
         ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501, ""),
         ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501, ""),
     ] {
@@ -115,4 +115,14 @@ fn the_default_of_methods_leaves_the_others_to_an_upstream() {
     assert!(heard(&mut session).ends_with("hello"));
     session.bytes(Stream::OWN, b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(session.dialing().unwrap().upstream, "app");
+}
+
+#[test]
+fn a_question_to_the_server_itself_is_answered_here() {
+    for target in ["*", "http://a"] {
+        let mut session = proxy();
+        session.bytes(Stream::OWN, format!("OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        assert_eq!(status(&heard(&mut session)), 204);
+        assert!(session.at_boundary() && session.dialing().is_none());
+    }
 }
