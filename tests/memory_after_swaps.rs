@@ -36,7 +36,7 @@ versions = {{ keep = 0 }}
         for client in &mut held {
             assert_eq!(client.get("/").unwrap().served_by(), format!("1.0.{swap}"));
         }
-        assert_eq!(gateway.connect(port).get("/nothing").unwrap().status, 404);
+        assert_eq!(gateway.connect(port).post("/", b"x").unwrap().status, 405);
     });
 }
 

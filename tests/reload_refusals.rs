@@ -169,7 +169,7 @@ fn a_components_directory_that_is_empty() {
 fn a_components_directory_that_is_unreadable() {
     let mut serving = Serving::start();
     let directory = serving.gateway.components();
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read_dir(&directory).is_ok() {
         // Nothing is unreadable for root, but what leads nowhere.
         fs::rename(&directory, serving.gateway.scratch("aside")).unwrap();

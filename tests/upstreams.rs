@@ -100,6 +100,20 @@ fn a_server_that_refuses_is_502_and_then_503_while_it_is_left_out() {
 }
 
 #[test]
+fn a_server_with_all_the_connections_that_it_may_have_is_503() {
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "max_connections = 1", "");
+    let mut waiting = place.connect();
+    waiting.send(b"GET /slow/1000 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    settled(1, || upstream.requests());
+
+    assert_eq!(place.connect().get("/name").unwrap().status, 503);
+
+    assert_eq!(waiting.answer("GET").unwrap().text(), "slow");
+    assert_eq!(place.connect().get("/name").unwrap().status, 200);
+}
+
+#[test]
 fn a_server_that_does_not_accept_is_504() {
     let (_queue, address) = full_queue();
     let place = Place::start(&[address], "connect_timeout = \"300ms\"", "retries = 0");
