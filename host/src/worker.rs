@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -79,6 +80,8 @@ const READ: usize = 64 * 1024;
 const SPARES: usize = 256;
 /// A buffer that has grown larger is not kept.
 const SPARE_BYTES: usize = 256 * 1024;
+/// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
+const SHARE_TIME: u32 = 16;
 /// So many sessions are woken at once when they all have to follow a publication.
 const WAKE_CHUNK: usize = 256;
 
@@ -95,6 +98,10 @@ pub struct Worker {
     alarms: RefCell<Alarms>,
     alarm_set: Notify,
     clock: RefCell<Clock>,
+    /// The time as it was last taken, and how many may still share it.
+    time: Cell<(Nanos, u32)>,
+    /// The thread has slept since. Relaxed: only this thread reads and writes it.
+    slept: Arc<AtomicBool>,
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, Listener>>,
@@ -124,11 +131,14 @@ impl Handle {
         let (reader, clock) = (table.reader(), clock.clone());
         // The runtime is built on its own thread, since it is not to leave it.
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let slept = Arc::new(AtomicBool::new(true));
+            let woke = Arc::clone(&slept);
             match tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .on_thread_unpark(move || woke.store(true, Ordering::Relaxed))
                 .build_local(tokio::runtime::LocalOptions::default())
             {
-                Ok(runtime) => Worker::run(&runtime, index, workers, reader, clock, receiver),
+                Ok(runtime) => Worker::run(&runtime, index, workers, reader, (clock, slept), receiver),
                 Err(error) => tracing::error!(index, "a worker has no runtime: {error}"),
             }
         })?;
@@ -155,7 +165,7 @@ impl Worker {
         index: usize,
         workers: usize,
         table: Reader<Snapshot>,
-        clock: Clock,
+        (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
     ) {
         let worker = Rc::new(Worker {
@@ -168,6 +178,8 @@ impl Worker {
             alarms: RefCell::default(),
             alarm_set: Notify::new(),
             clock: RefCell::new(clock),
+            time: Cell::new((0, 0)),
+            slept,
             scratch: RefCell::default(),
             opened: Cell::new(0),
             listeners: RefCell::default(),
@@ -365,12 +377,17 @@ impl Worker {
         self.look(|snapshot| see(&snapshot.services[service].name))
     }
 
-    /// The time, on both clocks.
+    /// The time, on both clocks. Sessions that run in one go share one look at the clock, [`SHARE_TIME`] of them at most.
     #[inline]
     pub fn now(&self) -> (Nanos, u64) {
-        let mut clock = self.clock.borrow_mut();
-        let now = clock.now();
-        (now, clock.wall(now))
+        let (mut now, shared) = self.time.get();
+        if shared == 0 || self.slept.swap(false, Ordering::Relaxed) {
+            now = self.clock.borrow().now();
+            self.time.set((now, SHARE_TIME));
+        } else {
+            self.time.set((now, shared - 1));
+        }
+        (now, self.clock.borrow_mut().wall(now))
     }
 
     /// A number for the next session.
@@ -382,7 +399,7 @@ impl Worker {
     /// A connection to a server of an upstream.
     pub fn dial<N: Iterator<Item = u64>>(
         &self,
-        upstream: &str,
+        upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
         now: Nanos,

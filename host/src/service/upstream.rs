@@ -211,7 +211,7 @@ impl Upstreams {
     /// A connection to a server of an upstream.
     pub fn dial<N: Iterator<Item = u64>>(
         &mut self,
-        upstream: &str,
+        upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
         now: Nanos,
@@ -240,7 +240,7 @@ impl Upstreams {
 
     /// Takes a connection back that can serve again.
     pub fn pool(&mut self, socket: Socket, ticket: Ticket, now: Nanos) {
-        let Some(upstream) = self.named(&ticket.0.upstream) else { return };
+        let Some(upstream) = self.named(ticket.0.upstream.as_bytes()) else { return };
         let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.0)) else {
             return;
         };
@@ -257,8 +257,8 @@ impl Upstreams {
         }
     }
 
-    fn named(&mut self, name: &str) -> Option<&mut Upstream> {
-        let at = self.all.binary_search_by(|upstream| upstream.name.as_str().cmp(name)).ok()?;
+    fn named(&mut self, name: &[u8]) -> Option<&mut Upstream> {
+        let at = self.all.binary_search_by(|upstream| upstream.name.as_bytes().cmp(name)).ok()?;
         Some(&mut self.all[at])
     }
 

@@ -90,7 +90,7 @@ impl<'w, 'c> Driver<'w, 'c> {
                 turn = self.close_out();
                 break;
             }
-            if self.answer() || self.offer() {
+            if self.answer() || self.session.offers && self.offer() {
                 continue;
             }
             if std::mem::take(&mut self.session.busy) && self.work() {
@@ -212,6 +212,9 @@ impl<'w, 'c> Driver<'w, 'c> {
                 return true;
             }
         }
+        // Until more comes in: what was refused as it is, is offered again after another event.
+        let may_offer = |pipe: &Pipe| !pipe.unread.is_empty() || pipe.ended && !pipe.end_told;
+        self.session.offers = self.session.pipes.iter().any(may_offer);
         false
     }
 
@@ -388,11 +391,13 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// Reads once from one stream that wants it.
     fn read(&mut self) -> bool {
         let count = self.session.pipes.len();
-        for at in (self.read_next..count).chain(0..self.read_next.min(count)) {
-            if !self.session.wants_read(at) {
+        let full = self.session.unsent() >= UNSENT_HIGH;
+        for _ in 0..count {
+            let at = if self.read_next < count { self.read_next } else { 0 };
+            self.read_next = at + 1;
+            if !self.session.wants_read(at, full) {
                 continue;
             }
-            self.read_next = at + 1;
             let pipe = &mut self.session.pipes[at];
             let Link::Up(socket) = &mut pipe.socket else { continue };
             // While our waker is with the runtime and nothing came, there is nothing to ask it.
@@ -406,7 +411,9 @@ impl<'w, 'c> Driver<'w, 'c> {
             match polled {
                 Poll::Pending => (pipe.read_asked, pipe.read_armed) = (true, true),
                 Poll::Ready(Err(_)) => (pipe.broken, self.session.busy) = (true, true),
-                Poll::Ready(Ok(())) if n == 0 => (pipe.ended, self.session.busy) = (true, true),
+                Poll::Ready(Ok(())) if n == 0 => {
+                    (pipe.ended, self.session.offers, self.session.busy) = (true, true, true);
+                }
                 Poll::Ready(Ok(())) => {
                     let stream = pipe.number;
                     let memory = std::mem::take(&mut self.buffer);
@@ -448,7 +455,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
         if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
             pipe.unread.extend_from_slice(fresh);
-            self.session.busy = true;
+            (self.session.offers, self.session.busy) = (true, true);
         }
     }
 
@@ -542,17 +549,18 @@ impl Session {
         self.pipes.iter().map(|pipe| pipe.unsent.len()).sum()
     }
 
-    /// Whether a stream is to be read from.
-    fn wants_read(&self, at: usize) -> bool {
+    /// Whether a stream is to be read from. `full`: so much is unsent that the session is offered nothing.
+    #[inline]
+    fn wants_read(&self, at: usize, full: bool) -> bool {
         let pipe = &self.pipes[at];
-        if pipe.ended || pipe.read_asked || pipe.broken || pipe.closing || !matches!(pipe.socket, Link::Up(_)) {
+        if pipe.read_asked || pipe.ended || pipe.broken || pipe.closing || !matches!(pipe.socket, Link::Up(_)) {
             return false;
         }
         match &pipe.forward {
             Some(forward) => {
                 pipe.unread.is_empty() && self.pipe(forward.to).is_none_or(|target| target.unsent.len() < UNSENT_HIGH)
             }
-            None => pipe.unread.len() < UNREAD_HIGH && self.unsent() < UNSENT_HIGH,
+            None => pipe.unread.len() < UNREAD_HIGH && !full,
         }
     }
 }

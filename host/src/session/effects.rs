@@ -44,7 +44,7 @@ impl Driver<'_, '_> {
                     _ => self.session.answers.push_back(Answer { kind: kind::WRITABLE, token, ..Answer::default() }),
                 },
                 Effect::Dial { upstream, avoid, fresh, token } => {
-                    self.dial(batch.text(upstream), || batch.numbers(avoid), fresh, token);
+                    self.dial(batch.bytes(upstream), || batch.numbers(avoid), fresh, token);
                 }
                 Effect::Release { stream } => self.release(stream),
                 Effect::Blame { stream } => {
@@ -106,7 +106,7 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    fn dial<N: Iterator<Item = u64>>(&mut self, upstream: &str, avoid: impl Fn() -> N, fresh: bool, token: u64) {
+    fn dial<N: Iterator<Item = u64>>(&mut self, upstream: &[u8], avoid: impl Fn() -> N, fresh: bool, token: u64) {
         let failed = |detail, number| Answer { kind: kind::DIAL_FAILED, detail, token, number, stream: 0 };
         match self.worker.dial(upstream, avoid, fresh, self.now) {
             Dialed::Reused(socket, ticket) => {

@@ -51,6 +51,8 @@ pub struct Session {
     progress: u64,
     /// When the worker wakes this session next; later than every timer only if one was set since.
     alarm: Nanos,
+    /// A stream may have unread bytes to offer, or an end to tell.
+    offers: bool,
     /// Something has happened since its streams were looked at.
     busy: bool,
     /// The alarm rang: something may be due.

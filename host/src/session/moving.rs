@@ -119,6 +119,7 @@ impl Session {
             datagrams: Default::default(),
             progress: 0,
             alarm: Nanos::MAX,
+            offers: false,
             busy: true,
             rang: false,
             due_changed: true,
