@@ -1,7 +1,7 @@
 //! Awaits a request: reads its head, finds its route, and answers or asks for a server.
 
 use tandem_component::prelude::*;
-use tandem_http1::{Body, RequestHead, Slots, Target, authority_host, plain_path};
+use tandem_http1::{Body, RequestHead, Slots, Target, authority_host};
 
 use super::Exchange;
 use crate::Http;
@@ -105,7 +105,6 @@ impl Conversation {
     /// The route of a request, and its target taken apart.
     #[inline]
     fn route<'b, 'r>(&self, http: &'r Http, head: &RequestHead<'_, 'b>) -> Result<(Target<'b>, Found<'r>), Refused> {
-        const PATH: Refused = Refused::Malformed;
         let target = head.target()?;
         if head.method == "CONNECT" {
             return Err(Refused::NotImplemented);
@@ -122,7 +121,7 @@ impl Conversation {
         } else {
             &[]
         };
-        let path = plain_path(target.path).ok_or(PATH)?;
+        let path = target.plain_path().ok_or(Refused::Malformed)?;
         Ok((target, http.routes.find(host, &path, head.method)))
     }
 }
