@@ -6,12 +6,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tandem_component::abi::Reports;
 
 thread_local! {
-    static WORD: Arc<AtomicU64> = Arc::new(AtomicU64::new(OUTSIDE));
+    static WORD: AtomicU64 = const { AtomicU64::new(OUTSIDE) };
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
