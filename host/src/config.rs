@@ -175,7 +175,7 @@ pub enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path} cannot be read", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

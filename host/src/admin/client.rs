@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// Nobody listens there.
-    #[error("no host answers at {path} ({source}); is it running, and is this its configuration?", path = path.display())]
+    #[error("no host answers at {path}; is it running, and is this its configuration?", path = path.display())]
     NoHost {
         /// The socket.
         path: PathBuf,
