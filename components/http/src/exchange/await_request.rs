@@ -39,7 +39,12 @@ impl Conversation {
             // Empty lines are no part of a request.
             self.consume(blank, out);
             if self.half_closed {
-                self.close(out);
+                return self.close(out);
+            }
+            if seen > 0 {
+                // Half of an empty line was taken for the beginning of a head.
+                self.stage = Stage::AwaitRequest { seen: 0 };
+                self.alarm.set(out.now() + http.timeouts.idle);
             }
             return;
         }

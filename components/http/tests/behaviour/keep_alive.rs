@@ -93,6 +93,10 @@ fn empty_lines_between_requests_are_not_requests() {
     let mut session = proxy();
     session.bytes(Stream::OWN, b"\r\n");
     assert_eq!(session.unread(Stream::OWN), b"");
+    session.bytes(Stream::OWN, b"\r");
+    session.bytes(Stream::OWN, b"\n");
+    session.advance(Duration::from_secs(74));
+    assert_eq!(heard(&mut session), "", "an empty line begins no head, so none can be late");
     session.bytes(Stream::OWN, format!("\r\n{GET}").as_bytes());
     assert!(session.dialing().is_some());
 }
