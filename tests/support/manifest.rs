@@ -38,7 +38,8 @@ pub fn rewrite(input: &Path, output: &Path, change: impl FnOnce(&mut serde_json:
     let mut library = fs::read(input)?;
     let mut section = section(&library)?;
     // AddressSanitizer puts zeros behind whatever it guards, in the manifest's section as well.
-    section.end = library[section.clone()].iter().position(|byte| *byte == 0).map_or(section.end, |n| section.start + n);
+    section.end =
+        library[section.clone()].iter().position(|byte| *byte == 0).map_or(section.end, |n| section.start + n);
     let mut manifest = serde_json::from_slice(&library[section.clone()])?;
     change(&mut manifest);
     let mut text = serde_json::to_vec(&manifest)?;
