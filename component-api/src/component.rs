@@ -13,7 +13,7 @@ use crate::table::Table;
 /// One protocol at one version, at work for one service with one configuration.
 ///
 /// It is immutable once started and shared by all its sessions on all workers. What must change lives in the session or
-/// in the store.
+/// in the store. The [manual](crate::manual::echo) walks through a whole one.
 pub trait Component: Sized + Send + Sync + 'static {
     /// The service's configuration, deserialized from `[service.NAME.config]`.
     ///
@@ -43,7 +43,12 @@ pub trait Component: Sized + Send + Sync + 'static {
     fn open(&self, opening: &Opening<'_>) -> Result<Self::Session, Refusal>;
 }
 
-/// What becomes of a session when a newer version is active.
+/// What becomes of a session when a newer version is active. See the [manual](crate::manual::versions).
+///
+/// ```
+/// use tandem_component::Policy;
+/// assert_eq!([Policy::Renew, Policy::Carry, Policy::Pin].map(Policy::word), ["renew", "carry", "pin"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
@@ -124,6 +129,13 @@ pub enum Role {
 }
 
 /// One end of a connection.
+///
+/// ```
+/// use tandem_component::Peer;
+/// let peer = Peer::Inet("192.0.2.1:40000".parse().unwrap());
+/// assert_eq!((peer.to_string().as_str(), peer.ip().is_some()), ("192.0.2.1:40000", true));
+/// assert_eq!((Peer::Unix.to_string().as_str(), Peer::Unix.ip()), ("unix", None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Peer {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::component::Time;
 
-/// One thing that happened to a session.
+/// One thing that happened to a session. What each kind means for it is in the [manual](crate::manual::sessions).
 ///
 /// New kinds are added at the end; a component is never given one that its revision of the API does not know.
 #[derive(Debug)]

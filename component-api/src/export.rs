@@ -21,7 +21,26 @@ pub mod raw;
 /// Name and version are the package's; a leading `tandem-` is left out of the name. Once in a library, whose crate type
 /// is `cdylib`.
 ///
-/// ```ignore
+/// ```standalone_crate
+/// use tandem_component::prelude::*;
+///
+/// struct Echo;
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Conversation;
+/// # impl Component for Echo {
+/// #     type Config = ();
+/// #     type Session = Conversation;
+/// #     const POLICY: Policy = Policy::Carry;
+/// #     fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Echo) }
+/// #     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> { Ok(Conversation) }
+/// # }
+/// # impl Session for Conversation {
+/// #     type Component = Echo;
+/// #     type Then = ();
+/// #     fn handle(&mut self, _: &Echo, _: Event<'_, ()>, _: &mut Out<'_, Self>) -> Result<(), Fault> { Ok(()) }
+/// #     fn at_boundary(&self) -> bool { true }
+/// # }
+/// // … its `Component` and its `Session` …
 /// export_component!(Echo);
 /// ```
 #[macro_export]

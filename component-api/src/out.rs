@@ -12,6 +12,54 @@ use crate::session::Session;
 
 /// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
 /// after a panic or a [`Fault`](crate::Fault) none of them does.
+///
+/// ```
+/// use std::time::Duration;
+/// use tandem_component::prelude::*;
+/// # struct Once;
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Exchange;
+/// # impl Component for Once {
+/// #     type Config = ();
+/// #     type Session = Exchange;
+/// #     const POLICY: Policy = Policy::Renew;
+/// #     fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Once) }
+/// #     fn open(&self, _: &Opening<'_>) -> Result<Exchange, Refusal> { Ok(Exchange) }
+/// # }
+/// # #[derive(Serialize, Deserialize, Then)]
+/// # enum Waiting { Answered }
+///
+/// #[derive(Serialize)]
+/// struct Record {
+///     bytes: usize,
+///     outcome: &'static str,
+/// }
+/// # impl Session for Exchange {
+/// #     type Component = Once;
+/// #     type Then = Waiting;
+///
+/// fn handle(&mut self, _: &Once, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+///     match event {
+///         Event::Bytes { stream, bytes } => {
+///             let ticket = format!("ticket {}\n", out.random());
+///             out.send(stream, ticket.as_bytes());
+///             out.record(&Record { bytes: bytes.len(), outcome: "answered" });
+///             out.consume(bytes.len());
+///             out.writable(stream, Waiting::Answered);
+///         }
+///         Event::Writable { then: Waiting::Answered } => out.close(Stream::OWN),
+///         _ => {}
+///     }
+///     Ok(())
+/// }
+/// #     fn at_boundary(&self) -> bool { true }
+/// # }
+/// # let mut session = Harness::<Once>::start(&()).unwrap();
+/// # session.bytes(Stream::OWN, b"?");
+/// # assert!(session.sent(Stream::OWN).starts_with(b"ticket "));
+/// # assert_eq!(session.records().len(), 1);
+/// # assert_eq!(session.ending(Stream::OWN), Some(tandem_component::harness::Ending::Closed));
+/// ```
 pub struct Out<'a, S: Session> {
     sink: Sink<'a>,
     waits: &'a mut Waits<S::Then>,

@@ -12,7 +12,8 @@ use crate::out::Out;
 /// One conversation: state only. It has no socket, thread, lock or clock inside.
 ///
 /// Between two events nothing of it is left on a stack, so it can be exported after any event and resumed by another
-/// version. Derive `Serialize` and `Deserialize`; a field that is added later needs `#[serde(default)]`.
+/// version. Derive `Serialize` and `Deserialize`; a field that is added later needs `#[serde(default)]`. Whole ones stand in
+/// the [manual](crate::manual::sessions).
 pub trait Session: Serialize + DeserializeOwned + Send + 'static {
     /// The component that it is a session of.
     type Component: Component<Session = Self>;
@@ -84,6 +85,14 @@ impl Then for () {
 }
 
 /// Why a session cannot go on. The operator reads it; the peer gets the protocol's own error.
+///
+/// ```
+/// use tandem_component::Fault;
+/// fn checked(state: u8) -> Result<(), Fault> {
+///     if state > 4 { Err(format!("there is no state {state}").into()) } else { Ok(()) }
+/// }
+/// assert_eq!(checked(5).unwrap_err().to_string(), "there is no state 5");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault(String);
 

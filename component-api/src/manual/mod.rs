@@ -1,1 +1,13 @@
-//! The manual.
+//! The manual: how a component is written, tested and replaced. Every example is compiled and run.
+//!
+//! - [`echo`]: the smallest component, step by step, from an empty directory to a running gateway.
+//! - [`sessions`]: events, effects, unread bytes, boundaries, timers, other streams, backpressure.
+//! - [`testing`]: a session without a host: late answers, bytes one at a time, another version in the middle.
+//! - [`versions`]: what becomes of sessions when a newer version is active, and how state may grow.
+//! - [`rules`]: what a component must not do, and what happens where it does.
+
+pub mod echo;
+pub mod rules;
+pub mod sessions;
+pub mod testing;
+pub mod versions;

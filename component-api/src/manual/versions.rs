@@ -1,0 +1,102 @@
+//! Versions: what becomes of a session when a newer one is active.
+//!
+//! A version is one build of a component. Its identity is the digest of its content, so two builds of one number are two
+//! versions. From a reload on, new sessions run on the new one. What happens to those that are under way is the
+//! component's [`Policy`](crate::Policy), or what the configuration says for a service (`policy = "pin"`):
+//!
+//! | policy | what happens | for |
+//! |---|---|---|
+//! | `renew` | at the next boundary the session is dropped, and another opened by the new version on the same connection, with all unread bytes. In the middle of an exchange it is carried | protocols without state between exchanges: HTTP/1.1 |
+//! | `carry` | before its next event the session is exported by the old version and resumed by the new one | protocols with a state worth keeping: a login, a window |
+//! | `pin` | it stays with the version that it began on, until it ends | where two versions cannot understand each other |
+//!
+//! No connection is closed for it. A version whose last session has gone is unmapped; one that still has some at its
+//! drain deadline tells them [`Drain`](crate::Event::Drain), which is when they say goodbye in their protocol's own way.
+//!
+//! # What is carried
+//!
+//! The session and what it waits for (`Then`, by token), as MessagePack with named fields. Not carried, because they
+//! belong to the host and stay where they are: streams, unread and unsent bytes, timers, dials, forwards. Not carried,
+//! because it is the version's: the configuration; the new version has started with its own.
+//!
+//! After it has resumed a session, the new version is asked once whether it wants it:
+//! [`resumed`](crate::Session::resumed). If it refuses, or cannot read the state, the session stays where it was and goes
+//! on; that is a notice, `move-refused`, with the reason.
+//!
+//! # State that grows
+//!
+//! - A field that is added has a default: `#[serde(default)]`. An older state does not have it.
+//! - A field is never given another type or meaning. Add one, and leave the old one.
+//! - A field that is not needed any more may be left out: it is passed over in an older state. For an older version that
+//!   needs it, that is no way back; leave it in for one version more.
+//! - Enums grow by variants, at any place: they are written by name. An older version refuses a state with a variant that
+//!   it does not know. That goes for `Then` as well, whose variants the manifest lists.
+//! - Nothing is positional, so no tuples that may grow and no `#[serde(untagged)]`.
+//!
+//! ```
+//! use tandem_component::prelude::*;
+//! # macro_rules! version { ($component:ident, $session:ty) => {
+//! #     struct $component;
+//! #     impl Component for $component {
+//! #         type Config = ();
+//! #         type Session = $session;
+//! #         const POLICY: Policy = Policy::Carry;
+//! #         fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok($component) }
+//! #         fn open(&self, _: &Opening<'_>) -> Result<$session, Refusal> { Ok(<$session>::default()) }
+//! #     }
+//! #     impl Session for $session {
+//! #         type Component = $component;
+//! #         type Then = ();
+//! #         fn handle(&mut self, _: &$component, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+//! #             if let Event::Bytes { bytes, .. } = event { self.lines += 1; out.consume(bytes.len()); }
+//! #             Ok(())
+//! #         }
+//! #         fn at_boundary(&self) -> bool { true }
+//! #     }
+//! # } }
+//! # version!(V1, Talk);
+//! # version!(V2, PoliterTalk);
+//! # version!(V3, BoldTalk);
+//!
+//! /// What version 1 keeps.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Talk {
+//!     lines: u64,
+//! }
+//!
+//! /// What version 2 keeps: it can resume what version 1 has left, and the other way round.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct PoliterTalk {
+//!     lines: u64,
+//!     #[serde(default)]
+//!     greeted: bool,
+//! }
+//!
+//! /// A version that cannot: its new field has no default.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct BoldTalk {
+//!     lines: u64,
+//!     name: String,
+//! }
+//!
+//! let mut first = Harness::<V1>::start(&()).unwrap();
+//! first.bytes(Stream::OWN, b"a line");
+//! let second = first.carry::<V2>(&()).unwrap();
+//! assert_eq!((second.session().lines, second.session().greeted), (1, false));
+//! let first = second.carry::<V1>(&()).unwrap();
+//! assert_eq!(first.session().lines, 1);
+//! let refused = first.carry::<V3>(&()).err().unwrap();
+//! assert!(refused.to_string().contains("missing field `name`"));
+//! ```
+//!
+//! What an older version does not know of a state, it passes over: carried back and forth, such a field has its default
+//! again. So let a default be what is safe.
+//!
+//! # The manifest
+//!
+//! `export_component!` writes into a section of the library what the host has to know before it loads it: name, version, API
+//! revision, policy, variants of `Then`, tables. It is made of the constants in the code, so it cannot say anything else.
+//! `tandem inspect FILE` reads it without running any of the library's code.
+//!
+//! A component that was built against an older revision of this API loads; one that needs a newer one than the host
+//! has is refused. It need not be built with the host's rustc.
