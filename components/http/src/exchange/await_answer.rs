@@ -9,7 +9,7 @@ use crate::refusal::Refused;
 use crate::session::{Conversation, Stage};
 
 impl Conversation {
-    #[inline]
+    #[inline(never)] // The room for the fields is on its stack; the other events do without.
     pub(crate) fn await_answer(&mut self, http: &Http, link: Link, bytes: &[u8], out: &mut Out<'_, Self>) {
         let mut slots = Slots::new();
         match ResponseHead::read(bytes, &mut slots, http.limits.head) {

@@ -11,7 +11,7 @@ use crate::route::{self, Found};
 use crate::session::{Conversation, Stage};
 
 impl Conversation {
-    #[inline]
+    #[inline(never)] // The room for the fields is on its stack; the other events do without.
     pub(crate) fn await_request(&mut self, http: &Http, seen: u32, bytes: &[u8], out: &mut Out<'_, Self>) {
         if seen > 0 && self.nothing_new(http, seen as usize, bytes) {
             return;
