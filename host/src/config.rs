@@ -22,6 +22,9 @@ pub type Upstreams = BTreeMap<String, (Settings, Vec<Arc<Health>>)>;
 /// What `run` uses where no file is named.
 pub const EMBEDDED: &str = include_str!("default.toml");
 
+/// The admin socket's name in the data directory.
+const ADMIN: &str = "admin.sock";
+
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -212,6 +215,26 @@ impl Source {
         Ok(config)
     }
 
+    /// Where the admin socket of the gateway with this configuration is, also where the rest of it is wrong: a host that runs
+    /// is to be asked even then, and says what is wrong.
+    pub fn admin(&self) -> PathBuf {
+        let text = self.text().unwrap_or_default();
+        let named = match text.parse::<toml::Table>() {
+            Ok(table) => table.get("data").and_then(|data| Some(data.as_str()?.to_owned())),
+            // Not even TOML: the line that says it, above the first table.
+            Err(_) => text
+                .lines()
+                .take_while(|line| !line.trim_start().starts_with('['))
+                .filter_map(|line| line.parse::<toml::Table>().ok())
+                .find_map(|table| Some(table.get("data")?.as_str()?.to_owned())),
+        };
+        let data = named.map_or_else(default_data, PathBuf::from);
+        match self {
+            Source::Embedded => data.join(ADMIN),
+            Source::File(file) => file.parent().unwrap_or(Path::new("")).join(data).join(ADMIN),
+        }
+    }
+
     /// An error at a key, with its line as far as the key is there: `routes[0].upstream` below `service.web.config`.
     pub fn wrong_at(&self, path: &[&str], below: &str, reason: &str) -> ConfigError {
         let keys = below.split(['.', '[', ']']).filter(|key| !key.is_empty());
@@ -304,7 +327,7 @@ impl Config {
 
     /// Where the admin socket is.
     pub fn admin(&self) -> PathBuf {
-        self.data.join("admin.sock")
+        self.data.join(ADMIN)
     }
 }
 
@@ -324,6 +347,21 @@ mod tests {
     fn the_embedded_one_is_right() {
         let config = Source::Embedded.read().unwrap();
         assert!(EMBEDDED.contains("8080") && config.service.len() == 2);
+    }
+
+    #[test]
+    fn the_admin_socket_is_found_also_where_the_file_is_wrong() {
+        let rows = [
+            ("data = \"d\"\ncolour = 1\n", "d/admin.sock"),
+            ("data = \"d\"\n[service.web\n", "d/admin.sock"),
+            ("[service.web\n", "var/data/admin.sock"),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tandem.toml");
+        for (text, socket) in rows {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(Source::File(file.clone()).admin(), directory.path().join(socket), "{text}");
+        }
     }
 
     #[test]

@@ -77,9 +77,9 @@ const COMMANDS: usize = 256;
 /// So much is read at once.
 const READ: usize = 64 * 1024;
 /// How many empty buffers are kept for the next sends.
-const SPARES: usize = 256;
+const SPARES: usize = 64;
 /// A buffer that has grown larger is not kept.
-const SPARE_BYTES: usize = 256 * 1024;
+const SPARE_BYTES: usize = 64 * 1024;
 /// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
 const SHARE_TIME: u32 = 16;
 /// So many sessions are woken at once when they all have to follow a publication.

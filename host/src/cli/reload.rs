@@ -8,7 +8,7 @@ use crate::admin::{Answer, Request, ask};
 use crate::config::Source;
 
 pub(super) fn reload(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
-    let report = match ask(&source.read()?.admin(), &Request::Reload)? {
+    let report = match ask(&source.admin(), &Request::Reload)? {
         Answer::Reload(report) => report,
         other => bail!("the host answered something else: {other:?}"),
     };

@@ -8,7 +8,7 @@ use crate::admin::{Answer, Request, Status, ask};
 use crate::config::Source;
 
 pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
-    let status = match ask(&source.read()?.admin(), &Request::Status)? {
+    let status = match ask(&source.admin(), &Request::Status)? {
         Answer::Status(status) => status,
         other => bail!("the host answered something else: {other:?}"),
     };

@@ -67,7 +67,10 @@ impl Host {
         if let Some(error) = &self.reload_error {
             notice::give(Notice::ReloadRefused, error);
         }
-        let files = result.unwrap_or_else(|_| found.iter().map(|one| self.file_report(one, &[])).collect());
+        let files = result.unwrap_or_else(|_| {
+            let active = self.active_versions();
+            found.iter().map(|one| self.file_report(one, &active)).collect()
+        });
         let refused = files.iter().filter(|file| file.outcome == Outcome::Refused);
         self.refused = refused
             .map(|file| Refused { file: file.file.clone(), reason: file.reason.clone().unwrap_or_default() })
@@ -562,7 +565,8 @@ impl Host {
                     || one.config != self.config.service.get(*name).and_then(|old| old.config.clone()))
         });
         let Some((name, _)) = service else { return anyhow!("component `{component}`: {reason}") };
-        let (key, rest) = split_key(reason);
+        // The examination says for which service; the key says it again.
+        let (key, rest) = split_key(reason.strip_prefix(&format!("service `{name}`: ")).unwrap_or(reason));
         Source::wrong_at(&self.source, &["service", name, "config"], key, rest).into()
     }
 }

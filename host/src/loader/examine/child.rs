@@ -78,7 +78,8 @@ fn check(
     enter(Step::Layout)?;
     fit!(header.ensure_layout::<ComponentTableRef>().map_err(|error| {
         format!(
-            "its types are laid out differently from this host's; build it with the host's tandem-component: {error}"
+            "its types are laid out differently from this host's; build it with the host's tandem-component ({})",
+            first_words(&error.to_string())
         )
     }));
     // SAFETY: the layout has been checked in the line before. Package versions are not compared: what fits is decided by
@@ -108,6 +109,16 @@ fn check(
 
     enter(Step::Unload)?;
     Ok(close(library))
+}
+
+/// The beginning of an explanation of many lines, as one line.
+fn first_words(text: &str) -> String {
+    const WORDS: usize = 24;
+    let mut words: Vec<&str> = text.split_whitespace().take(WORDS + 1).collect();
+    if words.len() > WORDS {
+        words[WORDS] = "…";
+    }
+    words.join(" ")
 }
 
 fn compare_manifests(library: &Path, in_code: &[u8], revision: u32) -> Result<(), String> {
