@@ -21,7 +21,8 @@ pub enum Event<'a, Then> {
         /// At least one byte, at most the host's read-ahead (64 KiB, more where the session leaves it unread).
         bytes: &'a [u8],
     },
-    /// The peer will send no more on this stream (a half-close). Comes after its last bytes were consumed or seen.
+    /// The peer will send no more on this stream (a half-close). Comes after its last bytes were consumed or seen, and again
+    /// to a session that renews another.
     End {
         /// The stream that ended.
         stream: Stream,

@@ -246,7 +246,8 @@ fn read_config<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     const NIL: [u8; 1] = [0xc0];
     const NO_KEYS: [u8; 1] = [0x80];
     let read = |bytes: &[u8]| {
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        // It was written by a person, as text: sizes, addresses and spans read it so.
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             let reason = error.into_inner();

@@ -372,6 +372,9 @@ impl<C: Component> Harness<C> {
         let component = start::<D>(config)?;
         let session = export::open(&component, &self.host.opening())?;
         self.host.timers.clear();
+        for pipe in self.host.streams.values_mut() {
+            (pipe.offered, pipe.end_told) = (None, false);
+        }
         self.host.answers.push_back(RawEvent::new(kind::OPENED, 0));
         let mut harness = Harness { component, session, host: self.host };
         harness.turn();
@@ -628,8 +631,10 @@ impl Forwarding {
 fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
     let starting = Starting { service: "test", version: "test@0.0.0#000000", upstreams: vec!["app"] };
     let starting = rmp_serde::to_vec_named(&starting).expect("texts can be serialized");
-    let config = rmp_serde::to_vec_named(config).map_err(|error| Refusal::from(error.to_string()))?;
-    export::start(&starting, &config)
+    let mut bytes = Vec::new();
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
+    config.serialize(&mut serializer).map_err(|error| Refusal::from(error.to_string()))?;
+    export::start(&starting, &bytes)
 }
 
 /// xorshift64*: reproducible, and good enough to choose an order by.

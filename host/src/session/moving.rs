@@ -52,6 +52,7 @@ impl Driver<'_, '_> {
                 session.replace(fresh);
                 session.timers.clear();
                 session.answers.clear();
+                (session.pipes[0].offered, session.pipes[0].end_told, session.offers) = (None, false, true);
                 self.session.progress += 1;
                 let opened = Answer { kind: kind::OPENED, ..Answer::default() };
                 self.deliver(&opened.event(self.wall), None);
