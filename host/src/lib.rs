@@ -22,7 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod host;
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // It loads code; see the `deny` above.
 pub mod loader;
 pub mod observe;
 pub mod service;
