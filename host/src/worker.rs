@@ -145,9 +145,14 @@ impl Handle {
         Ok(Handle { commands, thread: Some(thread) })
     }
 
-    /// Tells it something. False where it has ended.
+    /// Tells it something. False where it has ended, or is stuck in a component and has not taken what it was told before:
+    /// the host does not wait for it.
     pub fn tell(&self, command: Command) -> bool {
-        self.commands.blocking_send(command).is_ok()
+        let told = self.commands.try_send(command);
+        if let Err(mpsc::error::TrySendError::Full(command)) = &told {
+            tracing::error!(?command, "a worker takes no commands; is a component stuck in an event?");
+        }
+        told.is_ok()
     }
 
     /// Waits until it has ended.
@@ -313,6 +318,20 @@ impl Worker {
         self.alarms.borrow_mut().ring(now)
     }
 
+    /// Forgets alarms that were set earlier since, or whose sessions have ended, where these are most of them.
+    fn sweep_alarms(&self) {
+        const FEW: usize = 4096;
+        let mut alarms = self.alarms.borrow_mut();
+        if alarms.len() > FEW {
+            let sessions = self.sessions();
+            if alarms.len() > 4 * sessions.len() {
+                alarms.retain(|due, key, id| {
+                    matches!(sessions.get(key), Some(Some(session)) if session.id == id && session.alarm_at() == due)
+                });
+            }
+        }
+    }
+
     async fn sweep(self: Rc<Self>) {
         loop {
             tokio::time::sleep(SWEEP).await;
@@ -327,7 +346,7 @@ impl Worker {
     }
 
     /// Opens a session on a connection that has come in, and gives it a task.
-    fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: tandem_component::Peer) -> Option<usize> {
+    fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: tandem_component::Peer) -> Option<(usize, u64)> {
         let (publication, instance, name) = self.look(|snapshot| {
             let service = &snapshot.services[service];
             (snapshot.number, service.instance.clone(), Arc::clone(&service.name))
@@ -341,9 +360,10 @@ impl Worker {
         };
         match Session::open(self, service, publication, instance, socket, peer) {
             Ok(session) => {
+                let id = session.id;
                 let key = self.sessions().insert(Some(Box::new(session)));
                 tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
-                Some(key)
+                Some((key, id))
             }
             Err(reason) => {
                 notice::give(Notice::SessionRefused, &format!("service.{name}: {peer}: {reason}"));
@@ -370,6 +390,16 @@ impl Worker {
             return None;
         }
         Some(self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone())))
+    }
+
+    /// What serves a service now.
+    pub fn serving(&self, service: usize) -> Option<Lease<Instance>> {
+        self.look(|snapshot| snapshot.services[service].instance.clone())
+    }
+
+    /// The time, exactly.
+    pub fn time(&self) -> Nanos {
+        self.clock.borrow().now()
     }
 
     /// Calls `see` with the name of a service.
@@ -506,6 +536,7 @@ impl Future for Task {
         if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {
             worker.alarm_set.notify_one();
         }
+        worker.sweep_alarms();
         if let Some(place) = worker.sessions().get_mut(*key) {
             *place = Some(session);
         }

@@ -33,6 +33,8 @@ pub struct Report {
     pub error: Option<String>,
     /// One for each file found.
     pub files: Vec<FileReport>,
+    /// What else is not as an operator would want it: a service that nothing serves, a worker that does not follow.
+    pub findings: Vec<String>,
 }
 
 /// What became of a file.

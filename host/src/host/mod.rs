@@ -8,7 +8,7 @@ mod retire;
 mod status;
 mod versions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -58,6 +58,8 @@ pub struct Host {
     upstreams: Arc<Upstreams>,
     refused: Vec<Refused>,
     reload_error: Option<String>,
+    /// What else the last reload found.
+    findings: Vec<String>,
     /// Counts versions and instances.
     seen: u64,
     instances: u32,
@@ -88,14 +90,14 @@ pub fn run(source: Source) -> anyhow::Result<()> {
         bail!(error);
     }
     if host.table.current().services.iter().all(|service| service.instance.is_none()) {
-        let reasons: Vec<String> = host.refused.iter().map(|one| format!("{}: {}", one.file, one.reason)).collect();
+        let refused = host.refused.iter().map(|one| format!("{}: {}", one.file, one.reason));
+        let reasons: Vec<String> = refused.chain(host.findings.iter().cloned()).collect();
         bail!("no service can be served; {}", reasons.join("; "));
     }
     admin::serve(&host.config.admin(), host.events.clone())
         .with_context(|| format!("the admin socket {}", host.config.admin().display()))?;
     tracing::info!(pid = std::process::id(), "serving");
-    host.serve(&received);
-    Ok(())
+    host.serve(&received)
 }
 
 impl Host {
@@ -136,6 +138,7 @@ impl Host {
             upstreams: Arc::default(),
             refused: Vec::new(),
             reload_error: None,
+            findings: Vec::new(),
             seen: 0,
             instances: 0,
             events,
@@ -144,7 +147,7 @@ impl Host {
     }
 
     /// Takes events until it is told to stop.
-    fn serve(&mut self, received: &Receiver<Event>) {
+    fn serve(&mut self, received: &Receiver<Event>) -> anyhow::Result<()> {
         let mut waiting: VecDeque<Event> = VecDeque::new();
         loop {
             let event = match waiting.pop_front() {
@@ -155,7 +158,7 @@ impl Host {
                         self.look_after_draining(Instant::now());
                         continue;
                     }
-                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 },
             };
             match event {
@@ -197,25 +200,29 @@ impl Host {
     }
 
     /// Stops gracefully: nothing new is taken, what is under way gets its time. A second signal ends the process at once.
-    fn stop(&mut self, received: &Receiver<Event>) {
+    fn stop(&mut self, received: &Receiver<Event>) -> anyhow::Result<()> {
         let within = self.config.shutdown.get();
         tracing::info!(within = %self.config.shutdown, "stopping");
         for worker in &self.workers {
             worker.tell(Command::Stop(within));
         }
-        let events = std::mem::take(&mut self.workers);
+        let workers = std::mem::take(&mut self.workers);
         let (done, all_done) = channel();
-        let joiner = std::thread::spawn(move || {
-            for mut worker in events {
+        let count = workers.len();
+        for (index, mut worker) in workers.into_iter().enumerate() {
+            let done = done.clone();
+            // The host waits for all of them, but not for one that a component does not give back.
+            std::thread::spawn(move || {
                 worker.join();
-            }
-            // The host waits for this, or has been told to stop at once.
-            let _ = done.send(());
-        });
-        loop {
+                done.send(index)
+            });
+        }
+        let mut left: BTreeSet<usize> = (0..count).collect();
+        let deadline = Instant::now() + within + Duration::from_secs(1);
+        while !left.is_empty() && Instant::now() < deadline {
             match all_done.recv_timeout(Duration::from_millis(20)) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
+                Ok(index) => drop(left.remove(&index)),
+                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
                     if received.try_iter().any(|event| matches!(event, Event::Stop)) {
                         tracing::warn!("stopped at once, by a second signal");
                         std::process::exit(1);
@@ -223,10 +230,13 @@ impl Host {
                 }
             }
         }
-        let _ = joiner.join();
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
         let _ = std::fs::remove_file(self.config.admin());
+        if !left.is_empty() {
+            bail!("workers {left:?} did not stop; a component does not give them back");
+        }
         tracing::info!("stopped");
+        Ok(())
     }
 }
 

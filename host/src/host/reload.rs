@@ -62,6 +62,7 @@ impl Host {
     /// Reloads. Whatever goes wrong, what runs goes on.
     pub(super) fn reload(&mut self) -> Report {
         let mut found = Vec::new();
+        self.findings.clear();
         let result = self.try_reload(&mut found);
         self.reload_error = result.as_ref().err().map(|error| format!("{error:#}"));
         if let Some(error) = &self.reload_error {
@@ -80,11 +81,35 @@ impl Host {
         self.sweep_shelf(&present);
         self.forget_versions(&present);
         Report {
-            ok: self.reload_error.is_none() && self.refused.is_empty(),
+            ok: self.reload_error.is_none() && self.refused.is_empty() && self.findings.is_empty(),
             publication: self.table.current().number,
             error: self.reload_error.clone(),
             files,
+            findings: self.findings.clone(),
         }
+    }
+
+    /// The services that nothing serves, with what there is instead.
+    fn unserved(&self) -> Vec<String> {
+        let snapshot = self.table.current();
+        let mut findings = Vec::new();
+        for (name, service) in &self.config.service {
+            let number = self.services.iter().position(|known| known == name);
+            if number.is_some_and(|number| snapshot.services[number].instance.is_some()) {
+                continue;
+            }
+            let versions = self.versions.iter().filter(|version| version.manifest.name == service.component);
+            let there: Vec<String> =
+                versions.map(|version| format!("{} ({})", version.name(), version.stage.word())).collect();
+            let wanted = self.config.component(&service.component).version;
+            let wanted = wanted.map(|wanted| format!(" {wanted}")).unwrap_or_default();
+            let there = if there.is_empty() { "no version of it is known".to_owned() } else { there.join(", ") };
+            findings.push(format!(
+                "service.{name}: nothing serves it: it wants component `{}`{wanted}; {there}",
+                service.component
+            ));
+        }
+        findings
     }
 
     fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
@@ -101,13 +126,14 @@ impl Host {
         for component in components {
             decisions.push(self.decide(component, &config, found)?);
         }
-        self.hold_groups_together(&config, &mut decisions, found);
+        self.hold_groups_together(&config, &mut decisions, found)?;
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
         let before = self.active_versions();
         self.publish(config, &decisions, bound);
         self.take_stages(&decisions);
-        self.wait_until_taken();
+        self.findings.extend(self.wait_until_taken());
+        self.findings.extend(self.unserved());
         self.keep_no_more_than_wanted();
         Ok(found.iter().map(|one| self.file_report(one, &before)).collect())
     }
@@ -168,9 +194,7 @@ impl Host {
     fn take(&mut self, file: &Path) -> Result<usize, String> {
         let shelved = self.shelf.take(file).map_err(|error| error.to_string())?;
         if let Some(at) = self.versions.iter().position(|version| version.digest == shelved.digest) {
-            if matches!(self.versions[at].stage, Stage::Refused(_)) {
-                self.versions[at].step(Step::Find);
-            }
+            self.versions[at].find();
             return Ok(at);
         }
         let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
@@ -293,7 +317,8 @@ impl Host {
         inside::name(number, inside::Name { version: name.to_string(), service: plan.service.clone() });
         let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
         let counts = Arc::new(Counts::default());
-        self.versions[at].running.push(Running { number, service: plan.number, counts: Arc::clone(&counts) });
+        let running = Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None };
+        self.versions[at].running.push(running);
         let instance = Instance::new(object, name, plan.policy, counts, plan.key());
         let events = self.events.clone();
         Ok(Lease::new(instance, move |instance| {
@@ -315,14 +340,21 @@ impl Host {
     }
 
     /// A group changes together or not at all: where one was refused, the others stay with what they have.
-    fn hold_groups_together(&mut self, config: &Config, decisions: &mut [Decision], found: &[Found]) {
-        for group in &config.together {
+    fn hold_groups_together(
+        &mut self,
+        config: &Config,
+        decisions: &mut [Decision],
+        found: &[Found],
+    ) -> anyhow::Result<()> {
+        // Held back, a component holds back the other groups that it is in: as often as there are groups is often enough.
+        for group in config.together.iter().cycle().take(config.together.len().pow(2)) {
             let in_group = |decision: &&mut Decision| group.contains(&decision.component);
             let Some(culprit) = decisions.iter().find(|one| one.refused && group.contains(&one.component)) else {
                 continue;
             };
             let culprit = culprit.component.clone();
             for decision in decisions.iter_mut().filter(in_group) {
+                decision.refused = true;
                 let Some(active) = self.active(&decision.component).filter(|at| Some(*at) != decision.version) else {
                     continue;
                 };
@@ -333,19 +365,13 @@ impl Host {
                         self.versions[at].refuse(&reason);
                     }
                 }
-                let snapshot = self.table.current();
                 decision.version = Some(active);
-                decision.instances = (0..snapshot.services.len())
-                    .filter_map(|number| Some((number, snapshot.services[number].instance.clone()?)))
-                    .filter(|(number, _)| {
-                        config
-                            .service
-                            .get(&self.services[*number])
-                            .is_some_and(|one| one.component == decision.component)
-                    })
-                    .collect();
+                decision.instances = self
+                    .prepare(active, &decision.component, config)
+                    .map_err(|reason| self.refused_configuration(&decision.component, config, &reason))?;
             }
         }
+        Ok(())
     }
 
     /// Binds the addresses that are new.
@@ -445,7 +471,6 @@ impl Host {
                 let version = &mut self.versions[at];
                 version.step(Step::Publish);
                 version.active_at = publication;
-                version.drain_due = None;
                 version.kept = instances
                     .map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect())
                     .unwrap_or_default();
@@ -453,28 +478,44 @@ impl Host {
                     notice::give(Notice::VersionActive, &version.name());
                 }
             } else if was_active {
-                let drain = self.config.component(&self.versions[at].manifest.name).versions.drain.get();
-                let version = &mut self.versions[at];
-                version.step(Step::Supersede);
-                version.drain_due = Instant::now().checked_add(drain);
+                self.versions[at].step(Step::Supersede);
+            }
+        }
+        // An instance that no service is served by any more drains, whatever becomes of its version.
+        let serving: BTreeSet<u32> =
+            decisions.iter().flat_map(|decision| &decision.instances).map(|one| one.1.as_ref().number).collect();
+        for version in &mut self.versions {
+            let drain = self.config.component(&version.manifest.name).versions.drain.get();
+            for running in &mut version.running {
+                running.drain_due = match running.drain_due {
+                    _ if serving.contains(&running.number) => None,
+                    None => Instant::now().checked_add(drain),
+                    due => due,
+                };
             }
         }
     }
 
     /// Waits until every worker has taken the publication: from then on each request runs it.
-    fn wait_until_taken(&self) {
+    ///
+    /// Says which workers have not.
+    fn wait_until_taken(&self) -> Option<String> {
         let (taken, takes) = channel();
-        let told = self.workers.iter().filter(|worker| worker.tell(Command::Publication(taken.clone()))).count();
+        let mut missing: BTreeSet<usize> = (0..self.workers.len()).collect();
+        for worker in &self.workers {
+            worker.tell(Command::Publication(taken.clone()));
+        }
         drop(taken);
         let deadline = Instant::now() + TAKING;
-        for _ in 0..told {
-            if takes.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
-                tracing::error!(
-                    "a worker has not taken the publication within {TAKING:?}; is a component stuck in an event?"
-                );
-                return;
-            }
+        while let Ok(index) = takes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            missing.remove(&index);
         }
+        if missing.is_empty() {
+            return None;
+        }
+        let finding = format!("workers {missing:?} have not taken the publication; is a component stuck in an event?");
+        notice::give(Notice::WorkerStuck, &finding);
+        Some(finding)
     }
 
     /// Unloads what was loaded and is not to serve.
@@ -509,7 +550,7 @@ impl Host {
         };
         let version = &self.versions[at];
         let (outcome, reason) = match &version.stage {
-            Stage::Refused(reason) => (Outcome::Refused, Some(reason.clone())),
+            _ if version.refusal.is_some() => (Outcome::Refused, version.refusal.clone()),
             Stage::Active if before.contains(&at) => (Outcome::Unchanged, None),
             Stage::Active => (Outcome::Loaded, self.stands_over(at)),
             _ => (Outcome::Kept, Some(self.why_kept(at))),

@@ -43,7 +43,6 @@ impl Host {
             return;
         }
         let Some(code) = version.code.take() else { return };
-        version.drain_due = None;
         match Arc::try_unwrap(code) {
             Ok(code) => self.unload(at, code),
             Err(code) => version.code = Some(code),
@@ -99,12 +98,17 @@ impl Host {
         for at in 0..self.versions.len() {
             let version = &mut self.versions[at];
             if version.stage == Stage::Draining && !version.kept.is_empty() && version.sessions() == 0 {
-                version.drain_due = None;
+                version.running.iter_mut().for_each(|running| running.drain_due = None);
                 version.step(Step::Keep);
             }
-            if version.drain_due.is_some_and(|due| due <= now) {
-                version.drain_due = None;
-                self.say_goodbye(at);
+            let mut due = Vec::new();
+            for running in &mut version.running {
+                if running.drain_due.take_if(|at| *at <= now).is_some() {
+                    due.push(running.number);
+                }
+            }
+            for instance in due {
+                self.say_goodbye(at, instance);
             }
             if let Some(library) = self.versions[at].lingering.take() {
                 self.closed(at, library.close());
@@ -112,17 +116,11 @@ impl Host {
         }
     }
 
-    fn say_goodbye(&self, at: usize) {
-        let version = &self.versions[at];
-        let versions = self.config.component(&version.manifest.name).versions;
-        for running in &version.running {
-            for worker in &self.workers {
-                worker.tell(Command::Drain {
-                    instance: Some(running.number),
-                    within: versions.goodbye.get(),
-                    rate: versions.rate,
-                });
-            }
+    fn say_goodbye(&self, at: usize, instance: u32) {
+        let versions = self.config.component(&self.versions[at].manifest.name).versions;
+        let (within, rate) = (versions.goodbye.get(), versions.rate);
+        for worker in &self.workers {
+            worker.tell(Command::Drain { instance: Some(instance), within, rate });
         }
     }
 

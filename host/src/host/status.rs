@@ -62,6 +62,8 @@ impl Host {
         const REMEMBERED: usize = 32;
         let done = |index: usize, version: &super::Version| {
             matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Found | Stage::Examined)
+                && version.code.is_none()
+                && version.lingering.is_none()
                 && !present.contains(&index)
         };
         let all = self.versions.iter().enumerate().filter(|(index, version)| done(*index, version)).count();
@@ -80,7 +82,8 @@ impl Report {
     /// One line for each file, and one where nothing was changed at all.
     pub fn lines(&self) -> Vec<String> {
         let files = self.files.iter().map(FileReport::line);
-        files.chain(self.error.as_ref().map(|error| format!("nothing was changed: {error}"))).collect()
+        let error = self.error.as_ref().map(|error| format!("nothing was changed: {error}"));
+        files.chain(self.findings.iter().cloned()).chain(error).collect()
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Version {
     pub(super) running: Vec<Running>,
     /// Held so that it can be gone back to.
     pub(super) kept: Vec<Lease<Instance>>,
-    /// When its remaining sessions are asked to say goodbye.
-    pub(super) drain_due: Option<Instant>,
+    /// Why the last reload refused it, if it did.
+    pub(super) refusal: Option<String>,
     /// Counts publications: when it was active last.
     pub(super) active_at: u64,
 }
@@ -40,6 +40,8 @@ pub(super) struct Running {
     pub(super) number: u32,
     pub(super) service: usize,
     pub(super) counts: Arc<Counts>,
+    /// When its remaining sessions are asked to say goodbye: another instance serves its service, or none.
+    pub(super) drain_due: Option<Instant>,
 }
 
 impl Version {
@@ -54,7 +56,7 @@ impl Version {
             lingering: None,
             running: Vec::new(),
             kept: Vec::new(),
-            drain_due: None,
+            refusal: None,
             active_at: 0,
         }
     }
@@ -79,9 +81,22 @@ impl Version {
         }
     }
 
+    /// Refuses it. One that serves or drains serves on; that it was refused is said all the same.
     pub(super) fn refuse(&mut self, reason: &str) {
         notice::give(Notice::VersionRefused, &format!("{}: {reason}", self.name()));
-        self.step(Step::Refuse(reason.to_owned()));
+        self.refusal = Some(reason.to_owned());
+        if !matches!(self.stage, Stage::Active | Stage::Draining) {
+            self.kept.clear();
+            self.step(Step::Refuse(reason.to_owned()));
+        }
+    }
+
+    /// It lies in the directory again, or still: what was refused is tried again.
+    pub(super) fn find(&mut self) {
+        self.refusal = None;
+        if matches!(self.stage, Stage::Refused(_)) {
+            self.step(if self.code.is_some() { Step::Load } else { Step::Find });
+        }
     }
 
     pub(super) fn sessions(&self) -> u64 {
@@ -89,6 +104,7 @@ impl Version {
     }
 
     pub(super) fn wants_looking_after(&self) -> bool {
-        self.stage == Stage::Draining || self.lingering.is_some()
+        let drains = self.running.iter().any(|running| running.drain_due.is_some());
+        drains || self.stage == Stage::Draining || self.lingering.is_some()
     }
 }

@@ -31,6 +31,8 @@ pub enum Notice {
     SessionRefused,
     /// A session was ended because its component panicked, gave up or broke a rule.
     SessionBroken,
+    /// A worker takes no publication: a component does not give it back.
+    WorkerStuck,
     /// A connection came for a service that no version serves.
     ServiceDown,
     /// A connection could not be accepted: out of descriptors or memory.

@@ -231,8 +231,11 @@ impl Upstreams {
                 let deadline = now.saturating_add(nanos(member.server.settings.connect_timeout.get()));
                 Dialed::Connecting(connecting, deadline, ticket)
             }
-            Err(_) => {
-                ticket.blame(now);
+            Err(error) => {
+                // That we have no descriptors left is not the server's fault.
+                if is_the_servers(&error) {
+                    ticket.blame(now);
+                }
                 Dialed::Refused(ticket.server())
             }
         }
@@ -264,7 +267,10 @@ impl Upstreams {
 
     /// xorshift64: which two servers are compared needs no better chance.
     fn draw(&mut self) -> u64 {
-        self.chance = self.chance.max(0x9e37_79b9_7f4a_7c15);
+        if self.chance == 0 {
+            // Any number but 0 will do; where this worker's data lies differs from the next one's.
+            self.chance = (std::ptr::from_ref(self).addr() as u64) ^ 0x9e37_79b9_7f4a_7c15;
+        }
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
@@ -278,7 +284,9 @@ impl Upstream {
         let mut full = false;
         let usable = |at: &usize, full: &mut bool| {
             let server = &self.servers[*at].server;
-            if !server.health.is_in(now) || avoid().any(|number| number == server.number) {
+            // The only server is never left out: there is nobody to turn to.
+            let is_in = self.servers.len() == 1 || server.health.is_in(now);
+            if !is_in || avoid().any(|number| number == server.number) {
                 return false;
             }
             let has_room = server.load.load(Ordering::Relaxed) < server.settings.max_connections;
@@ -330,5 +338,46 @@ impl Member {
     }
 }
 
+/// Whether it is the server that could not be connected to, and not we who could not connect.
+fn is_the_servers(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NotFound
+            | ErrorKind::WouldBlock
+    )
+}
+
 /// How often a worker sweeps its pools.
 pub const SWEEP: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialed, Settings, Upstreams};
+    use crate::transport::Address;
+
+    #[test]
+    fn chance_reaches_every_server() {
+        for servers in 1..=8_u16 {
+            let addresses: Vec<Address> =
+                (1..=servers).map(|port| format!("tcp://192.0.2.1:{port}").parse().unwrap()).collect();
+            let settings: Settings = toml::from_str("servers = []").unwrap();
+            let healths = addresses.iter().map(|_| Default::default()).collect();
+            let mut upstreams = Upstreams::default();
+            let settings = Settings { servers: addresses, ..settings };
+            upstreams.configure(&[("app".to_owned(), (settings, healths))].into());
+            let mut chosen = vec![0; usize::from(servers)];
+            for _ in 0..1000 {
+                let chance = upstreams.draw();
+                let at = upstreams.named(b"app").unwrap().choose(chance, || [].into_iter(), 0);
+                chosen[at.unwrap_or_else(|dialed: Dialed| panic!("{dialed:?}"))] += 1;
+            }
+            let fair = 1000 / usize::from(servers);
+            assert!(chosen.iter().all(|count| *count > fair / 2), "{servers} servers were chosen {chosen:?} times");
+        }
+    }
+}

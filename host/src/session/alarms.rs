@@ -1,4 +1,4 @@
-//! When which session has to be woken: one entry a session at most, however many timers it has.
+//! When which session has to be woken: one entry a session that holds, however many timers it has.
 //!
 //! A session's timers are data of its own; the worker only knows the earliest. A timer that is put off costs nothing: the
 //! alarm rings at the old time, the session finds nothing due, and sets it anew.
@@ -20,6 +20,21 @@ impl Alarms {
         let earliest = self.next().is_none_or(|next| due < next);
         self.heap.push(Reverse((due, key, id)));
         earliest
+    }
+
+    /// How many there are, those among them that hold no more.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Keeps those for which `holds` says so of due time, key and session.
+    pub fn retain(&mut self, holds: impl Fn(Nanos, usize, u64) -> bool) {
+        self.heap.retain(|Reverse((due, key, id))| holds(*due, *key, *id));
     }
 
     /// When the earliest rings.

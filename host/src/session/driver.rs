@@ -100,6 +100,9 @@ impl<'w, 'c> Driver<'w, 'c> {
             if self.read() {
                 continue;
             }
+            if self.goodbye() {
+                continue;
+            }
             turn = Turn::Waits;
             break;
         }
@@ -150,13 +153,25 @@ impl<'w, 'c> Driver<'w, 'c> {
                 session.answers.push_back(dial_failed(pipe, token, failure::TIMED_OUT, now));
             }
         }
-        session.pipes.retain(|pipe| pipe.number == 0 || !matches!(pipe.socket, Link::Gone));
+        session.pipes.retain(|pipe| {
+            let late = pipe.linger.is_some_and(|until| until <= now);
+            pipe.number == 0 || !late && !matches!(pipe.socket, Link::Gone)
+        });
         let silent = session.greeting.transport == tandem_component::Transport::Udp
             && session.greeting.idle_since + nanos(DATAGRAM_IDLE) <= now;
         if silent || session.drained.is_some_and(|until| until <= now) {
             session.drained = None;
             self.end();
         }
+    }
+
+    /// Tells a session that is to say goodbye so: once it has seen what had come in before.
+    fn goodbye(&mut self) -> bool {
+        let Some(until) = self.session.goodbye.take() else { return false };
+        self.follow();
+        let drain = Answer { kind: kind::DRAIN, number: until, ..Answer::default() };
+        self.deliver(&drain.event(self.wall), None);
+        true
     }
 
     /// Delivers the next answer or datagram.
@@ -186,6 +201,7 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Offers the unread bytes of a stream, or its end, where the session has not seen them as they are.
     fn offer(&mut self) -> bool {
+        self.follow();
         for at in 0..self.session.pipes.len() {
             let pipe = &self.session.pipes[at];
             if pipe.unread.is_empty() && (!pipe.ended || pipe.end_told) || pipe.forward.is_some() || !pipe.gives() {
@@ -207,7 +223,6 @@ impl<'w, 'c> Driver<'w, 'c> {
             }
             if pipe.ended && !pipe.end_told {
                 self.session.pipes[at].end_told = true;
-                self.follow();
                 self.deliver(&RawEvent { stream, ..RawEvent::new(kind::END, self.wall) }, None);
                 return true;
             }
@@ -218,9 +233,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         false
     }
 
-    /// Offers bytes that are not among the stream's unread ones. Returns how many were consumed.
+    /// Offers bytes that are not among the stream's unread ones, to a session that has followed. Returns how many were
+    /// consumed.
     fn offer_bytes(&mut self, stream: u64, bytes: &[u8]) -> usize {
-        self.follow();
         let progress = self.session.progress;
         self.offered_left = bytes.len();
         self.deliver(&RawEvent::bytes(stream, bytes, self.wall), Some(stream));
@@ -289,7 +304,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         session.answers.clear();
         session.datagrams.clear();
         session.drained = None;
-        session.pipes.truncate(1);
+        // What was sent on streams that were closed before is still brought out.
+        session.pipes.retain(|pipe| pipe.number == 0 || pipe.closing && !pipe.unsent.is_empty());
         let own = &mut session.pipes[0];
         own.forward = None;
         own.closing = true;
@@ -346,6 +362,10 @@ impl<'w, 'c> Driver<'w, 'c> {
             }
             if pipe.unsent.is_empty() {
                 self.worker.keep_spare(std::mem::take(&mut pipe.unsent));
+            }
+            if pipe.closing && pipe.unsent.len() < had {
+                pipe.linger = Some(self.now.saturating_add(LINGER));
+                session.due_changed = true;
             }
             // Who waited for room may go on.
             progress |= had >= UNSENT_HIGH && pipe.unsent.len() < UNSENT_HIGH;
@@ -409,7 +429,11 @@ impl<'w, 'c> Driver<'w, 'c> {
             let n = buffer.filled().len();
             pipe.read_armed = false;
             match polled {
-                Poll::Pending => (pipe.read_asked, pipe.read_armed) = (true, true),
+                Poll::Pending => {
+                    pipe.read_asked = true;
+                    // Out of budget, the runtime has not taken our waker: it only wakes us to ask again.
+                    pipe.read_armed = tokio::task::coop::has_budget_remaining();
+                }
                 Poll::Ready(Err(_)) => (pipe.broken, self.session.busy) = (true, true),
                 Poll::Ready(Ok(())) if n == 0 => {
                     (pipe.ended, self.session.offers, self.session.busy) = (true, true, true);
@@ -430,7 +454,10 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Gives bytes that were just read to whom they are for; what is left is kept as unread.
     fn take_in(&mut self, stream: u64, mut fresh: &[u8]) {
-        while let Some(at) = self.session.position(stream) {
+        loop {
+            // First, since a session that renews another may have other wishes.
+            self.follow();
+            let Some(at) = self.session.position(stream) else { return };
             let pipe = &mut self.session.pipes[at];
             if !pipe.gives() {
                 return;
@@ -462,6 +489,27 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// Brings out what was sent before the end, and lets the peer read it.
     fn close_out(&mut self) -> Turn {
         self.session.due_changed = true;
+        let mut at = 1;
+        while at < self.session.pipes.len() {
+            self.flush(at);
+            let pipe = &self.session.pipes[at];
+            if pipe.unsent.is_empty() || pipe.deaf || !matches!(pipe.socket, Link::Up(_)) {
+                self.session.pipes.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        match self.close_own() {
+            Turn::Over if self.session.pipes.len() > 1 => {
+                self.session.pipes[0].socket = Link::Gone;
+                self.session.pipes[0].linger = None;
+                Turn::Waits
+            }
+            turn => turn,
+        }
+    }
+
+    fn close_own(&mut self) -> Turn {
         loop {
             let own = &mut self.session.pipes[0];
             let Link::Up(socket) = &mut own.socket else { return Turn::Over };
@@ -546,7 +594,7 @@ impl Session {
 
     /// How much is unsent on all its streams.
     pub(super) fn unsent(&self) -> usize {
-        self.pipes.iter().map(|pipe| pipe.unsent.len()).sum()
+        self.pipes.iter().filter(|pipe| !pipe.closing).map(|pipe| pipe.unsent.len()).sum()
     }
 
     /// Whether a stream is to be read from. `full`: so much is unsent that the session is offered nothing.

@@ -46,7 +46,7 @@ impl Driver<'_, '_> {
                 Effect::Dial { upstream, avoid, fresh, token } => {
                     self.dial(batch.bytes(upstream), || batch.numbers(avoid), fresh, token);
                 }
-                Effect::Release { stream } => self.release(stream),
+                Effect::Release { stream } => self.release(stream, offered),
                 Effect::Blame { stream } => {
                     if let Some(ticket) = self.session.pipe(stream).and_then(|pipe| pipe.ticket.as_ref()) {
                         ticket.blame(self.now);
@@ -60,7 +60,9 @@ impl Driver<'_, '_> {
                 Effect::Close { stream } => self.close(stream),
                 Effect::Abort { stream } => self.abort(stream),
                 Effect::After { nanos, token } => {
-                    self.session.timers.push((self.now.saturating_add(nanos), token));
+                    // From the time it is, not from that of the turn, which may be a little older: never early.
+                    let due = self.worker.time().saturating_add(nanos);
+                    self.session.timers.push((due, token));
                     self.session.due_changed = true;
                 }
                 Effect::Cancel { token } => self.cancel(token),
@@ -125,11 +127,19 @@ impl Driver<'_, '_> {
         }
     }
 
-    fn release(&mut self, stream: u64) {
+    /// Gives a dialed connection back, where nothing is left on it: what is unread now would be the next one's answer.
+    fn release(&mut self, stream: u64, offered: Option<u64>) {
         let Some(at) = self.session.position(stream).filter(|at| *at > 0) else { return };
-        let mut pipe = self.session.pipes.swap_remove(at);
         self.session.fail_forwards(stream);
-        let clean = pipe.unread.is_empty() && pipe.unsent.is_empty() && !pipe.ended && !pipe.finishing && !pipe.broken;
+        let mut pipe = self.session.pipes.swap_remove(at);
+        let left_over = offered == Some(stream) && self.offered_left > 0;
+        let clean = !left_over
+            && !pipe.deaf
+            && pipe.unread.is_empty()
+            && pipe.unsent.is_empty()
+            && !pipe.ended
+            && !pipe.finishing
+            && !pipe.broken;
         self.worker.keep_spare(std::mem::take(&mut pipe.unsent));
         if let (true, Link::Up(socket), Some(ticket)) = (clean, pipe.socket, pipe.ticket) {
             self.worker.pool(socket, ticket, self.now);
@@ -146,9 +156,9 @@ impl Driver<'_, '_> {
         pipe.finishing = true;
         pipe.unread.clear();
         pipe.forward = None;
+        pipe.linger = Some(now.saturating_add(LINGER));
+        self.session.due_changed = true;
         if at == 0 {
-            pipe.linger = Some(now.saturating_add(LINGER));
-            self.session.due_changed = true;
             self.session.over = true;
         } else if pipe.unsent.is_empty() {
             self.session.pipes.swap_remove(at);
@@ -177,7 +187,7 @@ impl Driver<'_, '_> {
             let answer = session.answers.remove(at);
             // A connection that came too late to be wanted serves another.
             if let Some(Answer { kind: kind::DIALED, stream, .. }) = answer {
-                self.release(stream);
+                self.release(stream, None);
             }
             return;
         }

@@ -14,7 +14,7 @@ mod pipe;
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use tandem_component::abi::{RawEvent, kind};
+use tandem_component::abi::RawEvent;
 use tandem_component::{Peer, Role, Transport};
 
 use crate::clock::Nanos;
@@ -61,6 +61,10 @@ pub struct Session {
     due_changed: bool,
     /// Wakes the session's task.
     waker: Option<Waker>,
+    /// It is to be told to say goodbye until then, by the time of day.
+    goodbye: Option<u64>,
+    /// It could not be moved to the version that is active: a renewing session is tried again at its next boundary.
+    behind: bool,
     /// It was told to say goodbye, and is ended at this time.
     drained: Option<Nanos>,
 }
@@ -101,6 +105,11 @@ impl Session {
         }
     }
 
+    /// When it is woken next.
+    pub fn alarm_at(&self) -> Nanos {
+        self.alarm
+    }
+
     /// What its task is woken by.
     pub fn set_waker(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -126,7 +135,7 @@ impl Session {
         if self.drained.is_none_or(|earlier| until < earlier) {
             self.drained = Some(until);
             self.due_changed = true;
-            self.answers.push_back(Answer { kind: kind::DRAIN, number: until_wall, ..Answer::default() });
+            self.goodbye = Some(until_wall);
             self.wake();
         }
     }

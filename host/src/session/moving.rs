@@ -27,6 +27,11 @@ impl Driver<'_, '_> {
             if let Some(instance) = instance {
                 self.move_to(instance);
             }
+        } else if self.session.behind && self.session.may_renew() {
+            self.session.behind = false;
+            if let Some(instance) = self.worker.serving(self.session.service) {
+                self.move_to(instance);
+            }
         }
     }
 
@@ -39,7 +44,8 @@ impl Driver<'_, '_> {
         match conversation.lease().policy {
             Policy::Pin => {}
             Policy::Renew if self.session.may_renew() => self.renew(to),
-            Policy::Renew | Policy::Carry => self.carry(to),
+            Policy::Renew => self.session.behind = !self.carry(to),
+            Policy::Carry => drop(self.carry(to)),
         }
     }
 
@@ -61,16 +67,16 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Takes the state over, in the middle of anything.
-    fn carry(&mut self, to: Lease<Instance>) {
+    /// Takes the state over, in the middle of anything. False where one of the two refuses: it goes on where it is.
+    fn carry(&mut self, to: Lease<Instance>) -> bool {
         let session = &mut *self.session;
-        let Some(conversation) = &session.conversation else { return };
+        let Some(conversation) = &session.conversation else { return true };
         let state = match conversation.export(session.id) {
             Ok(state) => state,
             Err(failure) => {
                 // What cannot be exported goes on where it is: nothing was changed yet.
                 self.worker.notice(session, Notice::MoveRefused, &format!("it cannot be exported: {failure}"));
-                return;
+                return false;
             }
         };
         let opening = session.opening(self.worker, self.now, self.wall);
@@ -78,8 +84,12 @@ impl Driver<'_, '_> {
             Ok(resumed) => {
                 session.replace(resumed);
                 session.progress += 1;
+                true
             }
-            Err(reason) => self.worker.notice(session, Notice::MoveRefused, &reason),
+            Err(reason) => {
+                self.worker.notice(session, Notice::MoveRefused, &reason);
+                false
+            }
         }
     }
 }
@@ -125,6 +135,8 @@ impl Session {
             rang: false,
             due_changed: true,
             waker: None,
+            goodbye: None,
+            behind: false,
             drained: None,
         };
         let opening = session.opening(worker, now, wall);

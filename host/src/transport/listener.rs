@@ -73,7 +73,8 @@ fn inet_socket(address: SocketAddr, kind: Type, protocol: Protocol, share: bool)
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            let answers = super::socket::connect_unix(path);
+            if !matches!(&answers, Err(error) if error.kind() == io::ErrorKind::ConnectionRefused) {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
             std::fs::remove_file(path)

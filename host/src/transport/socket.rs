@@ -2,8 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -21,8 +22,8 @@ pub enum Socket {
     /// A connection over a Unix socket.
     Unix(UnixStream),
     /// Datagrams to one peer, by the socket that all peers of a listener share. What comes in is handed over by the
-    /// listener.
-    Udp(Arc<UdpSocket>, SocketAddr),
+    /// listener, with which the socket goes.
+    Udp(Weak<UdpSocket>, SocketAddr),
 }
 
 impl Socket {
@@ -39,7 +40,10 @@ impl Socket {
     pub fn local(&self) -> Peer {
         let address = match self {
             Socket::Tcp(stream) => stream.local_addr(),
-            Socket::Udp(socket, _) => socket.local_addr(),
+            Socket::Udp(socket, _) => match socket.upgrade() {
+                Some(socket) => socket.local_addr(),
+                None => return Peer::Unix,
+            },
             Socket::Unix(_) => return Peer::Unix,
         };
         // A socket that has just been accepted has an address; one that broke meanwhile is found out at its first use.
@@ -73,7 +77,10 @@ impl Socket {
     /// Sends one datagram at once, or not: what the kernel has no room for is lost, as datagrams are.
     pub fn send_datagram(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Udp(socket, peer) => socket.try_send_to(bytes, *peer),
+            Socket::Udp(socket, peer) => match socket.upgrade() {
+                Some(socket) => socket.try_send_to(bytes, *peer),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            },
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -130,9 +137,7 @@ impl Connecting {
                 Ok(Connecting(Socket::Tcp(TcpStream::from_std(socket.into())?)))
             }
             Address::Unix(path) => {
-                // A Unix socket connects at once or is refused at once.
-                let stream = std::os::unix::net::UnixStream::connect(path)?;
-                stream.set_nonblocking(true)?;
+                let stream = connect_unix(path)?;
                 Ok(Connecting(Socket::Unix(UnixStream::from_std(stream)?)))
             }
             Address::Udp(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "an upstream is a stream")),
@@ -156,6 +161,14 @@ impl Connecting {
     pub fn done(self) -> Socket {
         self.0
     }
+}
+
+/// Connects to a Unix socket at once or not at all: one whose queue is full would keep a blocking call waiting.
+pub(super) fn connect_unix(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&socket2::SockAddr::unix(path)?)?;
+    Ok(socket.into())
 }
 
 fn in_progress(error: &io::Error) -> bool {

@@ -74,7 +74,10 @@ impl Stage {
             (Stage::Refused(_), Step::Find) => Ok(Stage::Found),
             (Stage::Found, Step::Pass) => Ok(Stage::Examined),
             // Retired and lingering versions load again from the shelf: their content has been passed.
-            (Stage::Examined | Stage::Retired | Stage::Lingering(_), Step::Load) => Ok(Stage::Staged),
+            // One that was refused while it was loaded is loaded still.
+            (Stage::Examined | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_), Step::Load) => {
+                Ok(Stage::Staged)
+            }
             (Stage::Staged | Stage::Draining, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
@@ -157,6 +160,7 @@ mod tests {
             (Stage::Lingering(why()), Step::Unmap, Stage::Retired),
             (Stage::Lingering(why()), Step::Linger(why()), Stage::Lingering(why())),
             (Stage::Lingering(why()), Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Refused(why()), Step::Load, Stage::Staged),
             (Stage::Refused(why()), Step::Refuse(why()), Stage::Refused(why())),
         ];
         let stages = [

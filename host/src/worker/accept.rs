@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tandem_component::Peer;
-use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use tokio::sync::Notify;
 
 use super::Worker;
@@ -21,6 +19,8 @@ use crate::transport::{Address, Bound, Socket};
 const PAUSE: Duration = Duration::from_millis(100);
 /// How many peers of one socket may have a conversation at a time.
 const PEERS_MAX: usize = 65_536;
+/// So often, in nanoseconds, those that have ended make room.
+const SWEEP_PEERS: u64 = 1_000_000_000;
 /// The largest datagram there is.
 const DATAGRAM_MAX: usize = 65_536;
 
@@ -58,8 +58,11 @@ async fn serve_tcp(
             },
         }
     }
-    while let Some(accepted) = at_once(listener.accept()) {
-        admit(accepted);
+    // What the kernel has accepted by now, asked of the kernel itself.
+    let listener = listener.into_std()?;
+    while let Ok((stream, peer)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        admit((TcpStream::from_std(stream)?, peer));
     }
     Ok(())
 }
@@ -82,15 +85,19 @@ async fn serve_unix(
             },
         }
     }
-    while let Some((stream, _)) = at_once(listener.accept()) {
-        admit(stream);
+    let listener = listener.into_std()?;
+    while let Ok((stream, _)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        admit(UnixStream::from_std(stream)?);
     }
     Ok(())
 }
 
 async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSocket, stop: &Notify) -> io::Result<()> {
     let socket = Arc::new(UdpSocket::from_std(socket)?);
-    let mut peers: HashMap<SocketAddr, usize> = HashMap::new();
+    // A key is used again when its session has ended: the session's number tells which one was meant.
+    let mut peers: HashMap<SocketAddr, (usize, u64)> = HashMap::new();
+    let mut swept = 0;
     let mut buffer = vec![0; DATAGRAM_MAX];
     loop {
         let received = tokio::select! {
@@ -100,18 +107,22 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
         };
         // An error is about a datagram that was sent before (the peer's port is closed): nothing to do with this one.
         let Ok((n, peer)) = received else { continue };
-        let known = peers.get(&peer).copied().filter(|key| worker.converses(*key, peer));
+        let known = peers.get(&peer).copied().filter(|key| worker.converses(*key));
         let key = match known {
             Some(key) => key,
             None => {
-                if peers.len() >= PEERS_MAX {
-                    peers.retain(|peer, key| worker.converses(*key, *peer));
+                let now = worker.time();
+                // Not for each datagram of a flood.
+                if peers.len() >= PEERS_MAX && now - swept > SWEEP_PEERS {
+                    swept = now;
+                    peers.retain(|_, key| worker.converses(*key));
                 }
                 if peers.len() >= PEERS_MAX {
                     notice::give(Notice::DatagramLost, &format!("{PEERS_MAX} peers are talking already"));
                     continue;
                 }
-                let Some(key) = worker.admit(service, Socket::Udp(Arc::clone(&socket), peer), Peer::Inet(peer)) else {
+                let Some(key) = worker.admit(service, Socket::Udp(Arc::downgrade(&socket), peer), Peer::Inet(peer))
+                else {
                     continue;
                 };
                 peers.insert(peer, key);
@@ -121,14 +132,6 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
         if !worker.take_datagram(key, &buffer[..n]) {
             notice::give(Notice::DatagramLost, &format!("{peer} sends faster than its session takes them"));
         }
-    }
-}
-
-/// What is there without waiting.
-fn at_once<T>(accepting: impl Future<Output = io::Result<T>>) -> Option<T> {
-    match pin!(accepting).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(accepted)) => Some(accepted),
-        Poll::Ready(Err(_)) | Poll::Pending => None,
     }
 }
 
@@ -142,13 +145,13 @@ async fn refused(error: &io::Error) {
 }
 
 impl Worker {
-    /// Whether the session under this key is the conversation with this peer.
-    fn converses(&self, key: usize, peer: SocketAddr) -> bool {
-        matches!(self.sessions().get(key), Some(Some(session)) if session.peer() == Peer::Inet(peer) && session.instance().is_some())
+    /// Whether the session with this key and number still talks.
+    fn converses(&self, (key, id): (usize, u64)) -> bool {
+        matches!(self.sessions().get(key), Some(Some(session)) if session.id == id && session.instance().is_some())
     }
 
     /// Hands a datagram to its session; false where that has too many.
-    fn take_datagram(&self, key: usize, bytes: &[u8]) -> bool {
+    fn take_datagram(&self, (key, _): (usize, u64), bytes: &[u8]) -> bool {
         match self.sessions().get_mut(key) {
             Some(Some(session)) => session.push_datagram(bytes),
             _ => false,
