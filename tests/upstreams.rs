@@ -1,6 +1,7 @@
 //! What a client sees of the servers behind the gateway: the answer of one that works, or the status that says why not.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,12 +92,66 @@ fn a_kept_connection_that_the_server_has_closed_is_not_used() {
 }
 
 #[test]
-fn a_server_that_refuses_is_502_and_then_503_while_it_is_left_out() {
+fn servers_that_refuse_are_502_and_then_503_while_they_are_left_out() {
+    let nobody = [loopback(free_port()), loopback(free_port())];
+    let place = Place::start(&nobody, "eject = { failures = 3, for = \"60s\" }", "retries = 0");
+    let mut client = place.connect();
+    let statuses: Vec<u16> = (0..8).map(|_| client.get("/name").unwrap().status).collect();
+    assert_eq!(statuses, [502, 502, 502, 502, 502, 502, 503, 503]);
+}
+
+#[test]
+fn the_only_server_is_never_left_out() {
     let nobody = loopback(free_port());
     let place = Place::start(&[nobody], "eject = { failures = 3, for = \"60s\" }", "retries = 0");
     let mut client = place.connect();
     let statuses: Vec<u16> = (0..6).map(|_| client.get("/name").unwrap().status).collect();
-    assert_eq!(statuses, [502, 502, 502, 503, 503, 503]);
+    assert_eq!(statuses, [502; 6]);
+}
+
+#[test]
+fn what_a_server_says_too_much_is_nobodys_answer() {
+    let listener = TcpListener::bind(loopback(0)).unwrap();
+    let place = Place::start(&[listener.local_addr().unwrap()], "", "");
+    let server = thread::spawn(move || {
+        let answers: [&[u8]; 2] = [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood",
+        ];
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(answer).unwrap();
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+
+    assert_eq!(place.connect().get("/one").unwrap().text(), "ok");
+    assert_eq!(place.connect().get("/other").unwrap().text(), "good");
+    server.join().unwrap();
+}
+
+#[test]
+fn the_last_bytes_of_a_tunnel_arrive_though_the_server_had_finished_before() {
+    let listener = TcpListener::bind(loopback(0)).unwrap();
+    let place = Place::start(&[listener.local_addr().unwrap()], "", "");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // Slower than the client, so that much is under way when it finishes.
+        thread::sleep(Duration::from_millis(300));
+        io::copy(&mut stream, &mut io::sink()).unwrap()
+    });
+    let mut client = TcpStream::connect(loopback(place.port)).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").unwrap();
+    assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+
+    client.write_all(&vec![b'x'; 8 << 20]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+
+    assert_eq!(server.join().unwrap(), 8 << 20);
 }
 
 #[test]
