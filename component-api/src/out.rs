@@ -165,7 +165,9 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.consume(n as u64);
     }
 
-    /// Sends bytes on a stream, after all that was sent and forwarded to it before. On a closed stream it does nothing.
+    /// Sends bytes on a stream, after all that was sent to it before and after forwards to it that were answered. Where a
+    /// forward to it is under way, wait for its answer first: the bytes would come out in the middle of it. On a closed
+    /// stream it does nothing.
     ///
     /// The host copies them. Above its high-water mark of unsent bytes (256 KiB a session) it delivers no `Bytes` until
     /// the peers have taken some; past the hard bound (16 MiB) the session ends with a notice.
@@ -182,7 +184,8 @@ impl<'a, S: Session> Out<'a, S> {
         Token(token)
     }
 
-    /// Asks for [`Writable`](crate::Event::Writable) once all that was sent on the stream so far has left for the kernel.
+    /// Asks for [`Writable`](crate::Event::Writable) once all that was sent on the stream so far has left for the kernel. Not
+    /// answered where the stream is released, closed or breaks first.
     pub fn writable(&mut self, stream: Stream, then: S::Then) -> Token {
         let token = self.waits.mint(then);
         self.sink.writable(stream.0, token);
@@ -220,8 +223,9 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.finish(stream.0);
     }
 
-    /// Closes a stream once all that was sent has left, in a way that lets the peer read it (the host finishes, and
-    /// discards what still comes in for up to two seconds). The session's own stream ends the session.
+    /// Closes a stream once all that was sent has left. The session's own stream ends the session, and is closed in a way
+    /// that lets the peer read it: the host finishes, and discards what still comes in for up to two seconds. A peer that
+    /// takes nothing for 30 seconds is given up.
     pub fn close(&mut self, stream: Stream) {
         self.sink.close(stream.0);
     }

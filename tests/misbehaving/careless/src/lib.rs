@@ -68,6 +68,7 @@ export_component!(Careless);
 fn act(line: &[u8]) {
     match line {
         b"panic" => panic!("as it was told"),
+        b"log" => tracing::info!(answer = 42, "as it was told"),
         b"thread-local" => {
             thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
             BUFFER.with_borrow_mut(|buffer| buffer.resize(1000, 1));
