@@ -407,7 +407,7 @@ impl Worker {
         self.look(|snapshot| see(&snapshot.services[service].name))
     }
 
-    /// The time, on both clocks. Sessions that run in one go share one look at the clock, [`SHARE_TIME`] of them at most.
+    /// The time, on both clocks. Sessions that run in one go share one look at the clock, `SHARE_TIME` of them at most.
     #[inline]
     pub fn now(&self) -> (Nanos, u64) {
         let (mut now, shared) = self.time.get();

@@ -61,7 +61,7 @@ impl Shelf {
 
     /// Copies `file` to the shelf, reading it once.
     ///
-    /// A file that changes meanwhile is tried again [`ATTEMPTS`] times before it is refused.
+    /// A file that changes meanwhile is tried again `ATTEMPTS` times before it is refused.
     pub fn take(&self, file: &Path) -> Result<Shelved, ShelfError> {
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {

@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] is data in a slab that its worker owns: the component's state behind a handle, streams with their unread
 //! and unsent bytes, timers, and answers that were not yet delivered. All of it but the handle stays where it is when the
-//! session moves to another version ([`moving`]).
+//! session moves to another version (`moving`).
 
 mod alarms;
 mod driver;

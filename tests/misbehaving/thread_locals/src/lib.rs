@@ -1,6 +1,6 @@
 //! Leaves things behind on the threads that call it, each in a way that real dependencies of components do.
 //!
-//! [`ACTS`] is what it can do, by number, so that a test can go through all of it.
+//! `ACTS` is what it can do, by number, so that a test can go through all of it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
