@@ -1,6 +1,6 @@
 //! Components that change together change in one publication, or not at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use support::{Gateway, free_port, libraries, stamp};
 
@@ -51,7 +51,7 @@ fn corrupt(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn deploy(gateway: &Gateway, library: &PathBuf, version: &str) -> PathBuf {
+fn deploy(gateway: &Gateway, library: &Path, version: &str) -> PathBuf {
     let path = gateway.components().join(library.file_name().expect("a library has a name"));
     let draft = gateway.components().join(".draft");
     stamp(library, &draft, version).unwrap();

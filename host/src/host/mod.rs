@@ -3,6 +3,7 @@
 //! One thread owns the versions. It takes [`Event`]s one after the other: what operators ask, signals, instances whose last
 //! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
 
+mod findings;
 mod reload;
 mod retire;
 mod status;

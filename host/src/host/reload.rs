@@ -16,7 +16,7 @@ use tandem_component::{Starting, abi};
 use super::versions::{Running, Version};
 use super::{Event, Host};
 use crate::admin::{FileReport, Outcome, Refused, Report};
-use crate::config::{Config, Source, Upstreams};
+use crate::config::{Config, Upstreams};
 use crate::loader::code::Code;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -33,12 +33,12 @@ use crate::worker::Command;
 const TAKING: Duration = Duration::from_secs(5);
 
 /// A file in the components directory.
-struct Found {
-    file: String,
-    what: What,
+pub(super) struct Found {
+    pub(super) file: String,
+    pub(super) what: What,
 }
 
-enum What {
+pub(super) enum What {
     /// No library by its name.
     Ignored(String),
     /// A library that cannot serve.
@@ -87,29 +87,6 @@ impl Host {
             files,
             findings: self.findings.clone(),
         }
-    }
-
-    /// The services that nothing serves, with what there is instead.
-    fn unserved(&self) -> Vec<String> {
-        let snapshot = self.table.current();
-        let mut findings = Vec::new();
-        for (name, service) in &self.config.service {
-            let number = self.services.iter().position(|known| known == name);
-            if number.is_some_and(|number| snapshot.services[number].instance.is_some()) {
-                continue;
-            }
-            let versions = self.versions.iter().filter(|version| version.manifest.name == service.component);
-            let there: Vec<String> =
-                versions.map(|version| format!("{} ({})", version.name(), version.stage.word())).collect();
-            let wanted = self.config.component(&service.component).version;
-            let wanted = wanted.map(|wanted| format!(" {wanted}")).unwrap_or_default();
-            let there = if there.is_empty() { "no version of it is known".to_owned() } else { there.join(", ") };
-            findings.push(format!(
-                "service.{name}: nothing serves it: it wants component `{}`{wanted}; {there}",
-                service.component
-            ));
-        }
-        findings
     }
 
     fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
@@ -537,56 +514,7 @@ impl Host {
         }
     }
 
-    fn file_report(&self, found: &Found, before: &[usize]) -> FileReport {
-        let file = found.file.clone();
-        let at = match &found.what {
-            What::Ignored(reason) => {
-                return FileReport { file, outcome: Outcome::Ignored, version: None, reason: Some(reason.clone()) };
-            }
-            What::Refused(reason) => {
-                return FileReport { file, outcome: Outcome::Refused, version: None, reason: Some(reason.clone()) };
-            }
-            What::Version(at) => *at,
-        };
-        let version = &self.versions[at];
-        let (outcome, reason) = match &version.stage {
-            _ if version.refusal.is_some() => (Outcome::Refused, version.refusal.clone()),
-            Stage::Active if before.contains(&at) => (Outcome::Unchanged, None),
-            Stage::Active => (Outcome::Loaded, self.stands_over(at)),
-            _ => (Outcome::Kept, Some(self.why_kept(at))),
-        };
-        FileReport { file, outcome, version: Some(version.name()), reason }
-    }
-
-    /// Says so where a version was preferred to another of the same number.
-    fn stands_over(&self, at: usize) -> Option<String> {
-        let version = &self.versions[at];
-        let other = self.versions.iter().find(|other| {
-            other.digest != version.digest
-                && other.manifest.name == version.manifest.name
-                && other.manifest.version == version.manifest.version
-                && !matches!(other.stage, Stage::Refused(_))
-        })?;
-        let reason = format!("it is newer than {}, which has the same number", other.name());
-        notice::give(Notice::VersionReplaced, &format!("{}: {reason}", version.name()));
-        Some(reason)
-    }
-
-    fn why_kept(&self, at: usize) -> String {
-        let name = &self.versions[at].manifest.name;
-        match self.active(name).map(|active| &self.versions[active]) {
-            Some(active) if active.manifest.version == self.versions[at].manifest.version => {
-                format!("{} has the same number and is newer", active.name())
-            }
-            Some(active) => format!("{} serves", active.name()),
-            None if self.config.service.values().any(|service| service.component == *name) => {
-                format!("component.{name}.version names another")
-            }
-            None => format!("no service has the component `{name}`"),
-        }
-    }
-
-    fn active(&self, component: &str) -> Option<usize> {
+    pub(super) fn active(&self, component: &str) -> Option<usize> {
         self.versions.iter().position(|one| one.stage == Stage::Active && one.manifest.name == component)
     }
 
@@ -596,27 +524,6 @@ impl Host {
 
     fn at_seen(&self, seen: u64) -> usize {
         self.versions.iter().position(|version| version.seen == seen).expect("candidates are made of this list")
-    }
-
-    /// The operator's error, with the line that it is in.
-    fn refused_configuration(&self, component: &str, config: &Config, reason: &str) -> anyhow::Error {
-        let service = config.service.iter().find(|(name, one)| {
-            one.component == component
-                && (reason.contains(name.as_str())
-                    || one.config != self.config.service.get(*name).and_then(|old| old.config.clone()))
-        });
-        let Some((name, _)) = service else { return anyhow!("component `{component}`: {reason}") };
-        // The examination says for which service; the key says it again.
-        let (key, rest) = split_key(reason.strip_prefix(&format!("service `{name}`: ")).unwrap_or(reason));
-        Source::wrong_at(&self.source, &["service", name, "config"], key, rest).into()
-    }
-}
-
-/// A refusal of serde begins with the key: `routes[0].path: missing field`.
-fn split_key(reason: &str) -> (&str, &str) {
-    match reason.split_once(": ") {
-        Some((key, rest)) if !key.contains(' ') => (key, rest),
-        _ => ("", reason),
     }
 }
 

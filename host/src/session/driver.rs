@@ -18,7 +18,6 @@ use super::{Answer, Session};
 use crate::clock::{Nanos, nanos};
 use crate::loader::code::Failure;
 use crate::observe::notice::Notice;
-use crate::transport::Socket;
 use crate::worker::Worker;
 
 /// Above so many unsent bytes a stream is not forwarded to, and its session is offered no more bytes.
@@ -29,8 +28,6 @@ pub(super) const UNSENT_MAX: usize = 16 * 1024 * 1024;
 const UNREAD_HIGH: usize = 64 * 1024;
 /// How long a peer gets to take the last bytes of a closed stream, from the last time that it took some.
 pub(super) const LINGER: Nanos = nanos_of_seconds(30);
-/// How long a peer gets to finish, once it has them all.
-const LINGER_READ: Nanos = nanos_of_seconds(2);
 /// After so many steps a session lets others have a turn.
 const STEPS_MAX: usize = 64;
 /// A conversation by datagrams ends when nothing was said for so long.
@@ -60,7 +57,7 @@ pub struct Driver<'w, 'c> {
     pub(super) wall: u64,
     batch: Option<Box<Batch>>,
     /// What is read into.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
     read_next: usize,
     /// How many of the bytes on offer are not yet consumed.
@@ -349,7 +346,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     }
 
     /// Writes what was sent on a stream.
-    fn flush(&mut self, at: usize) -> bool {
+    pub(super) fn flush(&mut self, at: usize) -> bool {
         let session = &mut *self.session;
         let pipe = &mut session.pipes[at];
         let mut progress = false;
@@ -483,71 +480,6 @@ impl<'w, 'c> Driver<'w, 'c> {
         if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
             pipe.unread.extend_from_slice(fresh);
             (self.session.offers, self.session.busy) = (true, true);
-        }
-    }
-
-    /// Brings out what was sent before the end, and lets the peer read it.
-    fn close_out(&mut self) -> Turn {
-        self.session.due_changed = true;
-        let mut at = 1;
-        while at < self.session.pipes.len() {
-            self.flush(at);
-            let pipe = &self.session.pipes[at];
-            if pipe.unsent.is_empty() || pipe.deaf || !matches!(pipe.socket, Link::Up(_)) {
-                self.session.pipes.swap_remove(at);
-            } else {
-                at += 1;
-            }
-        }
-        match self.close_own() {
-            Turn::Over if self.session.pipes.len() > 1 => {
-                self.session.pipes[0].socket = Link::Gone;
-                self.session.pipes[0].linger = None;
-                Turn::Waits
-            }
-            turn => turn,
-        }
-    }
-
-    fn close_own(&mut self) -> Turn {
-        loop {
-            let own = &mut self.session.pipes[0];
-            let Link::Up(socket) = &mut own.socket else { return Turn::Over };
-            let late = own.linger.is_some_and(|until| until <= self.now);
-            if own.broken || own.deaf || late || matches!(socket, Socket::Udp(..)) {
-                return Turn::Over;
-            }
-            if !own.unsent.is_empty() {
-                let had = own.unsent.len();
-                if own.write(self.cx, &[]).is_err() {
-                    return Turn::Over;
-                }
-                if own.unsent.is_empty() {
-                    self.worker.keep_spare(std::mem::take(&mut own.unsent));
-                    continue;
-                }
-                if own.unsent.len() < had {
-                    own.linger = Some(self.now.saturating_add(LINGER));
-                }
-                return Turn::Waits;
-            }
-            if !own.finished {
-                own.finished = true;
-                own.linger = Some(self.now.saturating_add(LINGER_READ));
-                socket.finish();
-            }
-            if own.ended {
-                return Turn::Over;
-            }
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            let polled = socket.poll_read(self.cx, &mut buffer);
-            let nothing = buffer.filled().is_empty();
-            match polled {
-                Poll::Pending => return Turn::Waits,
-                Poll::Ready(Err(_)) => return Turn::Over,
-                // What comes in now is for nobody.
-                Poll::Ready(Ok(())) => own.ended = nothing,
-            }
         }
     }
 }

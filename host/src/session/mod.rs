@@ -5,6 +5,7 @@
 //! session moves to another version (`moving`).
 
 mod alarms;
+mod closing;
 mod driver;
 mod effects;
 mod forward;
