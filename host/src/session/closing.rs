@@ -1,0 +1,80 @@
+//! The end of a session: its conversation is over, and what it sent is brought out.
+
+use std::task::Poll;
+
+use tokio::io::ReadBuf;
+
+use super::driver::{Driver, LINGER, Turn};
+use super::pipe::Link;
+use crate::clock::Nanos;
+use crate::transport::Socket;
+
+/// How long a peer gets to finish, once it has all that was sent, in nanoseconds.
+const LINGER_READ: Nanos = 2_000_000_000;
+
+impl Driver<'_, '_> {
+    /// Brings out what was sent before the end, and lets the peer read it.
+    pub(super) fn close_out(&mut self) -> Turn {
+        self.session.due_changed = true;
+        let mut at = 1;
+        while at < self.session.pipes.len() {
+            self.flush(at);
+            let pipe = &self.session.pipes[at];
+            if pipe.unsent.is_empty() || pipe.deaf || !matches!(pipe.socket, Link::Up(_)) {
+                self.session.pipes.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        match self.close_own() {
+            Turn::Over if self.session.pipes.len() > 1 => {
+                self.session.pipes[0].socket = Link::Gone;
+                self.session.pipes[0].linger = None;
+                Turn::Waits
+            }
+            turn => turn,
+        }
+    }
+
+    fn close_own(&mut self) -> Turn {
+        loop {
+            let own = &mut self.session.pipes[0];
+            let Link::Up(socket) = &mut own.socket else { return Turn::Over };
+            let late = own.linger.is_some_and(|until| until <= self.now);
+            if own.broken || own.deaf || late || matches!(socket, Socket::Udp(..)) {
+                return Turn::Over;
+            }
+            if !own.unsent.is_empty() {
+                let had = own.unsent.len();
+                if own.write(self.cx, &[]).is_err() {
+                    return Turn::Over;
+                }
+                if own.unsent.is_empty() {
+                    self.worker.keep_spare(std::mem::take(&mut own.unsent));
+                    continue;
+                }
+                if own.unsent.len() < had {
+                    own.linger = Some(self.now.saturating_add(LINGER));
+                }
+                return Turn::Waits;
+            }
+            if !own.finished {
+                own.finished = true;
+                own.linger = Some(self.now.saturating_add(LINGER_READ));
+                socket.finish();
+            }
+            if own.ended {
+                return Turn::Over;
+            }
+            let mut buffer = ReadBuf::new(&mut self.buffer);
+            let polled = socket.poll_read(self.cx, &mut buffer);
+            let nothing = buffer.filled().is_empty();
+            match polled {
+                Poll::Pending => return Turn::Waits,
+                Poll::Ready(Err(_)) => return Turn::Over,
+                // What comes in now is for nobody.
+                Poll::Ready(Ok(())) => own.ended = nothing,
+            }
+        }
+    }
+}
