@@ -77,11 +77,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         if std::mem::take(&mut self.session.rang) {
             self.fire();
         }
-        // Also without an event: an idle session is moved by being woken.
-        self.follow();
         // What it waited for may be that a peer takes more, or that a connection is made.
         self.session.busy |= self.session.waits_for_more_than_bytes();
-        let mut turn = Turn::Again;
+        let (mut turn, before) = (Turn::Again, self.session.progress);
         for _ in 0..STEPS_MAX {
             if self.session.conversation.is_none() {
                 turn = self.close_out();
@@ -99,6 +97,13 @@ impl<'w, 'c> Driver<'w, 'c> {
             }
             if self.goodbye() {
                 continue;
+            }
+            // Each event follows by itself; an idle session is woken to be moved without one.
+            if self.session.progress == before {
+                self.follow();
+                if self.session.progress != before {
+                    continue;
+                }
             }
             turn = Turn::Waits;
             break;
