@@ -1,20 +1,21 @@
-//! Makes a library of a component: [`export_component!`](crate::export_component), and the functions behind its table.
+//! Makes a library of a component: [`export_component!`](crate::export_component), and the shims behind its table.
 //!
-//! Each function of the table is a thin shim (in `raw`) around a safe, generic one; the harness calls the safe ones.
+//! Each shim turns the boundary's types into Rust's, calls its safe counterpart in `boxed.rs`, and catches panics.
 
 #![allow(unsafe_code)] // Our end of the boundary.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use slab::Slab;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::abi::{RawEvent, Sink, failure, kind};
-use crate::component::{Component, Opening, Refusal, Starting, Time};
-use crate::event::{Answer, DialFailure, Event, Server, Stream};
-use crate::out::Out;
-use crate::session::{Fault, Session, Then};
+use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
+use abi_stable::prefix_type::WithMetadata;
+use abi_stable::std_types::RSlice;
 
-pub mod raw;
+use crate::abi::{
+    ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANICKED, REVISION, RawEvent, Reply, Sink,
+};
+use crate::boxed::{self, Boxed};
+use crate::component::{Component, Refusal};
+use crate::session::Fault;
 
 /// Exports a component: its manifest in a section of the library, and the one symbol that the host looks for.
 ///
@@ -57,7 +58,7 @@ macro_rules! export_component {
             static MANIFEST: [u8; LENGTH] = $crate::manifest::encode::<$component, LENGTH>(NAME, VERSION);
 
             struct Manifest;
-            impl $crate::export::raw::Exported for Manifest {
+            impl $crate::export::Exported for Manifest {
                 type Component = $component;
                 fn manifest() -> &'static [u8] {
                     // Through a volatile read of nothing: a linker may have patched the bytes since they were compiled.
@@ -67,199 +68,174 @@ macro_rules! export_component {
 
             #[unsafe(no_mangle)]
             static tandem_component_root: $crate::abi::abi_stable::library::LibHeader =
-                $crate::export::raw::header::<Manifest>();
+                $crate::export::header::<Manifest>();
         };
     };
 }
 
-/// A session with what it waits for: what a host's session handle points to.
-pub struct Boxed<S: Session> {
-    session: S,
-    waits: Waits<S::Then>,
+/// What `export_component!` says of a library.
+pub trait Exported: 'static {
+    /// The component.
+    type Component: Component;
+
+    /// The bytes of the manifest's section.
+    fn manifest() -> &'static [u8];
 }
 
-/// What a session waits for, by token. A token is a slot and a count, so that one is never mistaken for a later one.
-pub struct Waits<T> {
-    slots: Slab<(u32, T)>,
-    minted: u32,
+/// The header that the host finds under [`crate::abi::SYMBOL`].
+pub const fn header<X: Exported>() -> LibHeader {
+    // SAFETY: `root::<X>` returns a `ComponentTableRef`, erased by abi_stable's own function.
+    unsafe { LibHeader::from_constructor::<ComponentTableRef>(root::<X>, CheckTypeLayout::Yes) }
 }
 
-impl<T> Default for Waits<T> {
-    fn default() -> Self {
-        Waits { slots: Slab::new(), minted: 0 }
+extern "C" fn root<X: Exported>() -> RootModuleResult {
+    abi_stable::library::__call_root_module_loader(|| Table::<X>::ROOT)
+}
+
+struct Table<X>(std::marker::PhantomData<X>);
+
+impl<X: Exported> Table<X> {
+    // A static: `leak_into_prefix` would lose some bytes at each load.
+    abi_stable::staticref! {
+        const METADATA: WithMetadata<ComponentTable> = WithMetadata::new(ComponentTable {
+            revision: REVISION,
+            size: size_of::<ComponentTable>() as u32,
+            begin,
+            probe,
+            manifest: manifest::<X>,
+            start: start::<X::Component>,
+            stop: stop::<X::Component>,
+            open: open::<X::Component>,
+            resume: resume::<X::Component>,
+            export: export::<X::Component>,
+            at_boundary: at_boundary::<X::Component>,
+            handle: handle::<X::Component>,
+            close: close::<X::Component>,
+        });
     }
+    const ROOT: ComponentTableRef = ComponentTableRef(Self::METADATA.as_prefix());
 }
 
-impl<T> Waits<T> {
-    /// A token for `then`. Never 0.
-    #[inline]
-    pub(crate) fn mint(&mut self, then: T) -> u64 {
-        self.minted = if self.minted == u32::MAX { 1 } else { self.minted + 1 };
-        let slot = self.slots.insert((self.minted, then));
-        u64::from(self.minted) << 32 | slot as u64
-    }
+extern "C" fn begin(host: HostTableRef) {
+    crate::report::begin(host);
+}
 
-    #[inline]
-    pub(crate) fn take(&mut self, token: u64) -> Option<T> {
-        let (slot, minted) = ((token & 0xffff_ffff) as usize, (token >> 32) as u32);
-        match self.slots.get(slot) {
-            Some((count, _)) if *count == minted => Some(self.slots.remove(slot).1),
-            _ => None,
+extern "C" fn probe() -> bool {
+    // `resume_unwind` does not call the panic hook: this panic is not news.
+    catch_unwind(|| std::panic::resume_unwind(Box::new(()))).is_err()
+}
+
+extern "C" fn manifest<X: Exported>() -> RSlice<'static, u8> {
+    RSlice::from_slice(X::manifest())
+}
+
+extern "C" fn start<C: Component>(starting: RSlice<'_, u8>, config: RSlice<'_, u8>, reply: &mut Reply<'_>) -> *mut () {
+    made(reply, || boxed::start::<C>(starting.as_slice(), config.as_slice()))
+}
+
+unsafe extern "C" fn stop<C: Component>(component: *mut ()) {
+    // SAFETY: the host passes what `start` of this table returned, once; no session of it is left (leases).
+    let component = unsafe { Box::from_raw(component.cast::<C>()) };
+    drop_quietly(component);
+}
+
+unsafe extern "C" fn open<C: Component>(
+    component: *const (),
+    opening: RSlice<'_, u8>,
+    reply: &mut Reply<'_>,
+) -> *mut () {
+    // SAFETY: the host passes what `start` of this table returned and keeps it alive during the call; a `Component` is
+    // `Sync`, so that several workers may.
+    let component = unsafe { &*component.cast::<C>() };
+    made(reply, || boxed::open(component, opening.as_slice()))
+}
+
+unsafe extern "C" fn resume<C: Component>(
+    component: *const (),
+    opening: RSlice<'_, u8>,
+    state: RSlice<'_, u8>,
+    reply: &mut Reply<'_>,
+) -> *mut () {
+    // SAFETY: as in `open`.
+    let component = unsafe { &*component.cast::<C>() };
+    made(reply, || boxed::resume(component, opening.as_slice(), state.as_slice()))
+}
+
+unsafe extern "C" fn export<C: Component>(session: *const (), reply: &mut Reply<'_>) -> u32 {
+    // SAFETY: the host passes what `open` or `resume` of this table returned, and no other call on it is under way.
+    let session = unsafe { &*session.cast::<Boxed<C::Session>>() };
+    let mut bytes = Vec::new();
+    match catch_unwind(AssertUnwindSafe(|| boxed::export(session, &mut bytes))) {
+        Ok(Ok(())) => {
+            reply.write(&bytes);
+            DONE
+        }
+        Ok(Err(fault)) => refuse(reply, &fault),
+        Err(payload) => {
+            drop_quietly(payload);
+            PANICKED
         }
     }
 }
 
-/// A state as it leaves one version …
-#[derive(Serialize)]
-struct Export<'a, S, T> {
-    session: &'a S,
-    waits: Vec<Wait<&'a T>>,
-    minted: u32,
+unsafe extern "C" fn at_boundary<C: Component>(session: *const ()) -> bool {
+    // SAFETY: as in `export`.
+    let session = unsafe { &*session.cast::<Boxed<C::Session>>() };
+    catch_unwind(AssertUnwindSafe(|| boxed::at_boundary(session))).unwrap_or(false)
 }
 
-/// … and as another reads it. Fields that it does not know are passed over.
-#[derive(Deserialize)]
-#[serde(bound(deserialize = "S: Deserialize<'de>, T: Deserialize<'de>"))]
-struct Import<S, T> {
-    session: S,
-    waits: Vec<Wait<T>>,
-    minted: u32,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Wait<T> {
-    token: u64,
-    then: T,
-}
-
-/// Starts a component from MessagePack.
-pub fn start<C: Component>(starting: &[u8], config: &[u8]) -> Result<C, Refusal> {
-    let starting: Starting<'_> =
-        rmp_serde::from_slice(starting).map_err(|error| Refusal::from(format!("the host's greeting: {error}")))?;
-    C::start(read_config(config)?, &starting)
-}
-
-/// Opens a session from MessagePack of its `Opening`.
-pub fn open<C: Component>(component: &C, opening: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
-    let opening = read_opening(opening)?;
-    Ok(Boxed { session: component.open(&opening)?, waits: Waits::default() })
-}
-
-/// Resumes a session from what `export` wrote, in this version or another.
-pub fn resume<C: Component>(component: &C, opening: &[u8], state: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
-    let opening = read_opening(opening)?;
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(state);
-    let Import { mut session, waits, minted }: Import<C::Session, <C::Session as Session>::Then> =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            Refusal::from(format!("cannot resume the state at {}: {}", error.path(), error.inner()))
-        })?;
-    let slots = waits
-        .into_iter()
-        .map(|wait| ((wait.token & 0xffff_ffff) as usize, ((wait.token >> 32) as u32, wait.then)))
-        .collect();
-    session.resumed(component, &opening)?;
-    Ok(Boxed { session, waits: Waits { slots, minted } })
-}
-
-/// Writes a session's state: MessagePack with named fields.
-pub fn export<S: Session>(boxed: &Boxed<S>, out: &mut impl std::io::Write) -> Result<(), Fault> {
-    let waits = boxed
-        .waits
-        .slots
-        .iter()
-        .map(|(slot, (count, then))| Wait { token: u64::from(*count) << 32 | slot as u64, then })
-        .collect();
-    let export = Export { session: &boxed.session, waits, minted: boxed.waits.minted };
-    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
-    export.serialize(&mut serializer).map_err(|error| Fault::from(format!("cannot export the state: {error}")))
-}
-
-/// Is nothing half done?
-pub fn at_boundary<S: Session>(boxed: &Boxed<S>) -> bool {
-    boxed.session.at_boundary()
-}
-
-/// The session inside.
-pub fn session<S: Session>(boxed: &Boxed<S>) -> &S {
-    &boxed.session
-}
-
-/// Hands a session one event. One whose kind is unknown, or whose token was cancelled, is passed over.
-#[inline]
-pub fn deliver<C: Component>(
-    component: &C,
-    boxed: &mut Boxed<C::Session>,
-    raw: &RawEvent<'_>,
-    sink: Sink<'_>,
-) -> Result<(), Fault> {
-    let Boxed { session, waits } = boxed;
-    if raw.kind == kind::LAST_WORDS {
-        session.last_words(component, &mut Out::new(sink, waits, Time::from_nanos(raw.now)));
-        return Ok(());
-    }
-    let Some(event) = read_event(raw, waits) else { return Ok(()) };
-    session.handle(component, event, &mut Out::new(sink, waits, Time::from_nanos(raw.now)))
-}
-
-#[inline]
-fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Option<Event<'a, T>> {
-    let stream = Stream(raw.stream);
-    Some(match raw.kind {
-        kind::OPENED => Event::Opened,
-        kind::BYTES => Event::Bytes { stream, bytes: raw.bytes.as_slice() },
-        kind::END => Event::End { stream },
-        kind::DATAGRAM => Event::Datagram { bytes: raw.bytes.as_slice() },
-        kind::DIALED => Event::Answer {
-            then: waits.take(raw.token)?,
-            answer: Answer::Dialed { stream, server: Server(raw.number), reused: raw.detail == 1 },
-        },
-        kind::DIAL_FAILED => Event::Answer {
-            then: waits.take(raw.token)?,
-            answer: Answer::DialFailed {
-                server: raw.number.checked_sub(1).map(Server),
-                why: match raw.detail {
-                    failure::UNKNOWN => DialFailure::Unknown,
-                    failure::NO_SERVER => DialFailure::NoServer,
-                    failure::TIMED_OUT => DialFailure::TimedOut,
-                    failure::FULL => DialFailure::Full,
-                    _ => DialFailure::Refused,
-                },
-            },
-        },
-        kind::FORWARDED => {
-            Event::Answer { then: waits.take(raw.token)?, answer: Answer::Forwarded { bytes: raw.number } }
+unsafe extern "C" fn handle<C: Component>(
+    component: *const (),
+    session: *mut (),
+    event: &RawEvent<'_>,
+    sink: &mut Sink<'_>,
+    reply: &mut Reply<'_>,
+) -> u32 {
+    // SAFETY: as in `open`.
+    let component = unsafe { &*component.cast::<C>() };
+    // SAFETY: the host passes what `open` or `resume` of this table returned, and this is the only call on it.
+    let session = unsafe { &mut *session.cast::<Boxed<C::Session>>() };
+    match catch_unwind(AssertUnwindSafe(|| boxed::deliver(component, session, event, sink.reborrow()))) {
+        Ok(Ok(())) => DONE,
+        Ok(Err(fault)) => refuse(reply, &fault),
+        Err(payload) => {
+            drop_quietly(payload);
+            PANICKED
         }
-        kind::FORWARD_FAILED => Event::Answer {
-            then: waits.take(raw.token)?,
-            answer: Answer::ForwardFailed { bytes: raw.number, broken: stream, stalled: raw.detail == 1 },
-        },
-        kind::TIMEOUT => Event::Timeout { then: waits.take(raw.token)? },
-        kind::WRITABLE => Event::Writable { then: waits.take(raw.token)? },
-        kind::CLOSED => Event::Closed { stream },
-        kind::DRAIN => Event::Drain { until: Time::from_nanos(raw.number) },
-        _ => return None,
-    })
-}
-
-/// Reads a configuration. None at all is `()`, or a table without keys, whichever the component takes.
-fn read_config<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    const NIL: [u8; 1] = [0xc0];
-    const NO_KEYS: [u8; 1] = [0x80];
-    let read = |bytes: &[u8]| {
-        // It was written by a person, as text: sizes, addresses and spans read it so.
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let reason = error.into_inner();
-            Refusal::from(if path == "." { format!("{reason}") } else { format!("{path}: {reason}") })
-        })
-    };
-    if bytes != NIL {
-        return read(bytes);
     }
-    read(&NIL).or_else(|_: Refusal| read(&NO_KEYS))
 }
 
-fn read_opening(bytes: &[u8]) -> Result<Opening<'_>, Refusal> {
-    rmp_serde::from_slice(bytes).map_err(|error| Refusal::from(format!("the host's opening: {error}")))
+unsafe extern "C" fn close<C: Component>(session: *mut ()) {
+    // SAFETY: the host passes what `open` or `resume` of this table returned, once, and uses it no more.
+    let session = unsafe { Box::from_raw(session.cast::<Boxed<C::Session>>()) };
+    drop_quietly(session);
+}
+
+/// Makes a pointer of what `make` returns; null with the reason in the reply when it refuses or panics.
+fn made<T>(reply: &mut Reply<'_>, make: impl FnOnce() -> Result<T, Refusal>) -> *mut () {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(Ok(made)) => Box::into_raw(Box::new(made)).cast(),
+        Ok(Err(refusal)) => {
+            reply.write(refusal.to_string().as_bytes());
+            std::ptr::null_mut()
+        }
+        Err(payload) => {
+            drop_quietly(payload);
+            reply.write(b"panicked");
+            std::ptr::null_mut()
+        }
+    }
+}
+
+fn refuse(reply: &mut Reply<'_>, fault: &Fault) -> u32 {
+    reply.write(fault.to_string().as_bytes());
+    FAULT
+}
+
+/// Drops a value whose destructor may panic: a panic payload, a session, a component.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload whose own destructor panics as well is given up.
+        std::mem::forget(payload);
+    }
 }

@@ -40,10 +40,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::abi::{RawEvent, Sink, TO_END, failure, kind};
+use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect};
 use crate::event::{DialFailure, Server, Stream};
-use crate::export::{self, Boxed};
 use crate::session::Fault;
 
 /// One session of `C` and all that a host would hold for it.
@@ -163,7 +163,7 @@ impl<C: Component> Harness<C> {
             late: None,
             batch: Batch::new(move || next(&mut random)),
         };
-        let session = export::open(&component, &host.opening())?;
+        let session = boxed::open(&component, &host.opening())?;
         host.answers.push_back(RawEvent::new(kind::OPENED, NOON));
         let mut harness = Harness { component, session, host };
         harness.turn();
@@ -327,12 +327,12 @@ impl<C: Component> Harness<C> {
 
     /// Is nothing half done?
     pub fn at_boundary(&self) -> bool {
-        export::at_boundary(&self.session)
+        boxed::at_boundary(&self.session)
     }
 
     /// The session's state.
     pub fn session(&self) -> &C::Session {
-        export::session(&self.session)
+        boxed::session(&self.session)
     }
 
     /// The session's state as it crosses to another version, in MessagePack.
@@ -341,7 +341,7 @@ impl<C: Component> Harness<C> {
     /// Where the state cannot be serialized.
     pub fn export(&self) -> Result<Vec<u8>, Fault> {
         let mut state = Vec::new();
-        export::export(&self.session, &mut state)?;
+        boxed::export(&self.session, &mut state)?;
         Ok(state)
     }
 
@@ -353,7 +353,7 @@ impl<C: Component> Harness<C> {
     pub fn carry<D: Component>(self, config: &impl Serialize) -> Result<Harness<D>, Refusal> {
         let state = self.export().map_err(|fault| Refusal::from(fault.to_string()))?;
         let component = start::<D>(config)?;
-        let session = export::resume(&component, &self.host.opening(), &state)?;
+        let session = boxed::resume(&component, &self.host.opening(), &state)?;
         let mut harness = Harness { component, session, host: self.host };
         harness.turn();
         Ok(harness)
@@ -370,7 +370,7 @@ impl<C: Component> Harness<C> {
         self.settle();
         assert!(self.at_boundary(), "only a session at a boundary is renewed");
         let component = start::<D>(config)?;
-        let session = export::open(&component, &self.host.opening())?;
+        let session = boxed::open(&component, &self.host.opening())?;
         self.host.timers.clear();
         for pipe in self.host.streams.values_mut() {
             (pipe.offered, pipe.end_told) = (None, false);
@@ -431,14 +431,14 @@ impl<C: Component> Harness<C> {
             return;
         }
         self.host.batch.clear();
-        let result = export::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
+        let result = boxed::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
         self.host.progress += 1;
         self.host.offered = (event.kind == kind::BYTES).then_some(event.stream);
         if let Err(fault) = result {
             self.host.batch.clear();
             let event = RawEvent::new(kind::LAST_WORDS, event.now);
             // Last words return no fault.
-            let _ = export::deliver(&self.component, &mut self.session, &event, Sink::new(&mut self.host.batch));
+            let _ = boxed::deliver(&self.component, &mut self.session, &event, Sink::new(&mut self.host.batch));
             self.host.fault = Some(fault);
         }
         self.host.carry_out();
@@ -634,7 +634,7 @@ fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
     config.serialize(&mut serializer).map_err(|error| Refusal::from(error.to_string()))?;
-    export::start(&starting, &bytes)
+    boxed::start(&starting, &bytes)
 }
 
 /// xorshift64*: reproducible, and good enough to choose an order by.

@@ -60,6 +60,7 @@ extern crate self as tandem_component;
 
 #[doc(hidden)]
 pub mod abi;
+mod boxed;
 pub mod component;
 #[doc(hidden)]
 #[allow(missing_docs)] // Each effect is documented where the author meets it, in `Out`.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::abi::{Sink, TO_END};
+use crate::boxed::Waits;
 use crate::component::Time;
 use crate::event::{Server, Stream};
-use crate::export::Waits;
 use crate::session::Session;
 
 /// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
