@@ -232,6 +232,7 @@ impl Host {
                 }
             }
         }
+        self.records.values().for_each(Records::flush);
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
         let _ = std::fs::remove_file(self.config.admin());
         if !left.is_empty() {

@@ -4,24 +4,35 @@
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::notice::{self, Notice};
+use crate::clock::{Clock, Nanos, nanos};
 
 /// How many records may wait to be written.
 const QUEUE: usize = 16 * 1024;
 /// After so long at the latest what was written is in the file.
 const FLUSH: Duration = Duration::from_millis(500);
+/// So long the end of the host waits for the last records.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the records of a service go.
 #[derive(Clone, Debug)]
 pub struct Records {
-    queue: SyncSender<Line>,
+    queue: SyncSender<Entry>,
     path: PathBuf,
+}
+
+/// What the writing thread takes.
+#[derive(Debug)]
+enum Entry {
+    Line(Line),
+    /// Write what is there, and say so.
+    Flush(Sender<()>),
 }
 
 /// One record, as a worker hands it over.
@@ -51,9 +62,18 @@ impl Records {
             std::fs::create_dir_all(directory)?;
         }
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
-        let (queue, lines) = sync_channel(QUEUE);
-        thread::Builder::new().name("records".into()).spawn(move || write_all(&lines, BufWriter::new(file)))?;
+        let (queue, entries) = sync_channel(QUEUE);
+        thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, BufWriter::new(file)))?;
         Ok(Records { queue, path: path.to_owned() })
+    }
+
+    /// Waits until all that was handed over is in the file, but not for a disk that hangs.
+    pub fn flush(&self) {
+        let (done, flushed) = channel();
+        let sent = self.queue.send(Entry::Flush(done)).is_ok();
+        if !sent || flushed.recv_timeout(PATIENCE).is_err() {
+            notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path.display()));
+        }
     }
 
     /// Where they go.
@@ -63,45 +83,48 @@ impl Records {
 
     /// Hands one over.
     pub fn push(&self, line: Line) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(line) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Entry::Line(line)) {
             notice::give(Notice::RecordsLost, &format!("{} cannot keep up", self.path.display()));
         }
     }
 }
 
-fn write_all(lines: &Receiver<Line>, mut file: BufWriter<std::fs::File>) {
-    let mut dirty = false;
+fn write_all(entries: &Receiver<Entry>, mut file: BufWriter<std::fs::File>) {
+    let clock = Clock::new();
+    // When what was written first has to be in the file.
+    let mut due: Option<Nanos> = None;
     loop {
-        let line = if dirty {
-            match lines.recv_timeout(FLUSH) {
-                Ok(line) => Some(line),
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-            }
-        } else {
-            match lines.recv() {
-                Ok(line) => Some(line),
-                Err(_) => break,
-            }
+        let entry = match due {
+            None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => entries.recv_timeout(Duration::from_nanos(due.saturating_sub(clock.now()))),
         };
-        let written = match line {
-            Some(line) => {
-                dirty = true;
+        let written = match entry {
+            Ok(Entry::Line(line)) => {
+                due.get_or_insert(clock.now() + nanos(FLUSH));
                 serde_json::to_writer(&mut file, &line.object())
                     .map_err(std::io::Error::from)
                     .and_then(|()| file.write_all(b"\n"))
             }
-            None => {
-                dirty = false;
+            Ok(Entry::Flush(done)) => {
+                due = None;
+                let flushed = file.flush();
+                // Who asked may have given up waiting.
+                let _ = done.send(());
+                flushed
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                due = None;
                 file.flush()
             }
+            Err(RecvTimeoutError::Disconnected) => break,
         };
         if let Err(error) = written {
             notice::give(Notice::RecordsLost, &error.to_string());
         }
     }
-    // The end of the process or of the service: what is left is written, or was lost with the disk.
-    let _ = file.flush();
+    if let Err(error) = file.flush() {
+        notice::give(Notice::RecordsLost, &error.to_string());
+    }
 }
 
 impl Line {

@@ -1,0 +1,52 @@
+//! The records of exchanges: one line of JSON each, those of the last moment before the end among them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use support::{Gateway, free_port, libraries, settled};
+
+#[test]
+fn each_exchange_leaves_one_line_also_the_last_before_the_end() {
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+records = "records.jsonl"
+[service.web.config]
+access_log = true
+routes = [{{ path = "/", status = 200, body = "fine" }}]
+"#
+        ))
+        .start();
+    let file = gateway.file().with_file_name("records.jsonl");
+    let mut client = gateway.connect(port);
+    for _ in 0..5 {
+        assert_eq!(client.get("/early").unwrap().status, 200);
+    }
+    settled(5, || lines(&file).len());
+    for _ in 0..3 {
+        assert_eq!(client.get("/late").unwrap().status, 200);
+    }
+
+    let status = gateway.stop(libc::SIGTERM, Duration::from_secs(10));
+
+    assert_eq!(status.code(), Some(0), "{status}");
+    let lines = lines(&file);
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    for line in &lines {
+        assert_eq!((&line["service"], &line["status"], &line["method"]), (&"web".into(), &200.into(), &"GET".into()));
+        assert!(line["version"].as_str().is_some_and(|version| version.starts_with("http@")), "{line}");
+        assert!(line["time_ns"].is_u64() && line["session"].is_u64() && line["peer"].is_string(), "{line}");
+    }
+    assert_eq!(lines.iter().filter(|line| line["target"] == "/late").count(), 3);
+}
+
+/// The whole lines that are there.
+fn lines(file: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
