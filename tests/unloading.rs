@@ -62,6 +62,43 @@ fn a_version_that_holds_itself_lingers_with_its_reason_while_the_next_one_serves
     assert_eq!(client.read(11).unwrap(), b"still here\n");
 }
 
+#[test]
+fn a_version_that_was_refused_after_it_had_started_and_stays_mapped_lingers_and_says_both() {
+    let (careless, refuses) = (fixture("careless"), fixture("refuses"));
+    let (gateway, port) = start();
+    let other = free_port();
+    gateway.configure(|text| {
+        format!(
+            r#"together = [["misbehaving-careless", "misbehaving-refuses"]]
+{text}
+[service.careless.config]
+thread = true
+[service.refuses]
+component = "misbehaving-refuses"
+listen = ["tcp://127.0.0.1:{other}"]
+"#
+        )
+    });
+    gateway.deploy_stamped(&careless, "1.0.0");
+    gateway.deploy(&refuses, "librefuses.so");
+
+    let reload = gateway.reload();
+
+    assert!(!reload.ok, "{reload:?}");
+    let reason = eventually("it lingers", || {
+        let status = gateway.status();
+        let version = status.versions.into_iter().find(|version| version.number == "1.0.0")?;
+        (version.stage == "lingering").then_some(version.reason)
+    });
+    let reason = reason.expect("what lingers has a reason");
+    assert!(reason.contains("thread") && reason.contains("it was refused: it changes together"), "{reason}");
+    gateway.reload();
+    assert_eq!(stage(&gateway, "1.0.0"), "lingering", "it still is, whatever was tried again");
+    let mut client = gateway.connect(port);
+    client.send(b"still here\n").unwrap();
+    assert_eq!(client.read(11).unwrap(), b"still here\n");
+}
+
 /// Sessions stay with their version, so that the test decides when it is left.
 fn start() -> (Gateway, u16) {
     let port = free_port();

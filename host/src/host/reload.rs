@@ -503,11 +503,10 @@ impl Host {
     }
 
     fn sweep_shelf(&self, present: &[usize]) {
-        let keep = self
-            .versions
-            .iter()
-            .enumerate()
-            .filter(|(at, version)| present.contains(at) || version.code.is_some() || version.lingering.is_some());
+        let keep =
+            self.versions.iter().enumerate().filter(|(at, version)| {
+                present.contains(at) || version.code.is_some() || !version.lingering.is_empty()
+            });
         let keep = keep.map(|(_, version)| version.digest).collect();
         if let Err(error) = self.shelf.sweep(&keep) {
             tracing::warn!("the shelf {} cannot be swept: {error}", self.shelf.directory().display());

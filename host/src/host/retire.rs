@@ -5,9 +5,9 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::Host;
-use super::versions::Version;
+use super::versions::{Lingering, Version};
 use crate::loader::code::Code;
-use crate::loader::library::Closed;
+use crate::loader::library::{Closed, Library};
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::version::Instance;
@@ -62,34 +62,7 @@ impl Host {
             tracing::warn!("{} of {told} workers did not clear a library's traces in time", told - count);
         }
         let closed = code.close();
-        self.closed(at, closed);
-    }
-
-    /// Says what became of a library.
-    fn closed(&mut self, at: usize, closed: Closed) {
-        let version = &mut self.versions[at];
-        let name = version.name();
-        // A version that was refused after it had been loaded stays refused.
-        let refused = matches!(version.stage, Stage::Refused(_));
-        match closed {
-            Closed::Unmapped => {
-                version.lingering = None;
-                if !refused {
-                    version.step(Step::Unmap);
-                }
-                notice::give(Notice::VersionRetired, &format!("{name}: unmapped"));
-            }
-            Closed::Lingering { reason, library } => {
-                version.lingering = library;
-                let news = version.stage.reason() != Some(reason.as_str());
-                if !refused {
-                    version.step(Step::Linger(reason.clone()));
-                }
-                if news {
-                    notice::give(Notice::VersionLingering, &format!("{name}: {reason}"));
-                }
-            }
-        }
+        self.versions[at].closed(closed);
     }
 
     /// Looks after what drains: a version that is kept is staged again once its sessions have gone; at the deadline those
@@ -110,9 +83,7 @@ impl Host {
             for instance in due {
                 self.say_goodbye(at, instance);
             }
-            if let Some(library) = self.versions[at].lingering.take() {
-                self.closed(at, library.close());
-            }
+            self.versions[at].close_again();
         }
     }
 
@@ -144,6 +115,56 @@ impl Host {
 }
 
 impl Version {
+    /// Says what became of its library. Copies of it that were loaded earlier may be mapped still.
+    fn closed(&mut self, closed: Closed) {
+        match closed {
+            Closed::Unmapped => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
+            Closed::Lingering { reason, library } => {
+                notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
+                self.lingering.push(Lingering { reason, library });
+            }
+        }
+        self.settle();
+    }
+
+    /// Tries again to close what could not be closed.
+    fn close_again(&mut self) {
+        let before = self.lingering.len();
+        for mut lingering in std::mem::take(&mut self.lingering) {
+            match lingering.library.take().map(Library::close) {
+                Some(Closed::Unmapped) => {
+                    notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name()));
+                    continue;
+                }
+                Some(Closed::Lingering { reason, library }) => {
+                    if reason != lingering.reason {
+                        notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
+                    }
+                    lingering = Lingering { reason, library };
+                }
+                // It is closed, and stays mapped all the same.
+                None => {}
+            }
+            self.lingering.push(lingering);
+        }
+        // One that is loaded anew has a life of its own.
+        if before > 0 && self.code.is_none() {
+            self.settle();
+        }
+    }
+
+    /// Nothing of it is loaded any more: it has retired, lingers, or is refused and nothing more.
+    fn settle(&mut self) {
+        match self.lingering.last() {
+            Some(lingering) => self.step(Step::Linger(lingering.reason.clone())),
+            None => match (&self.stage, &self.refusal) {
+                (Stage::Refused(_), _) => {}
+                (Stage::Lingering(_), Some(refusal)) => self.step(Step::Refuse(refusal.clone())),
+                _ => self.step(Step::Unmap),
+            },
+        }
+    }
+
     /// Whether it was active and is kept.
     fn is_behind(&self) -> bool {
         self.stage != Stage::Active && !self.kept.is_empty()

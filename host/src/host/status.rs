@@ -48,7 +48,7 @@ impl Host {
             number: version.manifest.version.to_string(),
             digest: version.digest.to_string(),
             stage: version.stage.word().to_owned(),
-            reason: version.stage.reason().map(str::to_owned),
+            reason: version.reason(),
             sessions: version.sessions(),
             taken: sum(|counts| &counts.taken),
             failures: sum(|counts| &counts.failures),
@@ -63,7 +63,7 @@ impl Host {
         let done = |index: usize, version: &super::Version| {
             matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Found | Stage::Examined)
                 && version.code.is_none()
-                && version.lingering.is_none()
+                && version.lingering.is_empty()
                 && !present.contains(&index)
         };
         let all = self.versions.iter().enumerate().filter(|(index, version)| done(*index, version)).count();

@@ -23,8 +23,8 @@ pub(super) struct Version {
     /// The proof that its content has passed the examination.
     pub(super) passed: Option<Examined>,
     pub(super) code: Option<Arc<Code>>,
-    /// A library that could not be closed; tried again.
-    pub(super) lingering: Option<Library>,
+    /// Copies of it that were closed or could not be closed, and are mapped still.
+    pub(super) lingering: Vec<Lingering>,
     /// Its instances that are not gone.
     pub(super) running: Vec<Running>,
     /// Held so that it can be gone back to.
@@ -33,6 +33,14 @@ pub(super) struct Version {
     pub(super) refusal: Option<String>,
     /// Counts publications: when it was active last.
     pub(super) active_at: u64,
+}
+
+/// A copy of a library that should be gone and is not.
+pub(super) struct Lingering {
+    /// What keeps it.
+    pub(super) reason: String,
+    /// To be closed once nothing keeps it; `None` where it was closed already.
+    pub(super) library: Option<Library>,
 }
 
 /// An instance that is not gone.
@@ -53,7 +61,7 @@ impl Version {
             stage: Stage::Found,
             passed: None,
             code: None,
-            lingering: None,
+            lingering: Vec::new(),
             running: Vec::new(),
             kept: Vec::new(),
             refusal: None,
@@ -85,7 +93,8 @@ impl Version {
     pub(super) fn refuse(&mut self, reason: &str) {
         notice::give(Notice::VersionRefused, &format!("{}: {reason}", self.name()));
         self.refusal = Some(reason.to_owned());
-        if !matches!(self.stage, Stage::Active | Stage::Draining) {
+        // … and one that is still mapped goes on saying that.
+        if !matches!(self.stage, Stage::Active | Stage::Draining | Stage::Lingering(_)) {
             self.kept.clear();
             self.step(Step::Refuse(reason.to_owned()));
         }
@@ -99,12 +108,20 @@ impl Version {
         }
     }
 
+    /// Why it is where it is, where there is a reason.
+    pub(super) fn reason(&self) -> Option<String> {
+        match (&self.stage, &self.refusal) {
+            (Stage::Lingering(reason), Some(refusal)) => Some(format!("{reason}; it was refused: {refusal}")),
+            (stage, _) => stage.reason().map(str::to_owned),
+        }
+    }
+
     pub(super) fn sessions(&self) -> u64 {
         self.running.iter().map(|running| running.counts.sessions.load(std::sync::atomic::Ordering::Relaxed)).sum()
     }
 
     pub(super) fn wants_looking_after(&self) -> bool {
         let drains = self.running.iter().any(|running| running.drain_due.is_some());
-        drains || self.stage == Stage::Draining || self.lingering.is_some()
+        drains || self.stage == Stage::Draining || self.lingering.iter().any(|one| one.library.is_some())
     }
 }

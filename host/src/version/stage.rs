@@ -6,7 +6,7 @@
 //!   └──────────┴──────────┴▶ refused  └─ again ┘  └── lingering
 //! ```
 //! A version that drains may become active again (an older file copied over a newer one); one that is kept for rollback
-//! goes back to staged when its last session has gone.
+//! goes back to staged when its last session has gone; one that is refused after it was loaded, and stays mapped, lingers.
 
 use std::fmt;
 
@@ -83,7 +83,7 @@ impl Stage {
             (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
-            (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Linger(reason)) => {
+            (Stage::Staged | Stage::Draining | Stage::Lingering(_) | Stage::Refused(_), Step::Linger(reason)) => {
                 Ok(Stage::Lingering(reason))
             }
             // One that was active or drains is not refused: what it serves, it serves to the end.
@@ -160,6 +160,7 @@ mod tests {
             (Stage::Lingering(why()), Step::Unmap, Stage::Retired),
             (Stage::Lingering(why()), Step::Linger(why()), Stage::Lingering(why())),
             (Stage::Lingering(why()), Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Refused(why()), Step::Linger(why()), Stage::Lingering(why())),
             (Stage::Refused(why()), Step::Load, Stage::Staged),
             (Stage::Refused(why()), Step::Refuse(why()), Stage::Refused(why())),
         ];

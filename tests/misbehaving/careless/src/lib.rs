@@ -14,6 +14,14 @@ use tandem_component::prelude::*;
 /// The protocol: a line, and the same line back.
 pub struct Careless;
 
+/// What it may be told to do wrong before it serves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// To start a thread that never ends, unless it is being examined.
+    thread: bool,
+}
+
 /// One conversation: how many lines there were.
 #[derive(Serialize, Deserialize)]
 pub struct Conversation {
@@ -21,11 +29,15 @@ pub struct Conversation {
 }
 
 impl Component for Careless {
-    type Config = ();
+    type Config = Option<Settings>;
     type Session = Conversation;
     const POLICY: Policy = Policy::Carry;
 
-    fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> {
+    fn start(settings: Option<Settings>, _: &Starting<'_>) -> Result<Self, Refusal> {
+        let examined = std::env::args().nth(1).is_some_and(|command| command == "examine");
+        if settings.is_some_and(|settings| settings.thread) && !examined {
+            act(b"thread");
+        }
         Ok(Careless)
     }
 
