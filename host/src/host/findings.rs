@@ -76,10 +76,11 @@ impl Host {
                 format!("{} has the same number and is newer", active.name())
             }
             Some(active) => format!("{} serves", active.name()),
-            None if self.config.service.values().any(|service| service.component == *name) => {
-                format!("component.{name}.version names another")
+            None if self.config.service.values().all(|service| service.component != *name) => {
+                format!("no service has the component `{name}`")
             }
-            None => format!("no service has the component `{name}`"),
+            None if self.config.component(name).version.is_some() => format!("component.{name}.version names another"),
+            None => "the reload changed nothing".to_owned(),
         }
     }
 
