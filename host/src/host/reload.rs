@@ -76,6 +76,7 @@ impl Host {
         self.refused = refused
             .map(|file| Refused { file: file.file.clone(), reason: file.reason.clone().unwrap_or_default() })
             .collect();
+        self.versions.iter_mut().for_each(|version| version.shelved = None);
         self.unload_what_is_not_used();
         let present: Vec<usize> = found.iter().filter_map(Found::version).collect();
         self.sweep_shelf(&present);
@@ -172,6 +173,7 @@ impl Host {
         let shelved = self.shelf.take(file).map_err(|error| error.to_string())?;
         if let Some(at) = self.versions.iter().position(|version| version.digest == shelved.digest) {
             self.versions[at].find();
+            self.versions[at].shelved = Some(shelved);
             return Ok(at);
         }
         let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
@@ -179,7 +181,9 @@ impl Host {
             return Err("it declares tables, and this host has no store".into());
         }
         self.seen += 1;
-        self.versions.push(Version::new(shelved.digest, manifest, self.seen));
+        let mut version = Version::new(shelved.digest, manifest, self.seen);
+        version.shelved = Some(shelved);
+        self.versions.push(version);
         Ok(self.versions.len() - 1)
     }
 
@@ -258,8 +262,13 @@ impl Host {
     }
 
     fn examine(&mut self, at: usize, trials: &[Trial], config: &Config) -> Result<(), String> {
-        let shelved = self.shelf.find(&self.versions[at].digest).map_err(|error| error.to_string())?;
-        let shelved = shelved.ok_or("its copy has gone from the shelf; reload once more")?;
+        let shelved = match self.versions[at].shelved.clone() {
+            Some(shelved) => shelved,
+            None => {
+                let found = self.shelf.find(&self.versions[at].digest).map_err(|error| error.to_string())?;
+                found.ok_or("its copy has gone from the shelf; reload once more")?
+            }
+        };
         let host = examine::own_executable().map_err(|error| error.to_string())?;
         let passed = examine::examine(&host, &shelved, trials, config.examination.limit.get());
         let passed = passed.map_err(|refused| refused.to_string())?;

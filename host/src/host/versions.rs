@@ -7,7 +7,7 @@ use crate::loader::code::Code;
 use crate::loader::examine::Examined;
 use crate::loader::library::Library;
 use crate::loader::manifest::Manifest;
-use crate::loader::shelf::Digest;
+use crate::loader::shelf::{Digest, Shelved};
 use crate::observe::notice::{self, Notice};
 use crate::version::rollout::Candidate;
 use crate::version::stage::{Stage, Step};
@@ -22,6 +22,8 @@ pub(super) struct Version {
     pub(super) stage: Stage,
     /// The proof that its content has passed the examination.
     pub(super) passed: Option<Examined>,
+    /// Its copy, where the reload that is under way has read it, and so need not read it again.
+    pub(super) shelved: Option<Shelved>,
     pub(super) code: Option<Arc<Code>>,
     /// Copies of it that were closed or could not be closed, and are mapped still.
     pub(super) lingering: Vec<Lingering>,
@@ -60,6 +62,7 @@ impl Version {
             seen,
             stage: Stage::Found,
             passed: None,
+            shelved: None,
             code: None,
             lingering: Vec::new(),
             running: Vec::new(),

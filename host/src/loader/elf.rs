@@ -5,10 +5,10 @@
 
 use object::elf::{self, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _};
-use object::{Endianness, FileKind};
+use object::{Endianness, FileKind, ReadRef};
 
 /// Finds the section `name` in a shared object that this host could load and unload.
-pub fn section<'data>(data: &'data [u8], name: &str) -> Result<Option<&'data [u8]>, NotLoadable> {
+pub fn section<'data>(data: impl ReadRef<'data>, name: &str) -> Result<Option<&'data [u8]>, NotLoadable> {
     let kind = FileKind::parse(data).map_err(|_| NotLoadable::NotElf)?;
     let header = match kind {
         FileKind::Elf64 => FileHeader64::<Endianness>::parse(data).map_err(damaged)?,
@@ -103,8 +103,8 @@ fn check_machine(header: &Header, endian: Endianness) -> Result<(), NotLoadable>
 }
 
 /// A library that ends too early is mapped all the same, and kills the process where the missing page is touched.
-fn check_length(header: &Header, endian: Endianness, data: &[u8]) -> Result<(), NotLoadable> {
-    let len = data.len() as u64;
+fn check_length<'data>(header: &Header, endian: Endianness, data: impl ReadRef<'data>) -> Result<(), NotLoadable> {
+    let len = data.len().map_err(|()| NotLoadable::Damaged { what: "its length cannot be read".to_owned() })?;
     let table = |offset: u64, entries: u64, size: u16| offset.saturating_add(entries.saturating_mul(size.into()));
     let tables = [
         table(header.e_shoff(endian), header.e_shnum(endian).into(), header.e_shentsize(endian)),
@@ -123,7 +123,7 @@ fn check_length(header: &Header, endian: Endianness, data: &[u8]) -> Result<(), 
     Ok(())
 }
 
-fn check_flags(header: &Header, endian: Endianness, data: &[u8]) -> Result<(), NotLoadable> {
+fn check_flags<'data>(header: &Header, endian: Endianness, data: impl ReadRef<'data>) -> Result<(), NotLoadable> {
     let segments = header.program_headers(endian, data).map_err(damaged)?;
     let mut dynamic = None;
     for segment in segments {

@@ -4,11 +4,12 @@
 //! spaces at its end. Later revisions of the API add keys to it, so unknown keys are passed over; what this host relies
 //! on is checked here, once, so that a [`Manifest`] is right wherever it turns up. No content makes the reader panic.
 
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use object::{ReadCache, ReadRef};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,13 +68,18 @@ pub struct ColumnManifest {
 impl Manifest {
     /// Reads the manifest of a library that lies on the shelf, where nobody writes to it.
     pub fn read(library: &Path, revisions: RangeInclusive<u32>) -> Result<Self, ManifestError> {
-        let data =
-            fs::read(library).map_err(|source| ManifestError::Unopened { library: library.to_owned(), source })?;
-        Self::parse(&data, revisions)
+        let file =
+            File::open(library).map_err(|source| ManifestError::Unopened { library: library.to_owned(), source })?;
+        // Read by parts, a few dozen kilobytes of some megabytes.
+        Self::find(&ReadCache::new(file), revisions)
     }
 
     /// Reads the manifest from the content of a library. `revisions` are the API revisions that this host speaks.
     pub fn parse(data: &[u8], revisions: RangeInclusive<u32>) -> Result<Self, ManifestError> {
+        Self::find(data, revisions)
+    }
+
+    fn find<'data>(data: impl ReadRef<'data>, revisions: RangeInclusive<u32>) -> Result<Self, ManifestError> {
         let section = section(data)?.ok_or(ManifestError::Missing)?;
         Self::from_json(section, revisions)
     }
@@ -168,13 +174,13 @@ struct Head {
 }
 
 #[cfg(target_os = "linux")]
-fn section(data: &[u8]) -> Result<Option<&[u8]>, NotLoadable> {
+fn section<'data>(data: impl ReadRef<'data>) -> Result<Option<&'data [u8]>, NotLoadable> {
     elf::section(data, SECTION)
 }
 
 /// Elsewhere the format is the system's own, of which only the section is looked for.
 #[cfg(not(target_os = "linux"))]
-fn section(data: &[u8]) -> Result<Option<&[u8]>, NotLoadable> {
+fn section<'data>(data: impl ReadRef<'data>) -> Result<Option<&'data [u8]>, NotLoadable> {
     use object::{Object as _, ObjectSection as _};
     let damaged = |error: object::Error| NotLoadable::Damaged { what: error.to_string() };
     let file = object::File::parse(data).map_err(damaged)?;

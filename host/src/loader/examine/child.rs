@@ -4,7 +4,7 @@
 //! parent is prepared for that. Its verdicts go out where no `println!` of a component reaches: standard output is moved
 //! aside first, and what is printed goes where errors go.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -122,8 +122,7 @@ fn first_words(text: &str) -> String {
 }
 
 fn compare_manifests(library: &Path, in_code: &[u8], revision: u32) -> Result<(), String> {
-    let data = fs::read(library).map_err(|error| error.to_string())?;
-    let in_file = Manifest::parse(&data, 1..=REVISION).map_err(|error| error.to_string())?;
+    let in_file = Manifest::read(library, 1..=REVISION).map_err(|error| error.to_string())?;
     let in_code = Manifest::from_json(in_code, 1..=REVISION).map_err(|error| error.to_string())?;
     if in_file != in_code {
         return Err(format!(
