@@ -14,12 +14,13 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use slab::Slab;
 use tandem_component::effects::Batch;
 use tokio::runtime::LocalRuntime;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Clock, Nanos, nanos};
@@ -70,10 +71,14 @@ pub enum Command {
 pub struct Handle {
     commands: mpsc::Sender<Command>,
     thread: Option<JoinHandle<()>>,
+    /// It was waited for in vain, and has taken nothing since.
+    stuck: Cell<bool>,
 }
 
 /// How many commands may wait.
 const COMMANDS: usize = 256;
+/// So long a worker gets to take one of them where that many wait: a reload may bring more than that at once.
+const ROOM: Duration = Duration::from_secs(1);
 /// So much is read at once.
 const READ: usize = 64 * 1024;
 /// How many empty buffers are kept for the next sends.
@@ -142,17 +147,29 @@ impl Handle {
                 Err(error) => tracing::error!(index, "a worker has no runtime: {error}"),
             }
         })?;
-        Ok(Handle { commands, thread: Some(thread) })
+        Ok(Handle { commands, thread: Some(thread), stuck: Cell::new(false) })
     }
 
     /// Tells it something. False where it has ended, or is stuck in a component and has not taken what it was told before:
-    /// the host does not wait for it.
-    pub fn tell(&self, command: Command) -> bool {
-        let told = self.commands.try_send(command);
-        if let Err(mpsc::error::TrySendError::Full(command)) = &told {
-            tracing::error!(?command, "a worker takes no commands; is a component stuck in an event?");
+    /// the host waits for it once, and no more until it takes something.
+    pub fn tell(&self, mut command: Command) -> bool {
+        let deadline = Instant::now() + ROOM;
+        loop {
+            match self.commands.try_send(command) {
+                Ok(()) => {
+                    self.stuck.set(false);
+                    return true;
+                }
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(back)) => command = back,
+            }
+            if self.stuck.get() || Instant::now() >= deadline {
+                self.stuck.set(true);
+                tracing::error!(?command, "a worker takes no commands; is a component stuck in an event?");
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        told.is_ok()
     }
 
     /// Waits until it has ended.
