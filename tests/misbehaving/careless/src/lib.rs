@@ -1,13 +1,15 @@
-//! Echoes lines, and does what a line says: leaves things behind on the host's threads, as real dependencies of
-//! components do, or panics.
+//! Echoes lines and datagrams, and does what they say: leaves things behind on the host's threads, as real dependencies
+//! of components do, panics, does not come back, or does not let itself be moved.
 //!
-//! All of it is cured by the host when the version retires, but for `thread`, which holds the library for good.
+//! All of it is cured by the host when the version retires, but for `thread`, which holds the library for good, and `hang`,
+//! which holds the worker.
 
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
 use std::pin::pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use tandem_component::prelude::*;
 
@@ -22,10 +24,15 @@ pub struct Settings {
     thread: bool,
 }
 
-/// One conversation: how many lines there were.
-#[derive(Serialize, Deserialize)]
+/// One conversation.
+#[derive(Default, Serialize, Deserialize)]
 pub struct Conversation {
+    /// How many lines there were.
     lines: u64,
+    /// Between `begin` and `end`: at no boundary, and no other version takes it over.
+    begun: bool,
+    /// After `dawdle` it takes its time over its goodbye.
+    dawdles: bool,
 }
 
 impl Component for Careless {
@@ -42,7 +49,7 @@ impl Component for Careless {
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
-        Ok(Conversation { lines: 0 })
+        Ok(Conversation::default())
     }
 }
 
@@ -54,20 +61,39 @@ impl Session for Conversation {
         match event {
             Event::Bytes { stream, bytes } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
-                act(&bytes[..end]);
+                match &bytes[..end] {
+                    b"begin" => self.begun = true,
+                    b"end" => self.begun = false,
+                    b"dawdle" => self.dawdles = true,
+                    line => act(line),
+                }
                 out.send(stream, &bytes[..=end]);
                 out.consume(end + 1);
                 self.lines += 1;
             }
+            Event::Datagram { bytes } => {
+                act(bytes);
+                out.send(Stream::OWN, bytes);
+            }
             Event::End { stream } => out.close(stream),
-            Event::Drain { .. } => out.close(Stream::OWN),
+            Event::Drain { .. } => {
+                if self.dawdles {
+                    tracing::info!("dawdles");
+                    std::thread::sleep(DAWDLE);
+                }
+                out.close(Stream::OWN);
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn at_boundary(&self) -> bool {
-        true
+        !self.begun
+    }
+
+    fn resumed(&mut self, _: &Careless, _: &Opening<'_>) -> Result<(), Refusal> {
+        if self.begun { Err("it is in the middle of something".into()) } else { Ok(()) }
     }
 
     fn last_words(&mut self, _: &Careless, out: &mut Out<'_, Self>) {
@@ -76,6 +102,9 @@ impl Session for Conversation {
 }
 
 export_component!(Careless);
+
+/// How long it lets a worker wait: long enough for peers to say something meanwhile.
+const DAWDLE: Duration = Duration::from_secs(2);
 
 fn act(line: &[u8]) {
     match line {
@@ -94,11 +123,17 @@ fn act(line: &[u8]) {
             assert!(pin!(receiver.recv()).as_mut().poll(&mut context).is_ready());
         }
         b"random" => _ = std::hint::black_box(rand::random::<u64>()),
-        b"thread" => drop(std::thread::spawn(|| {
-            loop {
-                std::thread::park();
-            }
-        })),
+        b"thread" => drop(std::thread::spawn(|| hang())),
+        b"hang" => {
+            tracing::info!("hangs");
+            hang()
+        }
         _ => {}
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::park();
     }
 }
