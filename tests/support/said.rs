@@ -13,6 +13,8 @@ pub struct Reload {
     pub error: Option<String>,
     /// What became of each file.
     pub files: Vec<File>,
+    /// What else an operator should see to.
+    pub findings: Vec<String>,
     /// The exit code of the command.
     #[serde(skip)]
     pub code: Option<i32>,
