@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, Upstream, WebSocket, free_port, libraries, loopback, settled};
+use support::{Client, Gateway, Upstream, WebSocket, fixture, free_port, libraries, loopback, settled};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 /// What a loaded machine may add.
@@ -68,6 +68,35 @@ fn an_idle_gateway_ends_at_once() {
     let status = gateway.stop(libc::SIGTERM, DEADLINE + SLACK);
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(begun.elapsed() < DEADLINE / 2);
+}
+
+#[test]
+fn goodbye_is_said_after_what_had_come_in_before() {
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&fixture("careless"))
+        .toml(&format!(
+            "workers = 1\n[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
+        ))
+        .start();
+    let say = |client: &mut Client, line: &[u8]| {
+        client.send(line).unwrap();
+        assert_eq!(client.read(line.len()).unwrap(), line);
+    };
+    // The first one is the first that is told to say goodbye, and keeps the worker while the last one asks for something.
+    // There are so many between them that the runtime looks for what has come in before it is the last one's turn.
+    let mut clients: Vec<Client> = (0..200).map(|_| gateway.connect(port)).collect();
+    clients.iter_mut().for_each(|client| say(client, b"hello\n"));
+    say(&mut clients[0], b"dawdle\n");
+    let last = clients.last_mut().expect("there are many");
+
+    support::signal(gateway.pid(), libc::SIGTERM);
+    settled(true, || gateway.log().contains("dawdles"));
+    last.send(b"one more\n").unwrap();
+
+    assert_eq!(last.read(9).expect("it had come in before"), b"one more\n");
+    last.closed().expect("its connection is closed in order");
+    assert_eq!(gateway.ended(DEADLINE + SLACK).code(), Some(0));
 }
 
 fn start() -> (Gateway, Upstream, u16) {
