@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use support::{Gateway, free_port, libraries, stamp};
+use support::{Gateway, fixture, free_port, libraries, relabel, stamp};
 
 #[test]
 fn a_group_changes_in_one_publication() {
-    let gateway = start();
+    let gateway = start(HTTP_AND_ECHO);
     let before = gateway.status().publication;
 
     deploy(&gateway, &libraries().echo, "2.0.0");
@@ -14,13 +14,13 @@ fn a_group_changes_in_one_publication() {
     let report = gateway.reload();
 
     assert!(report.ok, "{report:?}");
-    assert_eq!(active(&gateway), ["echo 2.0.0", "http 2.0.0"]);
+    assert_eq!(active(&gateway), ["echo 2.0.0", "http 2.0.0", "misbehaving-careless 0.1.0"]);
     assert_eq!(gateway.status().publication, before + 1);
 }
 
 #[test]
 fn where_one_is_refused_none_changes() {
-    let gateway = start();
+    let gateway = start(HTTP_AND_ECHO);
     let before = active(&gateway);
 
     deploy(&gateway, &libraries().echo, "2.0.0");
@@ -36,6 +36,28 @@ fn where_one_is_refused_none_changes() {
     let reason = echo.reason.as_deref().unwrap_or_default();
     assert!(echo.outcome == "refused" && reason.contains("together") && reason.contains("`http`"), "{echo:?}");
 }
+
+#[test]
+fn groups_that_share_a_component_hold_each_other_back() {
+    // The refused one is in the last group only: whoever goes through them once has let the first one pass by then.
+    let gateway = start(r#"[["http", "misbehaving-careless"], ["misbehaving-careless", "echo"]]"#);
+    let before = active(&gateway);
+
+    deploy(&gateway, &libraries().http, "2.0.0");
+    deploy(&gateway, &fixture("careless"), "2.0.0");
+    relabel(&fixture("refuses"), &gateway.components().join("libtandem_echo.so"), "echo", "2.0.0").unwrap();
+    let report = gateway.reload();
+
+    assert!(!report.ok, "{report:?}");
+    assert_eq!(active(&gateway), before);
+    for (file, held_by) in [("libmisbehaving_careless.so", "`echo`"), ("libtandem_http.so", "`misbehaving-careless`")] {
+        let found = report.file(file);
+        let reason = found.reason.as_deref().unwrap_or_default();
+        assert!(found.outcome == "refused" && reason.contains("together") && reason.contains(held_by), "{found:?}");
+    }
+}
+
+const HTTP_AND_ECHO: &str = r#"[["http", "echo"]]"#;
 
 /// With the magic bytes of abi_stable's header gone, the manifest is right and the examination refuses the library.
 fn corrupt(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -67,14 +89,15 @@ fn active(gateway: &Gateway) -> Vec<String> {
     active
 }
 
-fn start() -> Gateway {
-    let (http, echo) = (free_port(), free_port());
+fn start(together: &str) -> Gateway {
+    let [http, echo, careless] = [(); 3].map(|()| free_port());
     Gateway::builder()
         .library(&libraries().http)
         .library(&libraries().echo)
+        .library(&fixture("careless"))
         .toml(&format!(
             r#"
-together = [["http", "echo"]]
+together = {together}
 [service.web]
 component = "http"
 listen = ["tcp://127.0.0.1:{http}"]
@@ -83,6 +106,9 @@ routes = [{{ path = "/", status = 200 }}]
 [service.echo]
 component = "echo"
 listen = ["tcp://127.0.0.1:{echo}"]
+[service.careless]
+component = "misbehaving-careless"
+listen = ["tcp://127.0.0.1:{careless}"]
 "#
         ))
         .start()
