@@ -1,9 +1,10 @@
 //! Told to stop, the gateway takes nothing new, finishes what is under way, and ends in order within its deadline.
 
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, Upstream, WebSocket, fixture, free_port, libraries, loopback, settled};
+use support::{Client, Gateway, Stopping, Upstream, WebSocket, fixture, free_port, libraries, loopback, settled};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 /// What a loaded machine may add.
@@ -11,15 +12,59 @@ const SLACK: Duration = Duration::from_secs(3);
 
 #[test]
 fn on_sigterm_an_answer_under_way_is_finished_and_idle_connections_are_closed() {
-    finishes_on(libc::SIGTERM);
+    finishes_on(|gateway| support::signal(gateway.pid(), libc::SIGTERM));
 }
 
 #[test]
 fn on_sigint_as_well() {
-    finishes_on(libc::SIGINT);
+    finishes_on(|gateway| support::signal(gateway.pid(), libc::SIGINT));
 }
 
-fn finishes_on(signal: libc::c_int) {
+#[test]
+fn on_tandem_stop_as_well_and_the_command_returns_when_the_process_is_gone() {
+    let (stop, pid) = finishes_on(|gateway| {
+        let mut stop = gateway.command(&["stop", "--json"]);
+        (stop.stdout(Stdio::piped()).spawn().expect("tandem can be run"), gateway.pid())
+    });
+    let stopped = stop.wait_with_output().expect("it is ours");
+    let said: Stopping = serde_json::from_slice(&stopped.stdout).expect("it says what became of it");
+    assert_eq!((stopped.status.code(), said.pid, said.within_ms), (Some(0), pid, 1000 * DEADLINE.as_secs()));
+}
+
+#[test]
+fn tandem_stop_outlasts_the_deadline() {
+    let (mut gateway, _upstream, port) = start();
+    let mut tunnel = WebSocket::open(loopback(port), "/websocket");
+    tunnel.echo("here").unwrap();
+
+    let begun = Instant::now();
+    let stopped = gateway.tandem(&["stop"]);
+    assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
+    assert_eq!(stopped.stdout, format!("stopped {}\n", gateway.pid()).into_bytes());
+    assert!(begun.elapsed() >= DEADLINE / 2, "the tunnel was given its time");
+    assert_eq!(gateway.ended(SLACK).code(), Some(0));
+    let nobody = gateway.tandem(&["stop"]);
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no host answers at"), "{nobody:?}");
+}
+
+#[test]
+fn told_a_second_time_it_ends_at_once() {
+    let (mut gateway, _upstream, port) = start();
+    let mut tunnel = WebSocket::open(loopback(port), "/websocket");
+    tunnel.echo("here").unwrap();
+
+    let begun = Instant::now();
+    let first = gateway.command(&["stop"]).stdout(Stdio::null()).spawn().expect("tandem can be run");
+    settled(true, || Client::try_connect(loopback(port)).is_err());
+    let second = gateway.tandem(&["stop"]);
+    assert_eq!((second.status.code(), first.wait_with_output().unwrap().status.code()), (Some(0), Some(0)));
+    assert_eq!(gateway.ended(SLACK).code(), Some(1));
+    assert!(begun.elapsed() < DEADLINE / 2, "the tunnel was not waited for");
+}
+
+/// What `tell` gives back is given back.
+fn finishes_on<T>(tell: impl FnOnce(&Gateway) -> T) -> T {
     let (mut gateway, upstream, port) = start();
     let mut idle = gateway.connect(port);
     assert_eq!(idle.get("/name").unwrap().text(), "app");
@@ -30,7 +75,7 @@ fn finishes_on(signal: libc::c_int) {
     settled(3, || upstream.requests());
 
     let begun = Instant::now();
-    support::signal(gateway.pid(), signal);
+    let told = tell(&gateway);
 
     idle.closed().expect("an idle connection is closed in order");
     settled(true, || Client::try_connect(loopback(port)).is_err());
@@ -42,6 +87,7 @@ fn finishes_on(signal: libc::c_int) {
     let status = gateway.ended(DEADLINE + SLACK);
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(begun.elapsed() < DEADLINE, "there was nothing to wait for until the deadline");
+    told
 }
 
 #[test]

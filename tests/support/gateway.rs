@@ -147,9 +147,14 @@ impl Gateway {
     /// # Panics
     /// Where it cannot be run.
     pub fn tandem(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("tandem can be run")
+    }
+
+    /// The command line on this gateway's configuration, not run yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&libraries().tandem);
         command.args(arguments).arg("--config").arg(self.file()).stdin(Stdio::null());
-        command.output().expect("tandem can be run")
+        command
     }
 
     /// Says to reload, as an operator does; does not wait for it.

@@ -23,7 +23,7 @@ pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use port::free_port;
 pub use process::{established, signal};
-pub use said::{File, Notice, Refused, Reload, Service, Status, Version};
+pub use said::{File, Notice, Refused, Reload, Service, Status, Stopping, Version};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;
 pub use wrk::{Load, Wrk};

@@ -50,6 +50,15 @@ pub struct Status {
     pub notices: Vec<Notice>,
 }
 
+/// What `tandem stop` says.
+#[derive(Debug, Deserialize)]
+pub struct Stopping {
+    /// The gateway's process, which is gone.
+    pub pid: u32,
+    /// How long sessions had, in milliseconds.
+    pub within_ms: u64,
+}
+
 /// A version, as the gateway knows it.
 #[derive(Debug, Deserialize)]
 pub struct Version {

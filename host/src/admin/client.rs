@@ -1,14 +1,16 @@
 //! The command line's end of the admin socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Answer, Request};
+use super::{Answer, Request, Stopping};
 
 /// A reload with many examinations takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What a stop may take beyond the time that sessions get.
+const SLACK: Duration = Duration::from_secs(5);
 
 /// Why the host could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +21,14 @@ pub enum AdminError {
         /// The socket.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It answered something else.
     #[error("the host's answer cannot be read: {0}")]
     Unreadable(String),
+    /// It has not stopped in its time.
+    #[error("the host, process {}, still runs after {} seconds; its log says why", .0.pid, (.0.within() + SLACK).as_secs())]
+    StillRuns(Stopping),
 }
 
 /// Asks the host whose socket this is.
@@ -31,13 +36,39 @@ pub enum AdminError {
 /// # Errors
 /// No host is there, or its answer cannot be read.
 pub fn ask(socket: &Path, request: &Request) -> Result<Answer, AdminError> {
+    Ok(converse(socket, request)?.0)
+}
+
+/// Has the host stop, and waits until its process is gone: its connections end with it.
+///
+/// # Errors
+/// No host is there, its answer cannot be read, or it still runs when its time is up.
+pub fn stop(socket: &Path) -> Result<Stopping, AdminError> {
+    let (stopping, mut rest) = match converse(socket, &Request::Stop)? {
+        (Answer::Stop(stopping), rest) => (stopping, rest),
+        (other, _) => return Err(AdminError::Unreadable(format!("{other:?}"))),
+    };
     let no_host = |source| AdminError::NoHost { path: socket.to_owned(), source };
+    rest.get_ref().set_read_timeout(Some(stopping.within() + SLACK)).map_err(no_host)?;
+    match rest.read_to_end(&mut Vec::new()) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(AdminError::StillRuns(stopping))
+        }
+        // A connection that breaks has ended as well.
+        _ => Ok(stopping),
+    }
+}
+
+/// The answer, and the connection on which it came.
+fn converse(socket: &Path, request: &Request) -> Result<(Answer, BufReader<UnixStream>), AdminError> {
+    let no_host = |source| AdminError::NoHost { path: socket.to_owned(), source };
+    let unreadable = |error: serde_json::Error| AdminError::Unreadable(error.to_string());
     let mut stream = UnixStream::connect(socket).map_err(no_host)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(no_host)?;
-    let mut line = serde_json::to_vec(request).map_err(|error| AdminError::Unreadable(error.to_string()))?;
+    let mut line = serde_json::to_vec(request).map_err(unreadable)?;
     line.push(b'\n');
     stream.write_all(&line).map_err(no_host)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).map_err(no_host)?;
-    serde_json::from_str(&answer).map_err(|error| AdminError::Unreadable(error.to_string()))
+    let (mut answer, mut stream) = (String::new(), BufReader::new(stream));
+    stream.read_line(&mut answer).map_err(no_host)?;
+    Ok((serde_json::from_str(&answer).map_err(unreadable)?, stream))
 }

@@ -5,11 +5,13 @@
 mod client;
 mod server;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::observe::notice::Tally;
 
-pub use client::{AdminError, ask};
+pub use client::{AdminError, ask, stop};
 pub use server::serve;
 
 /// What an operator asks.
@@ -20,6 +22,8 @@ pub enum Request {
     Reload,
     /// Say how things are.
     Status,
+    /// Do what SIGTERM does. The connection then stays until the host's process is gone.
+    Stop,
 }
 
 /// What a reload came to.
@@ -134,6 +138,22 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// What the host says before it stops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// The host's process.
+    pub pid: u32,
+    /// How long what is under way gets, in milliseconds.
+    pub within_ms: u64,
+}
+
+impl Stopping {
+    /// How long what is under way gets.
+    pub fn within(&self) -> Duration {
+        Duration::from_millis(self.within_ms)
+    }
+}
+
 /// What the host answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +162,8 @@ pub enum Answer {
     Reload(Report),
     /// To a status.
     Status(Box<Status>),
+    /// To a stop.
+    Stop(Stopping),
     /// The request was not understood.
     Unknown(String),
 }

@@ -57,18 +57,26 @@ pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
 
 fn answer(mut stream: &UnixStream, host: &Sender<Event>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
+    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
     let answer = match serde_json::from_str::<Request>(&line) {
         Err(error) => Answer::Unknown(error.to_string()),
         Ok(request) => {
             let (reply, answers) = channel();
-            let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
             host.send(Event::Asked(request, reply)).map_err(|_| gone())?;
             answers.recv().map_err(|_| gone())?
         }
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    stream.write_all(&line)
+    stream.write_all(&line)?;
+    if let Answer::Stop(_) = answer {
+        // Only now that the answer is on its way: the process may end at once.
+        host.send(Event::Stop).map_err(|_| gone())?;
+        // The connection ends with the process, by which the client knows; or the client goes first.
+        stream.set_read_timeout(None)?;
+        let _ = stream.read(&mut [0])?;
+    }
+    Ok(())
 }

@@ -1,9 +1,10 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `inspect`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `stop`, `inspect`.
 
 mod check;
 mod inspect;
 mod reload;
 mod status;
+mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Verb {
     Reload(Configured),
     /// Say which versions there are, what they do and why
     Status(Configured),
+    /// Do what SIGTERM does: finish what is under way and end; waits for it
+    Stop(Configured),
     /// Read the manifest of a library without running any of its code
     Inspect {
         /// The library
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Check(configured) => check::check(&configured.source(), configured.json),
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
         Verb::Status(configured) => status::status(&configured.source(), configured.json),
+        Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
         Verb::Examine => return examine::child::main(),
     };

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::admin::{self, Answer, Refused, Report, Request};
+use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
 use crate::clock::Clock;
 use crate::config::{Config, Source, Upstreams};
 use crate::loader::examine;
@@ -37,7 +37,7 @@ pub enum Event {
     Asked(Request, Sender<Answer>),
     /// SIGHUP.
     Reload,
-    /// SIGTERM or SIGINT.
+    /// SIGTERM, SIGINT, or an operator who was told what follows.
     Stop,
     /// The last lease of an instance is gone.
     Returned(Box<Instance>),
@@ -171,6 +171,8 @@ impl Host {
                     // Who asked may have gone.
                     let _ = reply.send(Answer::Status(Box::new(self.status())));
                 }
+                // Who asks is told first, and then has it stop: `Event::Stop` follows.
+                Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),
                 Event::Reload | Event::Asked(Request::Reload, _) => {
                     // All who have asked by now are served by one reload: it looks at what is there from here on.
                     waiting.extend(received.try_iter());
@@ -201,7 +203,13 @@ impl Host {
         if self.versions.iter().any(Version::wants_looking_after) { TICK } else { LONG }
     }
 
-    /// Stops gracefully: nothing new is taken, what is under way gets its time. A second signal ends the process at once.
+    /// What is said before a stop.
+    fn stopping(&self) -> Stopping {
+        let within_ms = u64::try_from(self.config.shutdown.get().as_millis()).unwrap_or(u64::MAX);
+        Stopping { pid: std::process::id(), within_ms }
+    }
+
+    /// Stops gracefully: nothing new is taken, what is under way gets its time. Told again, it ends the process at once.
     fn stop(&mut self, received: &Receiver<Event>) -> anyhow::Result<()> {
         let within = self.config.shutdown.get();
         tracing::info!(within = %self.config.shutdown, "stopping");
@@ -225,9 +233,16 @@ impl Host {
             match all_done.recv_timeout(Duration::from_millis(20)) {
                 Ok(index) => drop(left.remove(&index)),
                 Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
-                    if received.try_iter().any(|event| matches!(event, Event::Stop)) {
-                        tracing::warn!("stopped at once, by a second signal");
-                        std::process::exit(1);
+                    for event in received.try_iter() {
+                        match event {
+                            Event::Stop => {
+                                tracing::warn!("stopped at once: told to stop a second time");
+                                std::process::exit(1);
+                            }
+                            Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),
+                            // Whoever asks anything else sees its connection end.
+                            Event::Asked(..) | Event::Reload | Event::Returned(_) => {}
+                        }
                     }
                 }
             }

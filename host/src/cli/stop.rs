@@ -1,0 +1,16 @@
+//! `tandem stop`: what SIGTERM does, waited for. Exit code 1 where the gateway still runs after its time.
+
+use std::process::ExitCode;
+
+use crate::admin;
+use crate::config::Source;
+
+pub(super) fn stop(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let stopping = admin::stop(&source.admin())?;
+    if json {
+        println!("{}", serde_json::to_string(&stopping)?);
+    } else {
+        println!("stopped {}", stopping.pid);
+    }
+    Ok(ExitCode::SUCCESS)
+}
