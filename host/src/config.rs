@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tandem_component::Policy;
 
 use crate::service::{Health, Settings};
+use crate::system::ADMIN;
 use crate::transport::Address;
 
 mod lines;
@@ -21,9 +22,6 @@ pub type Upstreams = BTreeMap<String, (Settings, Vec<Arc<Health>>)>;
 
 /// What `run` uses where no file is named.
 pub const EMBEDDED: &str = include_str!("default.toml");
-
-/// The admin socket's name in the data directory.
-const ADMIN: &str = "admin.sock";
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -333,7 +331,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::{EMBEDDED, Source};
+    use super::{ADMIN, EMBEDDED, Source};
 
     fn error(text: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
@@ -352,15 +350,15 @@ mod tests {
     #[test]
     fn the_admin_socket_is_found_also_where_the_file_is_wrong() {
         let rows = [
-            ("data = \"d\"\ncolour = 1\n", "d/admin.sock"),
-            ("data = \"d\"\n[service.web\n", "d/admin.sock"),
-            ("[service.web\n", "var/data/admin.sock"),
+            ("data = \"d\"\ncolour = 1\n", "d"),
+            ("data = \"d\"\n[service.web\n", "d"),
+            ("[service.web\n", "var/data"),
         ];
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("tandem.toml");
-        for (text, socket) in rows {
+        for (text, data) in rows {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(Source::File(file.clone()).admin(), directory.path().join(socket), "{text}");
+            assert_eq!(Source::File(file.clone()).admin(), directory.path().join(data).join(ADMIN), "{text}");
         }
     }
 

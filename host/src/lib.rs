@@ -13,6 +13,7 @@
 //! | [`admin`] | the socket that the command line talks to |
 //! | [`cli`] | the command line |
 //! | [`observe`] | the log, notices, records |
+//! | [`system`] | what differs by operating system |
 //! | [`clock`] | the only place that reads a clock |
 
 #![deny(unsafe_code)] // `loader` relaxes it: code is loaded there and nowhere else.
@@ -28,6 +29,7 @@ pub mod observe;
 pub mod service;
 pub mod session;
 mod sync;
+pub mod system;
 pub mod transport;
 pub mod version;
 pub mod worker;

@@ -1,11 +1,11 @@
 //! The command line's end of the admin socket.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Answer, Request, Stopping};
+use crate::system::{self, AdminStream};
 
 /// A reload with many examinations takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,10 +60,10 @@ pub fn stop(socket: &Path) -> Result<Stopping, AdminError> {
 }
 
 /// The answer, and the connection on which it came.
-fn converse(socket: &Path, request: &Request) -> Result<(Answer, BufReader<UnixStream>), AdminError> {
+fn converse(socket: &Path, request: &Request) -> Result<(Answer, BufReader<AdminStream>), AdminError> {
     let no_host = |source| AdminError::NoHost { path: socket.to_owned(), source };
     let unreadable = |error: serde_json::Error| AdminError::Unreadable(error.to_string());
-    let mut stream = UnixStream::connect(socket).map_err(no_host)?;
+    let mut stream = system::connect_admin(socket).map_err(no_host)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(no_host)?;
     let mut line = serde_json::to_vec(request).map_err(unreadable)?;
     line.push(b'\n');

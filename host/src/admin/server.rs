@@ -1,8 +1,6 @@
 //! The host's end of the admin socket.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +10,7 @@ use std::time::Duration;
 
 use super::{Answer, Request};
 use crate::host::Event;
+use crate::system::{AdminListener, AdminStream};
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,23 +25,18 @@ const CLIENTS_MAX: usize = 32;
 /// # Errors
 /// The socket cannot be made.
 pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let listener = Arc::new(AdminListener::bind(path)?);
     let clients = Arc::new(AtomicUsize::new(0));
     thread::Builder::new().name("admin".into()).spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { continue };
+        loop {
+            let Ok(stream) = listener.accept() else { continue };
             if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
                 clients.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
-            let (host, counted) = (host.clone(), Arc::clone(&clients));
+            let (listener, host, counted) = (Arc::clone(&listener), host.clone(), Arc::clone(&clients));
             let started = thread::Builder::new().name("admin-client".into()).spawn(move || {
-                if let Err(error) = answer(&stream, &host) {
+                if let Err(error) = answer(&listener, &stream, &host) {
                     tracing::debug!("an admin client: {error}");
                 }
                 counted.fetch_sub(1, Ordering::Relaxed);
@@ -55,11 +49,15 @@ pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(mut stream: &UnixStream, host: &Sender<Event>) -> io::Result<()> {
+fn answer(listener: &AdminListener, mut stream: &AdminStream, host: &Sender<Event>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let mut said = BufReader::new(stream.take(REQUEST_MAX));
+    if !listener.admits(&mut said)? {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
     let mut line = String::new();
-    BufReader::new(stream.take(REQUEST_MAX)).read_line(&mut line)?;
+    said.read_line(&mut line)?;
     let answer = match serde_json::from_str::<Request>(&line) {
         Err(error) => Answer::Unknown(error.to_string()),
         Ok(request) => {

@@ -24,6 +24,7 @@ use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::loader::threads;
 use crate::observe::records::Records;
+use crate::system::{self, Signal};
 use crate::transport::Address;
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
@@ -81,7 +82,12 @@ pub fn run(source: Source) -> anyhow::Result<()> {
     // So that the examination's child is this very program, also when another is installed at its path.
     examine::own_executable().context("this executable")?;
     let (events, received) = channel();
-    signals(events.clone())?;
+    let told = events.clone();
+    let event = |signal| match signal {
+        Signal::Reload => Event::Reload,
+        Signal::Stop => Event::Stop,
+    };
+    system::on_signal(move |signal| told.send(event(signal)).is_ok()).context("signals")?;
     let mut host = Host::new(source, config, events)?;
     let report = host.reload();
     for line in report.lines() {
@@ -104,12 +110,7 @@ pub fn run(source: Source) -> anyhow::Result<()> {
 impl Host {
     fn new(source: Source, config: Config, events: Sender<Event>) -> anyhow::Result<Self> {
         let data = &config.data;
-        let make = |path: &std::path::Path| -> anyhow::Result<()> {
-            std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
-                .create(path)
-                .with_context(|| format!("data: {} cannot be made", path.display()))
-        };
-        make(data)?;
+        system::make_private_directory(data).with_context(|| format!("data: {} cannot be made", data.display()))?;
         let lock = std::fs::File::create(data.join("lock"))
             .with_context(|| format!("data: the lock in {} cannot be made", data.display()))?;
         if lock.try_lock().is_err() {
@@ -118,7 +119,7 @@ impl Host {
         let shelf = Shelf::open(&data.join("shelf"))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
         threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
-        if cfg!(all(target_os = "linux", target_env = "gnu")) && !threads::installed() {
+        if threads::missing() {
             tracing::warn!("this executable was linked without host/build.rs: retired versions may stay mapped");
         }
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
@@ -149,7 +150,12 @@ impl Host {
 
     /// Takes events until it is told to stop.
     fn serve(&mut self, received: &Receiver<Event>) -> anyhow::Result<()> {
-        give_way();
+        // The workers go before this thread and the children that it examines with: on a busy machine a reload takes
+        // longer, and requests do not.
+        if let Err(error) = system::give_way() {
+            // No harm: it then takes its turns like a worker.
+            tracing::debug!("the host's thread keeps its priority: {error}");
+        }
         let mut waiting: VecDeque<Event> = VecDeque::new();
         loop {
             let event = match waiting.pop_front() {
@@ -258,37 +264,8 @@ impl Host {
     }
 }
 
-/// From here on the workers go before this thread and the children that it examines with: on a busy machine a reload takes
-/// longer, and requests do not.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(GIVE_WAY) {
-        // No harm: it then takes its turns like a worker.
-        tracing::debug!("the host's thread keeps its priority: {error}");
-    }
-}
-
-/// A third of a worker's share where both want all there is.
-#[cfg(target_os = "linux")]
-const GIVE_WAY: i32 = 5;
-
 fn log(report: &Report) {
     for line in report.lines() {
         if report.ok { tracing::info!("reload: {line}") } else { tracing::warn!("reload: {line}") }
     }
-}
-
-/// Turns signals into events, on a thread of their own.
-fn signals(events: Sender<Event>) -> anyhow::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
-            if events.send(event).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(())
 }

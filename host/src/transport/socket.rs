@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, ready};
@@ -10,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Protocol, SockRef, Type};
 use tandem_component::{Peer, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UdpSocket, UnixStream};
+use tokio::net::{TcpStream, UdpSocket};
 
 use super::Address;
+use crate::system::{self, UnixStream};
 
 /// A connection, whatever carries it.
 #[derive(Debug)]
@@ -131,15 +131,12 @@ impl Connecting {
                 socket.set_nonblocking(true)?;
                 socket.set_tcp_nodelay(true)?;
                 match socket.connect(&(*inet).into()) {
-                    Err(error) if !in_progress(&error) => return Err(error),
+                    Err(error) if !system::is_connecting(&error) => return Err(error),
                     _ => {}
                 }
                 Ok(Connecting(Socket::Tcp(TcpStream::from_std(socket.into())?)))
             }
-            Address::Unix(path) => {
-                let stream = connect_unix(path)?;
-                Ok(Connecting(Socket::Unix(UnixStream::from_std(stream)?)))
-            }
+            Address::Unix(path) => Ok(Connecting(Socket::Unix(system::connect_unix(path)?))),
             Address::Udp(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "an upstream is a stream")),
         }
     }
@@ -161,16 +158,4 @@ impl Connecting {
     pub fn done(self) -> Socket {
         self.0
     }
-}
-
-/// Connects to a Unix socket at once or not at all: one whose queue is full would keep a blocking call waiting.
-pub(super) fn connect_unix(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.connect(&socket2::SockAddr::unix(path)?)?;
-    Ok(socket.into())
-}
-
-fn in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }

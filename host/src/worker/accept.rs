@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_component::Peer;
-use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 
 use super::Worker;
 use crate::observe::notice::{self, Notice};
+use crate::system::{BoundUnixListener, UnixListener, UnixStream};
 use crate::transport::{Address, Bound, Socket};
 
 /// After a failure to accept (no descriptors, no memory) the next try waits for so long.
@@ -67,12 +68,7 @@ async fn serve_tcp(
     Ok(())
 }
 
-async fn serve_unix(
-    worker: Rc<Worker>,
-    service: usize,
-    listener: std::os::unix::net::UnixListener,
-    stop: &Notify,
-) -> io::Result<()> {
+async fn serve_unix(worker: Rc<Worker>, service: usize, listener: BoundUnixListener, stop: &Notify) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let admit = |stream| worker.admit(service, Socket::Unix(stream), Peer::Unix);
     loop {

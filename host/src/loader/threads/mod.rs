@@ -35,6 +35,11 @@ mod starts;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub use linux::{covers, delete_keys, holders, installed, run_for, watch};
 
+/// Could this process see what components register, and does not? It was then linked without `build.rs`.
+pub fn missing() -> bool {
+    cfg!(all(target_os = "linux", target_env = "gnu")) && !installed()
+}
+
 /// A thread that still needs a library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
