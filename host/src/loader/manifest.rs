@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_component::Policy;
 
-use super::elf::{self, NotLoadable};
+use super::elf::NotLoadable;
 
 /// What a component's library says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ struct Head {
 
 #[cfg(target_os = "linux")]
 fn section<'data>(data: impl ReadRef<'data>) -> Result<Option<&'data [u8]>, NotLoadable> {
-    elf::section(data, SECTION)
+    super::elf::section(data, SECTION)
 }
 
 /// Elsewhere the format is the system's own, of which only the section is looked for.

@@ -21,7 +21,6 @@
 //! [`Library::close`]: super::library::Library::close
 
 use std::fmt;
-use std::fs;
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod interpose;
@@ -60,9 +59,10 @@ pub enum Hold {
     Started,
 }
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 impl Holder {
     fn new(thread: i32, hold: Hold) -> Self {
-        let name = fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap_or_default();
+        let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap_or_default();
         Self { thread, name: name.trim_end().to_owned(), hold }
     }
 }
