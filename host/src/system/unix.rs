@@ -116,7 +116,7 @@ pub fn ready_to_bind(socket: &Socket, kind: Type, share: bool) -> io::Result<()>
     socket.set_reuse_port(share)
 }
 
-/// Sockets for so many workers on one port: one for each, among which the kernel spreads what comes in.
+/// Sockets for so many workers on one port: one for each, among which Linux spreads what comes in.
 ///
 /// # Errors
 /// One cannot be bound.

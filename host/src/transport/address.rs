@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::system::UNIX_SOCKETS;
+
 /// Where an endpoint is. A host name is resolved once, when the configuration is read, to its first address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
@@ -23,8 +25,15 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        Address::read(text, UNIX_SOCKETS)
+    }
+}
+
+impl Address {
+    fn read(text: &str, unix_sockets: bool) -> Result<Self, String> {
         let wrong = |reason: String| {
-            format!("`{text}` is no address: {reason}; write tcp://127.0.0.1:8080, udp://[::1]:5060 or unix:///path")
+            let unix = if unix_sockets { ", unix:///path" } else { "" };
+            format!("`{text}` is no address: {reason}; write tcp://127.0.0.1:8080{unix} or udp://[::1]:5060")
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme".into()))?;
         let inet = || {
@@ -36,6 +45,7 @@ impl FromStr for Address {
         match scheme {
             "tcp" => Ok(Address::Tcp(inet()?)),
             "udp" => Ok(Address::Udp(inet()?)),
+            "unix" if !unix_sockets => Err(wrong("this system's Unix sockets are not supported".into())),
             "unix" if rest.starts_with('/') => Ok(Address::Unix(rest.into())),
             "unix" => Err(wrong("the path of a Unix socket is absolute".into())),
             other => Err(wrong(format!("`{other}` is no transport of ours"))),
@@ -68,8 +78,15 @@ mod tests {
     #[test]
     fn an_address_reads_as_it_is_written() {
         for text in ["tcp://127.0.0.1:8080", "udp://[::1]:5060", "unix:///run/app.sock"] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+            assert_eq!(Address::read(text, true).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn where_there_are_no_unix_sockets_their_addresses_are_refused_and_not_proposed() {
+        let refused = Address::read("unix:///run/app.sock", false).unwrap_err();
+        assert!(refused.contains("not supported") && !refused.contains("unix:///path"), "{refused}");
+        assert!(Address::read("tcp://127.0.0.1:8080", false).is_ok());
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! Windows: console events, a port of the loopback for the command line, access lists, no Unix sockets.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufRead, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{self, Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use socket2::{Socket, Type};
+use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+
+use super::Signal;
+
+pub use super::no_unix_sockets::*;
+
+/// A connection of the command line to the host.
+pub type AdminStream = TcpStream;
+
+/// Where the command line finds the host: a port of the loopback. Every user of the machine reaches it, so who asks first
+/// says a secret, which lies beside the port's number in a file that is the owner's alone.
+#[derive(Debug)]
+pub struct AdminListener {
+    listener: TcpListener,
+    secret: String,
+}
+
+/// The file in the data directory by which the command line finds the host.
+pub const ADMIN: &str = "admin.port";
+
+/// Hands over each console event that asks to end, on a thread of its own, until nobody takes it. Nothing here asks to
+/// reload: that is the command line's.
+///
+/// # Errors
+/// The events or the thread cannot be had.
+pub fn on_signal(mut take: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (mut interrupt, mut pause, mut close, mut shutdown) =
+        (ctrl_c()?, ctrl_break()?, ctrl_close()?, ctrl_shutdown()?);
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = pause.recv() => {}
+                    _ = close.recv() => {}
+                    _ = shutdown.recv() => {}
+                }
+                if !take(Signal::Stop) {
+                    return;
+                }
+            }
+        });
+    })?;
+    Ok(())
+}
+
+/// From here on other threads would go before the calling one; std cannot say that here.
+///
+/// # Errors
+/// None.
+pub fn give_way() -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes a directory, where it is not there, that is its owner's alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    close_to_others(path, "(OI)(CI)F")
+}
+
+impl AdminListener {
+    /// Takes the place of one that was left behind there.
+    ///
+    /// # Errors
+    /// No port can be had, or the file cannot be made.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        let secret = format!("{:032x}", u128::from_ne_bytes(random));
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // New, since the owner and the access list of one that was there would stay.
+        let mut file = File::create_new(path)?;
+        close_to_others(path, "F")?;
+        // At once, so that nobody reads a part of it.
+        file.write_all(format!("{}\n{secret}\n", listener.local_addr()?.port()).as_bytes())?;
+        Ok(AdminListener { listener, secret })
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub fn accept(&self) -> io::Result<AdminStream> {
+        self.listener.accept().map(|(stream, _)| stream)
+    }
+
+    /// Whether who connected may ask, by what it says first.
+    ///
+    /// # Errors
+    /// It says nothing.
+    pub fn admits(&self, said: &mut impl BufRead) -> io::Result<bool> {
+        let mut secret = String::new();
+        said.read_line(&mut secret)?;
+        // Hashes, which take the same time to compare wherever they differ.
+        Ok(blake3::hash(secret.trim_end().as_bytes()) == blake3::hash(self.secret.as_bytes()))
+    }
+}
+
+/// Connects to the host that serves this file.
+///
+/// # Errors
+/// Nobody serves it, or it is another user's.
+pub fn connect_admin(path: &Path) -> io::Result<AdminStream> {
+    let text = fs::read_to_string(path)?;
+    let said = text.split_once('\n').and_then(|(port, secret)| Some((port.parse::<u16>().ok()?, secret)));
+    let Some((port, secret)) = said else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file does not say a port and a secret"));
+    };
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.write_all(secret.as_bytes())?;
+    Ok(stream)
+}
+
+/// Readies a socket to be bound to a port. The options that Unix sets here would let another process take the port away.
+///
+/// # Errors
+/// None.
+pub fn ready_to_bind(_socket: &Socket, _kind: Type, _share: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Sockets for so many workers on one port. Connections: all accept from one queue. Datagrams: one worker takes them all,
+/// since a peer's have to come to the same one.
+///
+/// # Errors
+/// It cannot be bound.
+pub fn bind_for_each(workers: usize, kind: Type, bind: impl Fn() -> io::Result<Socket>) -> io::Result<Vec<Socket>> {
+    let mut sockets = vec![bind()?];
+    while kind == Type::STREAM && sockets.len() < workers {
+        sockets.push(sockets[0].try_clone()?);
+    }
+    Ok(sockets)
+}
+
+/// Whether a connection that does not wait is still being made.
+pub fn is_connecting(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Leaves a file or a directory to its owner, and to those who administer the machine. std has no access lists, so the
+/// system's own program sets them.
+fn close_to_others(path: &Path, rights: &str) -> io::Result<()> {
+    /// By number, since their names are translated: whoever owns it, the system, the administrators.
+    const WHO: [&str; 3] = ["*S-1-3-4", "*S-1-5-18", "*S-1-5-32-544"];
+    let windows = std::env::var_os("SystemRoot").unwrap_or_else(|| OsString::from(r"C:\Windows"));
+    let mut icacls = Command::new(PathBuf::from(windows).join("System32").join("icacls.exe"));
+    // Absolute, since a path that begins with a slash would be taken for an option.
+    icacls
+        .arg(path::absolute(path)?)
+        .args(["/inheritance:r", "/grant:r"])
+        .args(WHO.map(|who| format!("{who}:{rights}")));
+    let done = icacls.stdin(Stdio::null()).output()?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+        return Err(io::Error::other(format!("icacls cannot close it to others: {said}")));
+    }
+    Ok(())
+}
