@@ -60,6 +60,32 @@ fn time_comes_in_as_an_argument() {
 }
 
 #[test]
+fn what_differs_by_system_is_in_one_module() {
+    const PLACES: [(&str, &str); 2] = [
+        ("host/src/system/", "the module"),
+        ("host/src/loader/", "how libraries are opened and threads are looked at"),
+    ];
+    const NAMES: [&str; 6] = ["std::os::", "libc::", "rustix::", "signal_hook", "tokio::signal", "tokio::net::unix"];
+    const INSTEAD: &str = "put it into host/src/system, under one name on every system";
+    check(|file| {
+        if !file.path.starts_with("host/src/") || PLACES.iter().any(|(place, _)| file.path.starts_with(place)) {
+            return Vec::new();
+        }
+        let mut findings = file.code_with(&NAMES, INSTEAD);
+        findings.extend(file.code_where(asks_for_the_system, "a condition on the system", INSTEAD));
+        findings
+    });
+}
+
+/// Whether a line is compiled, or runs, on some systems only.
+fn asks_for_the_system(line: &str) -> bool {
+    const CONDITIONS: [&str; 3] = ["cfg(", "cfg!(", "cfg_attr("];
+    const SYSTEMS: [&str; 6] = ["unix", "windows", "target_os", "target_env", "target_family", "target_vendor"];
+    let condition = CONDITIONS.iter().find_map(|condition| line.split_once(condition));
+    condition.is_some_and(|(_, of)| SYSTEMS.iter().any(|system| has_word(of, system)))
+}
+
+#[test]
 fn a_component_touches_no_io() {
     const WORLD: [&str; 8] =
         ["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "std::fs", "std::process", "thread::spawn", "tokio"];
@@ -162,23 +188,25 @@ impl File {
 
     /// Where one of the words stands in Rust code, outside of comments.
     fn code_with(&self, words: &[&str], instead: &str) -> Vec<String> {
+        let found = |word: &&str| self.code_where(|line| has_word(line, word), &format!("`{word}`"), instead);
+        words.iter().flat_map(found).collect()
+    }
+
+    /// Where Rust code, outside of comments, is `what`.
+    fn code_where(&self, is: impl Fn(&str) -> bool, what: &str, instead: &str) -> Vec<String> {
         if !self.is_rust() || self.path == THIS {
             return Vec::new();
         }
-        let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
-        self.find(words, instead, code)
+        let code = |line: &str| is(line.split("//").next().unwrap_or_default());
+        let found = (1..).zip(self.text.lines()).filter(|(_, line)| code(line));
+        found.map(|(number, _)| format!("{number}: {what}: {instead}")).collect()
     }
 
     /// Where one of the words stands, in either case.
     fn lines_with(&self, words: &[&str], instead: &str) -> Vec<String> {
-        self.find(words, instead, str::to_owned)
-    }
-
-    fn find(&self, words: &[&str], instead: &str, part: impl Fn(&str) -> String) -> Vec<String> {
         let mut findings = Vec::new();
         for (number, line) in (1..).zip(self.text.lines()) {
-            let line = part(line);
-            let found = words.iter().filter(|word| has_word(&line, word));
+            let found = words.iter().filter(|word| has_word(line, word));
             findings.extend(found.map(|word| format!("{number}: `{word}`: {instead}")));
         }
         findings
@@ -233,4 +261,6 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 fn words_are_found_whole() {
     assert!(has_word("a Plugin.", "plugin") && !has_word("replugins", "plugin") && !has_word("unsafe_code", "unsafe"));
     assert!(has_word("x = dbg!(y)", "dbg!") && !has_word("todos!", "todo!"));
+    assert!(asks_for_the_system("#[cfg(not(unix))]") && asks_for_the_system("if cfg!(target_os = \"linux\") {"));
+    assert!(!asks_for_the_system("#[cfg(test)]") && !asks_for_the_system("unix(cfg(test))"));
 }
