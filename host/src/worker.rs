@@ -553,10 +553,11 @@ impl Future for Task {
         if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {
             worker.alarm_set.notify_one();
         }
-        worker.sweep_alarms();
         if let Some(place) = worker.sessions().get_mut(*key) {
             *place = Some(session);
         }
+        // Only now: what is not in its place has ended, for the sweep, and would never be woken again.
+        worker.sweep_alarms();
         if turn == Turn::Again {
             cx.waker().wake_by_ref();
         }
