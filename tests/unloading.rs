@@ -1,6 +1,8 @@
 //! A version whose sessions have ended is gone from memory, whatever its code has done on the gateway's threads; one
 //! that is held says by what.
 
+use std::time::{Duration, Instant};
+
 use support::{Client, Gateway, eventually, fixture, free_port, settled};
 
 #[test]
@@ -97,6 +99,41 @@ listen = ["tcp://127.0.0.1:{other}"]
     let mut client = gateway.connect(port);
     client.send(b"still here\n").unwrap();
     assert_eq!(client.read(11).unwrap(), b"still here\n");
+}
+
+#[test]
+fn a_version_that_lingers_serves_again_when_its_file_comes_back() {
+    let careless = fixture("careless");
+    let (gateway, port) = start();
+    let mut holder = gateway.connect(port);
+    holder.send(b"thread\n").unwrap();
+    assert_eq!(holder.read(7).unwrap(), b"thread\n");
+    gateway.swap(&careless, "1.0.0");
+    drop(holder);
+    settled("lingering".to_owned(), || stage(&gateway, "0.1.0"));
+
+    gateway.deploy(&careless, "libmisbehaving_careless.so");
+    let reload = gateway.reload();
+
+    assert_eq!(reload.file("libmisbehaving_careless.so").outcome, "loaded", "{reload:?}");
+    assert_eq!(stage(&gateway, "0.1.0"), "active");
+    // What lingers is looked at again and again meanwhile.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(500) {
+        let status = gateway.status();
+        let version = status.versions.iter().find(|version| version.number == "0.1.0").unwrap();
+        assert!(version.stage == "active" && version.reason.as_ref().is_some_and(|why| why.contains("thread")));
+        assert_eq!(status.count("version-lingering"), 1, "it is no news");
+    }
+    let mut client = gateway.connect(port);
+    client.send(b"here\n").unwrap();
+    assert_eq!(client.read(5).unwrap(), b"here\n");
+    drop(client);
+
+    gateway.swap(&careless, "2.0.0");
+
+    settled("lingering".to_owned(), || stage(&gateway, "0.1.0"));
+    settled(2, || gateway.maps().len());
 }
 
 /// Sessions stay with their version, so that the test decides when it is left.

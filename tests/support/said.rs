@@ -129,4 +129,9 @@ impl Status {
     pub fn notice(&self, kind: &str) -> Option<&str> {
         self.notices.iter().find(|notice| notice.notice == kind).map(|notice| notice.last.as_str())
     }
+
+    /// How often a kind of notice was given.
+    pub fn count(&self, kind: &str) -> u64 {
+        self.notices.iter().find(|notice| notice.notice == kind).map_or(0, |notice| notice.count)
+    }
 }

@@ -121,6 +121,10 @@ impl Version {
             Closed::Unmapped => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
             Closed::Lingering { reason, library } => {
                 notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
+                // Of those that cannot be tried again, one says as much as many.
+                if library.is_none() {
+                    self.lingering.retain(|other| other.library.is_some());
+                }
                 self.lingering.push(Lingering { reason, library });
             }
         }
@@ -129,7 +133,6 @@ impl Version {
 
     /// Tries again to close what could not be closed.
     fn close_again(&mut self) {
-        let before = self.lingering.len();
         for mut lingering in std::mem::take(&mut self.lingering) {
             match lingering.library.take().map(Library::close) {
                 Some(Closed::Unmapped) => {
@@ -148,7 +151,7 @@ impl Version {
             self.lingering.push(lingering);
         }
         // One that is loaded anew has a life of its own.
-        if before > 0 && self.code.is_none() {
+        if matches!(self.stage, Stage::Lingering(_)) {
             self.settle();
         }
     }

@@ -115,7 +115,10 @@ impl Version {
     pub(super) fn reason(&self) -> Option<String> {
         match (&self.stage, &self.refusal) {
             (Stage::Lingering(reason), Some(refusal)) => Some(format!("{reason}; it was refused: {refusal}")),
-            (stage, _) => stage.reason().map(str::to_owned),
+            (stage, _) => stage.reason().map(str::to_owned).or_else(|| {
+                let lingering = self.lingering.last()?;
+                Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))
+            }),
         }
     }
 
