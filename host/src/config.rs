@@ -141,6 +141,9 @@ impl Span {
         Span(Duration::from_secs(seconds))
     }
 
+    /// What is waited for longer than this is not waited for.
+    const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+
     /// As std has it.
     pub const fn get(self) -> Duration {
         self.0
@@ -151,9 +154,10 @@ impl TryFrom<String> for Span {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        humantime::parse_duration(&text)
-            .map(Span)
-            .map_err(|error| format!("`{text}` is no span of time: {error}; write 250ms, 10s or 2h 30m"))
+        let wrong = |reason: &str| format!("`{text}` is no span of time: {reason}; write 250ms, 10s or 2h 30m");
+        let span = humantime::parse_duration(&text).map_err(|error| wrong(&error.to_string()))?;
+        // So that a deadline can always be told: an `Instant` does not reach as far as a `Duration`.
+        if span > Span::LONGEST { Err(wrong("it is longer than 100 years")) } else { Ok(Span(span)) }
     }
 }
 
@@ -376,6 +380,7 @@ mod tests {
             (&format!("{WEB}[component.http]\nversion = \"one\"\n"), "tandem.toml:5", "1.2.0#3fa9c1"),
             (&format!("together = [[\"smpp\"]]\n{WEB}"), "tandem.toml:1", "`smpp`"),
             (&format!("shutdown = \"soon\"\n{WEB}"), "tandem.toml:1", "250ms"),
+            (&format!("examination.limit = \"18446744073709551615s\"\n{WEB}"), "tandem.toml:1", "100 years"),
             ("[service.web\n", "tandem.toml:1", "]"),
         ];
         for (text, place, reason) in rows {
