@@ -241,6 +241,26 @@ fn a_key_that_takes_a_restart() {
 }
 
 #[test]
+fn a_version_that_is_named_and_not_there() {
+    let mut serving = Serving::start();
+    serving.gateway.configure(|text| format!("{text}[component.echo]\nversion = \"9.9.9\"\n"));
+
+    let reload = serving.gateway.reload();
+
+    assert_eq!((reload.ok, reload.code), (false, Some(1)), "{reload:?}");
+    let found = reload.findings.iter().find(|found| found.contains("component.echo.version")).expect("it is said");
+    assert!(found.contains("9.9.9") && found.contains(serving.version.as_ref().unwrap()), "{found}");
+    serving.serves_on();
+
+    // A digest may be named whole, as `status --json` prints it.
+    let digest = serving.gateway.status().versions[0].digest.clone();
+    serving.gateway.configure(|text| text.replace("9.9.9", &format!("0.1.0#{digest}")));
+    let reload = serving.gateway.reload();
+    assert!(reload.ok, "{reload:?}");
+    serving.serves_on();
+}
+
+#[test]
 fn a_gateway_does_not_start_where_it_could_not_serve() {
     let port = free_port();
     let echo = format!("[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]");

@@ -34,6 +34,23 @@ impl Host {
         findings
     }
 
+    /// The components of which another version serves than the one that the configuration names.
+    pub(super) fn not_as_named(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        for (name, component) in &self.config.component {
+            let (Some(named), Some(active)) = (&component.version, self.active(name)) else { continue };
+            let active = &self.versions[active];
+            if !active.candidate().is(named) {
+                findings.push(format!(
+                    "component.{name}.version: {named} is not there or was refused, and {} serves on; \
+                     copy it into the components directory, or name another",
+                    active.name()
+                ));
+            }
+        }
+        findings
+    }
+
     pub(super) fn file_report(&self, found: &Found, before: &[usize]) -> FileReport {
         let file = found.file.clone();
         let at = match &found.what {

@@ -112,6 +112,7 @@ impl Host {
         self.take_stages(&decisions);
         self.findings.extend(self.wait_until_taken());
         self.findings.extend(self.unserved());
+        self.findings.extend(self.not_as_named());
         self.keep_no_more_than_wanted();
         Ok(found.iter().map(|one| self.file_report(one, &before)).collect())
     }

@@ -78,7 +78,7 @@ impl Version {
     }
 
     pub(super) fn candidate(&self) -> Candidate {
-        Candidate { number: self.manifest.version.clone(), digest: self.digest.short(), seen: self.seen }
+        Candidate { number: self.manifest.version.clone(), digest: self.digest.to_string(), seen: self.seen }
     }
 
     /// Takes a step in its life. One that cannot follow is a bug of ours: it is told, and the version stays where it is.

@@ -7,7 +7,7 @@ use semver::Version as Number;
 pub struct Candidate {
     /// Its number.
     pub number: Number,
-    /// The first six digits of its digest.
+    /// Its digest, of which an operator names as many digits as it takes.
     pub digest: String,
     /// Counts versions in the order in which the host saw them first; newer between equal numbers is what came later.
     pub seen: u64,
