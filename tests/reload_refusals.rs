@@ -241,6 +241,18 @@ fn a_key_that_takes_a_restart() {
 }
 
 #[test]
+fn as_many_workers_as_processors_are_as_many_as_there_were() {
+    let mut serving = Serving::start();
+    // As a container's limit does that is changed while it runs.
+    support::run_on_one_processor(serving.gateway.pid());
+
+    let reload = serving.gateway.reload();
+
+    assert!(reload.ok, "{reload:?}");
+    serving.serves_on();
+}
+
+#[test]
 fn a_version_that_is_named_and_not_there() {
     let mut serving = Serving::start();
     serving.gateway.configure(|text| format!("{text}[component.echo]\nversion = \"9.9.9\"\n"));

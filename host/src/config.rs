@@ -33,9 +33,8 @@ pub struct Config {
     /// The shelf, the admin socket, the lock. Takes a restart to change.
     #[serde(default = "default_data")]
     pub data: PathBuf,
-    /// How many worker threads; as many as processors where it is not said. Takes a restart to change.
-    #[serde(default = "default_workers")]
-    pub workers: usize,
+    /// How many worker threads; as many as processors at the start where it is not said. Takes a restart to change.
+    pub workers: Option<usize>,
     /// How long sessions get to end when the host stops.
     #[serde(default = "default_shutdown")]
     pub shutdown: Span,
@@ -122,9 +121,6 @@ fn default_components() -> PathBuf {
 }
 fn default_data() -> PathBuf {
     "var/data".into()
-}
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 fn default_shutdown() -> Span {
     Span::seconds(10)
@@ -269,8 +265,10 @@ impl Config {
     /// What a type cannot say. An error is the path of the key, and the reason.
     fn check(&self) -> Result<(), (Vec<String>, String)> {
         let at = |path: &[&str], reason: String| Err((path.iter().map(ToString::to_string).collect(), reason));
-        if !(1..=1024).contains(&self.workers) {
-            return at(&["workers"], format!("{} is not between 1 and 1024", self.workers));
+        if let Some(workers) = self.workers
+            && !(1..=1024).contains(&workers)
+        {
+            return at(&["workers"], format!("{workers} is not between 1 and 1024"));
         }
         if self.service.is_empty() {
             return at(&["service"], "there is no service; write [service.web] with component and listen".into());

@@ -15,6 +15,28 @@ pub fn signal(pid: u32, signal: libc::c_int) {
     assert_eq!(sent, 0, "signal {signal} to {pid}: {}", std::io::Error::last_os_error());
 }
 
+/// Leaves the first thread of a process one of the processors that it may run on.
+///
+/// # Panics
+/// Where the process is not there.
+pub fn run_on_one_processor(pid: u32) {
+    let pid = libc::pid_t::try_from(pid).expect("a process number is a pid_t");
+    // SAFETY: a set of processors is bits, of which none are set is one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is valid and written during the call.
+    let got = unsafe { libc::sched_getaffinity(pid, size_of_val(&set), &raw mut set) };
+    assert_eq!(got, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: the number is below that of the bits in a set.
+    let first = (0..libc::CPU_SETSIZE as usize).find(|processor| unsafe { libc::CPU_ISSET(*processor, &set) });
+    // SAFETY: as above.
+    let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number was one of a set.
+    unsafe { libc::CPU_SET(first.expect("a process may run somewhere"), &mut one) };
+    // SAFETY: the set is valid and read during the call.
+    let done = unsafe { libc::sched_setaffinity(pid, size_of_val(&one), &raw const one) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// The resident memory of a process, in bytes.
 pub(crate) fn rss(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");

@@ -123,8 +123,10 @@ impl Host {
             tracing::warn!("this executable was linked without host/build.rs: retired versions may stay mapped");
         }
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
-        let workers = (0..config.workers)
-            .map(|index| Handle::start(index, config.workers, &table, &clock))
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let count = config.workers.unwrap_or_else(processors);
+        let workers = (0..count)
+            .map(|index| Handle::start(index, count, &table, &clock))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
         Ok(Host {

@@ -119,8 +119,11 @@ impl Host {
 
     fn check_fixed_keys(&self, config: &Config) -> anyhow::Result<()> {
         let (now, then) = (&self.config, config);
-        if now.workers != then.workers {
-            bail!("workers: {} is running, {} takes a restart", now.workers, then.workers);
+        // Where it is not said, it is as many as there were processors: how many there are by now changes nothing.
+        if let Some(workers) = then.workers
+            && workers != self.workers.len()
+        {
+            bail!("workers: {} are running, {workers} takes a restart", self.workers.len());
         }
         if now.data != then.data {
             bail!("data: {} is in use, {} takes a restart", now.data.display(), then.data.display());
@@ -374,7 +377,7 @@ impl Host {
                         self.services[*holder]
                     ),
                     None => {
-                        let sockets = bind(address, self.config.workers).map_err(|error| {
+                        let sockets = bind(address, self.workers.len()).map_err(|error| {
                             anyhow!("service.{name}.listen: {address} cannot be bound: {error}; choose another, or stop who has it")
                         })?;
                         bound.push((address.clone(), number, sockets));
