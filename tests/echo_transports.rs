@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixStream;
 
-use support::{Gateway, PATIENCE, free_port, libraries, loopback, settled};
+use support::{Gateway, PATIENCE, free_port, libraries, loopback, settled, signal};
 
 #[test]
 fn every_transport_goes_on_through_swaps() {
@@ -79,6 +79,44 @@ fn what_is_half_closed_is_answered_to_the_end() {
     assert!(client.read(text.len()).unwrap() == text.as_bytes());
     client.closed().unwrap();
     sending.join().unwrap();
+}
+
+#[test]
+fn a_burst_of_datagrams_from_one_peer_is_answered_whole() {
+    const BURST: u8 = 120;
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!("workers = 1\n[service.echo]\ncomponent = \"echo\"\nlisten = [\"udp://127.0.0.1:{port}\"]"))
+        .start();
+    let client = udp(port);
+    let answers = |expected: std::ops::Range<u8>| {
+        for number in expected {
+            let mut back = [0; 16];
+            let length = client.recv(&mut back).expect("each comes back");
+            assert_eq!(back[..length], [number]);
+        }
+    };
+
+    let burst = |client: &UdpSocket| {
+        for number in 0..BURST {
+            client.send(&[number]).unwrap();
+        }
+    };
+
+    // All of them are there when the gateway looks next.
+    signal(gateway.pid(), libc::SIGSTOP);
+    burst(&client);
+    signal(gateway.pid(), libc::SIGCONT);
+    answers(0..BURST);
+
+    // So are they when it looks for the last time.
+    signal(gateway.pid(), libc::SIGSTOP);
+    burst(&client);
+    signal(gateway.pid(), libc::SIGTERM);
+    signal(gateway.pid(), libc::SIGCONT);
+    answers(0..BURST);
+    assert_eq!(gateway.ended(PATIENCE).code(), Some(0));
 }
 
 fn udp(port: u16) -> UdpSocket {

@@ -523,9 +523,14 @@ impl Worker {
         notice::give(notice, &format!("service.{service}{version} session {}: {reason}", session.id));
     }
 
-    /// Counts a datagram that the kernel had no room for.
-    pub fn datagram_lost(&self) {
-        notice::give(Notice::DatagramLost, "the socket's buffer is full");
+    /// Counts a datagram that the kernel did not take.
+    pub fn datagram_lost(&self, error: &io::Error) {
+        let reason = match error.kind() {
+            io::ErrorKind::WouldBlock => "the socket's buffer is full".to_owned(),
+            io::ErrorKind::NotConnected => "its listener has gone".to_owned(),
+            _ => format!("it cannot be sent: {error}"),
+        };
+        notice::give(Notice::DatagramLost, &reason);
     }
 }
 

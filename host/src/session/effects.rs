@@ -91,8 +91,8 @@ impl Driver<'_, '_> {
         let now = self.now;
         let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.takes()) else { return Ok(()) };
         if let Link::Up(socket @ Socket::Udp(..)) = &pipe.socket {
-            if socket.send_datagram(bytes).is_err() {
-                self.worker.datagram_lost();
+            if let Err(error) = socket.send_datagram(bytes) {
+                self.worker.datagram_lost(&error);
             }
             return Ok(());
         }

@@ -22,6 +22,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PEERS_MAX: usize = 65_536;
 /// So often, in nanoseconds, those that have ended make room.
 const SWEEP_PEERS: u64 = 1_000_000_000;
+/// After so many datagrams the sessions have their turn: fewer than one of them may have waiting.
+const DATAGRAMS_AT_ONCE: usize = 32;
+/// How many that the kernel had are still taken when a socket is to go: it has room for some hundred.
+const DATAGRAMS_LAST: usize = 1024;
 /// The largest datagram there is.
 const DATAGRAM_MAX: usize = 65_536;
 
@@ -95,11 +99,30 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
     let mut peers: HashMap<SocketAddr, (usize, u64)> = HashMap::new();
     let mut swept = 0;
     let mut buffer = vec![0; DATAGRAM_MAX];
-    loop {
-        let received = tokio::select! {
-            biased;
-            received = socket.recv_from(&mut buffer) => received,
-            () = stop.notified() => return Ok(()),
+    // How many more are taken, once it was told to stop.
+    let mut last: Option<usize> = None;
+    for taken in 1_usize.. {
+        if taken.is_multiple_of(DATAGRAMS_AT_ONCE) {
+            // The sessions take what they have, before there is more than they may have.
+            tokio::task::yield_now().await;
+        }
+        let received = match &mut last {
+            None => tokio::select! {
+                biased;
+                () = stop.notified() => {
+                    last = Some(DATAGRAMS_LAST);
+                    continue;
+                }
+                received = socket.recv_from(&mut buffer) => received,
+            },
+            Some(0) => break,
+            Some(left) => {
+                *left -= 1;
+                match socket.try_recv_from(&mut buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    received => received,
+                }
+            }
         };
         // An error is about a datagram that was sent before (the peer's port is closed): nothing to do with this one.
         let Ok((n, peer)) = received else { continue };
@@ -129,6 +152,9 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
             notice::give(Notice::DatagramLost, &format!("{peer} sends faster than its session takes them"));
         }
     }
+    // The sessions answer what has come in, by the socket that goes now.
+    tokio::task::yield_now().await;
+    Ok(())
 }
 
 async fn refused(error: &io::Error) {
