@@ -22,7 +22,7 @@ pub use libraries::{Libraries, built, cargo, fixture, libraries, target_director
 pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use port::free_port;
-pub use process::{established, run_on_one_processor, signal};
+pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{File, Notice, Refused, Reload, Service, Status, Stopping, Version};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Sends a signal to a process that the test has started and not waited for yet.
 ///
@@ -13,6 +14,29 @@ pub fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: `kill` takes numbers. The process is a child that was not waited for, so the number is still its own.
     let sent = unsafe { libc::kill(pid, signal) };
     assert_eq!(sent, 0, "signal {signal} to {pid}: {}", std::io::Error::last_os_error());
+}
+
+/// Gives a process so many descriptors at most from now on.
+///
+/// # Panics
+/// Where the process is not there.
+pub fn limit_descriptors(pid: u32, count: u64) {
+    let pid = libc::pid_t::try_from(pid).expect("a process number is a pid_t");
+    let limit = libc::rlimit64 { rlim_cur: count, rlim_max: count };
+    // SAFETY: the limit is valid and read during the call; nothing is written.
+    let done = unsafe { libc::prlimit64(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// How long a process has kept processors busy.
+///
+/// # Panics
+/// Where the process is not there.
+pub fn processor_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
+    let fields = stat.rsplit_once(") ").expect("its name stands in brackets").1.split(' ').skip(11);
+    let ticks: u64 = fields.take(2).map(|field| field.parse::<u64>().expect("times are numbers")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// Leaves the first thread of a process one of the processors that it may run on.

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use super::{Answer, Request};
 use crate::host::Event;
+use crate::observe::notice::{self, Notice};
 use crate::system::{AdminListener, AdminStream};
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After a failure to accept the next try waits for so long.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The longest request.
 const REQUEST_MAX: u64 = 64 * 1024;
 /// So many ask at a time; more are closed.
@@ -29,7 +32,18 @@ pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
     let clients = Arc::new(AtomicUsize::new(0));
     thread::Builder::new().name("admin".into()).spawn(move || {
         loop {
-            let Ok(stream) = listener.accept() else { continue };
+            let stream = match listener.accept() {
+                Ok(stream) => stream,
+                // Out of descriptors the kernel says so at once, and would be asked for ever.
+                Err(error) => {
+                    notice::give(
+                        Notice::AcceptFailed,
+                        &format!("the admin socket: {error}; the next try is in {PAUSE:?}"),
+                    );
+                    thread::sleep(PAUSE);
+                    continue;
+                }
+            };
             if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
                 clients.fetch_sub(1, Ordering::Relaxed);
                 continue;

@@ -219,7 +219,7 @@ fn aside() -> io::Result<File> {
 
     let moved = |result: libc::c_int| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
     // SAFETY: the calls make and replace descriptors of this process, which so far has only those that it was given.
-    let aside = moved(unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 100) })?;
+    let aside = moved(unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: as above.
     moved(unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) })?;
     // SAFETY: the descriptor was just made, and nobody else has it.

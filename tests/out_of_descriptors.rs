@@ -1,0 +1,43 @@
+//! A gateway that has no descriptors left waits for some, at rest, and goes on.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use support::{Client, Gateway, free_port, libraries, limit_descriptors, processor_time};
+
+#[test]
+fn without_descriptors_it_waits_at_rest_and_then_goes_on() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!("workers = 1\n[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]"))
+        .start();
+    limit_descriptors(gateway.pid(), 64);
+    let mut clients: Vec<Client> = (0..80).map(|_| gateway.connect(port)).collect();
+    // Takes the one that the admin socket had kept ready.
+    let mut operator = UnixStream::connect(gateway.file().with_file_name("data/admin.sock")).unwrap();
+
+    let before = processor_time(gateway.pid());
+    thread::sleep(Duration::from_secs(2));
+    let busy = processor_time(gateway.pid()) - before;
+
+    assert!(busy < Duration::from_millis(500), "{busy:?} of two seconds");
+    operator.write_all(b"?\n").unwrap();
+    drop(operator);
+    // Those that were accepted are served, and those that were not are once there is room.
+    let mut last = clients.split_off(40);
+    clients.iter_mut().for_each(echo);
+    drop(clients);
+    last.iter_mut().for_each(echo);
+    // What is to be loaded takes some descriptors as well, of which there are few.
+    gateway.swap(&libraries().echo, "1.0.0");
+    last.iter_mut().for_each(echo);
+    assert!(gateway.status().notice("accept-failed").is_some_and(|last| last.contains("open files")));
+}
+
+fn echo(client: &mut Client) {
+    client.send(b"hello").unwrap();
+    assert_eq!(client.read(5).unwrap(), b"hello");
+}
