@@ -1,6 +1,10 @@
-//! The records of exchanges: one line of JSON each, those of the last moment before the end among them.
+//! The records of exchanges: one line of JSON each, those of the last moment before the end among them; and who does not
+//! take them keeps nobody waiting.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use support::{Gateway, free_port, libraries, settled};
@@ -43,6 +47,50 @@ routes = [{{ path = "/", status = 200, body = "fine" }}]
         assert!(line["time_ns"].is_u64() && line["session"].is_u64() && line["peer"].is_string(), "{line}");
     }
     assert_eq!(lines.iter().filter(|line| line["target"] == "/late").count(), 3);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_keeps_nobody_waiting() {
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+records = "records.jsonl"
+[service.web.config]
+access_log = true
+routes = [{{ path = "/", status = 200 }}]
+"#
+        ))
+        .start();
+    let pipe = gateway.file().with_file_name("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
+    assert!(made.success());
+
+    gateway.configure(|text| text.replace("records.jsonl", "pipe"));
+    let error = gateway.reload().error.expect("nothing is changed");
+    assert!(error.contains("service.web.records") && error.contains("nobody reads"), "{error}");
+
+    // Somebody has it open, and does not read.
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&pipe).unwrap();
+    assert!(gateway.reload().ok);
+    let mut client = gateway.connect(port);
+    let requests = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n".repeat(100);
+    while gateway.status().count("records-lost") == 0 {
+        for _ in 0..50 {
+            client.send(&requests).unwrap();
+            (0..100).for_each(|_| assert_eq!(client.answer("GET").unwrap().status, 200));
+        }
+    }
+    drop(client);
+
+    let status = gateway.stop(libc::SIGTERM, Duration::from_secs(10));
+
+    assert_eq!(status.code(), Some(0), "{status}");
+    drop(reader);
 }
 
 /// The whole lines that are there.

@@ -12,13 +12,16 @@ use serde_json::{Map, Value};
 
 use super::notice::{self, Notice};
 use crate::clock::{Clock, Nanos, nanos};
+use crate::system;
 
 /// How many records may wait to be written.
 const QUEUE: usize = 16 * 1024;
 /// After so long at the latest what was written is in the file.
 const FLUSH: Duration = Duration::from_millis(500);
-/// So long the end of the host waits for the last records.
+/// So long the end of the host waits for room for its last word, and again for the last records.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks for room.
+const STEP: Duration = Duration::from_millis(10);
 
 /// Where the records of a service go.
 #[derive(Clone, Debug)]
@@ -61,7 +64,7 @@ impl Records {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+        let file = system::append(path)?;
         let (queue, entries) = sync_channel(QUEUE);
         thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, BufWriter::new(file)))?;
         Ok(Records { queue, path: path.to_owned() })
@@ -70,10 +73,16 @@ impl Records {
     /// Waits until all that was handed over is in the file, but not for a disk that hangs.
     pub fn flush(&self) {
         let (done, flushed) = channel();
-        let sent = self.queue.send(Entry::Flush(done)).is_ok();
-        if !sent || flushed.recv_timeout(PATIENCE).is_err() {
-            notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path.display()));
+        let mut entry = Entry::Flush(done);
+        for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+            match self.queue.try_send(entry) {
+                Ok(()) if flushed.recv_timeout(PATIENCE).is_ok() => return,
+                Ok(()) | Err(TrySendError::Disconnected(_)) => break,
+                Err(TrySendError::Full(back)) => entry = back,
+            }
+            thread::sleep(STEP);
         }
+        notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path.display()));
     }
 
     /// Where they go.

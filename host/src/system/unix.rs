@@ -1,8 +1,8 @@
 //! Unix: signals, Unix sockets, file modes, several sockets on one port.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 
@@ -62,6 +62,21 @@ pub fn give_way() -> io::Result<()> {
 /// It cannot be made.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens a file for appending, which is made where it is not there, but does not wait for who reads, should it be a pipe.
+///
+/// # Errors
+/// It cannot be opened, or is a pipe that nobody reads.
+pub fn append(path: &Path) -> io::Result<File> {
+    let open = OpenOptions::new().append(true).create(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = open.map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => io::Error::other("it is a pipe that nobody reads; start who is to read it first"),
+        _ => error,
+    })?;
+    // The thread that writes may wait.
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::APPEND)?;
+    Ok(file)
 }
 
 impl AdminListener {

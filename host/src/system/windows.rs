@@ -1,7 +1,7 @@
 //! Windows: console events, a port of the loopback for the command line, access lists, no Unix sockets.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{self, Path, PathBuf};
@@ -74,6 +74,14 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     }
     fs::create_dir_all(path)?;
     close_to_others(path, "(OI)(CI)F")
+}
+
+/// Opens a file for appending, which is made where it is not there.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 impl AdminListener {
