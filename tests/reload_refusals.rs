@@ -101,6 +101,15 @@ fn a_component_that_refuses_to_start() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere() {
+    let mut serving = Serving::start();
+    let file = serving.gateway.components().join(FILE);
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &file).unwrap();
+    serving.is_refused(&["cannot be read", "No such file"]);
+}
+
+#[test]
 fn a_directory_in_the_place_of_a_library() {
     let mut serving = Serving::start();
     fs::remove_file(serving.gateway.components().join(FILE)).unwrap();

@@ -114,7 +114,7 @@ impl Manifest {
 #[non_exhaustive]
 pub enum ManifestError {
     /// The file cannot be read.
-    #[error("{library} cannot be read", library = library.display())]
+    #[error("{library} cannot be read: {source}", library = library.display())]
     Unopened {
         /// The file.
         library: PathBuf,

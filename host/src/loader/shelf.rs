@@ -191,7 +191,7 @@ impl Shelf {
 #[non_exhaustive]
 pub enum ShelfError {
     /// It cannot be opened or read.
-    #[error("{file} cannot be read", file = file.display())]
+    #[error("{file} cannot be read: {source}", file = file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -228,7 +228,7 @@ pub enum ShelfError {
         file: PathBuf,
     },
     /// The shelf cannot be written to.
-    #[error("the shelf {directory} cannot be written to", directory = directory.display())]
+    #[error("the shelf {directory} cannot be written to: {source}", directory = directory.display())]
     Unwritten {
         /// The shelf's directory.
         directory: PathBuf,
@@ -453,7 +453,10 @@ mod tests {
         let refused = |path: &Path| place.shelf.take(path).unwrap_err().to_string();
         assert!(refused(&place.root).contains("is not a regular file"));
         assert!(refused(&place.file("empty.so", b"")).contains("is empty"));
-        assert!(refused(&place.root.join("absent.so")).contains("cannot be read"));
+        assert!(
+            refused(&place.root.join("absent.so"))
+                .ends_with("absent.so cannot be read: No such file or directory (os error 2)")
+        );
         let large = place.file("large.so", b"");
         File::options().write(true).open(&large).unwrap().set_len(LEN_MAX + 1).unwrap();
         assert!(refused(&large).contains("268435457 bytes, more than"));
