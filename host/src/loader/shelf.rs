@@ -275,8 +275,14 @@ impl Draft {
         static DRAFTS: AtomicU64 = AtomicU64::new(0);
         let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{DRAFT}{}-{number}", process::id()));
+        // One that a predecessor of our number has left, as it happens where the host is always process 1, may be
+        // read-only already.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         Ok(Self { file: options.open(&path)?, path })
@@ -498,6 +504,22 @@ mod tests {
         assert!(error.contains("is being written; the next reload takes it"), "{error}");
         assert_eq!(place.on_the_shelf(), [""; 0]);
         place.shelf.take(&file).unwrap();
+    }
+
+    #[test]
+    fn a_draft_that_a_predecessor_left_under_our_name_is_not_written_into() {
+        let place = Place::new("left");
+        let file = place.file("one.so", b"code");
+        // As it is when the end comes between the closing of a draft to writers and its renaming.
+        let left = place.file("left", b"left");
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o400)).unwrap();
+        for number in 0..500 {
+            let name = format!("{DRAFT}{}-{number}", process::id());
+            fs::hard_link(&left, place.shelf.directory().join(name)).unwrap();
+        }
+
+        assert_eq!(fs::read(place.shelf.take(&file).unwrap().path).unwrap(), b"code");
+        assert_eq!(fs::read(&left).unwrap(), b"left");
     }
 
     #[test]
