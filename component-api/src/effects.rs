@@ -68,13 +68,17 @@ pub struct Range {
 pub struct Batch {
     pub effects: Vec<Effect>,
     bytes: Vec<u8>,
+    too_much: bool,
     random: Box<dyn FnMut() -> u64 + Send>,
 }
 
 impl Batch {
+    /// The fault of a session whose event had [too much](Batch::is_too_much).
+    pub const TOO_MUCH: &str = "one event had more effects, or more bytes in them, than it may";
+
     /// An empty batch that draws its random numbers there.
     pub fn new(random: impl FnMut() -> u64 + Send + 'static) -> Self {
-        Batch { effects: Vec::new(), bytes: Vec::new(), random: Box::new(random) }
+        Batch { effects: Vec::new(), bytes: Vec::new(), too_much: false, random: Box::new(random) }
     }
 
     /// The bytes of a range.
@@ -98,7 +102,15 @@ impl Batch {
         const KEPT_BYTES: usize = 256 * 1024;
         self.effects.clear();
         self.bytes.clear();
+        self.too_much = false;
         self.bytes.shrink_to(KEPT_BYTES);
+    }
+
+    /// Whether there were more effects, or more bytes in them, than an event may have. What is here is then not all, and
+    /// none of it may happen.
+    #[inline]
+    pub fn is_too_much(&self) -> bool {
+        self.too_much
     }
 
     /// One number from the batch's source.
@@ -108,62 +120,103 @@ impl Batch {
 
     #[inline]
     fn keep(&mut self, bytes: &[u8]) -> Range {
+        if bytes.len() > BYTES_MAX - self.bytes.len() {
+            self.too_much = true;
+            return Range { start: 0, end: 0 };
+        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        let offset = |at: usize| u32::try_from(at).expect("an event's effects stay below 4 GiB");
+        let offset = |at: usize| u32::try_from(at).expect("BYTES_MAX is far below 4 GiB");
         Range { start: offset(start), end: offset(self.bytes.len()) }
+    }
+
+    #[inline]
+    fn push(&mut self, effect: Effect) {
+        if self.effects.len() < EFFECTS_MAX {
+            self.effects.push(effect);
+        } else {
+            self.too_much = true;
+        }
     }
 }
 
+/// So many bytes the effects of one event may carry: what a session may have unsent on four streams.
+const BYTES_MAX: usize = 64 << 20;
+/// So many effects one event may have.
+const EFFECTS_MAX: usize = 1 << 20;
+
 impl Effects for Batch {
     fn consume(&mut self, n: u64) {
-        self.effects.push(Effect::Consume { n });
+        self.push(Effect::Consume { n });
     }
     fn send(&mut self, stream: u64, bytes: &[u8]) {
         let bytes = self.keep(bytes);
-        self.effects.push(Effect::Send { stream, bytes });
+        self.push(Effect::Send { stream, bytes });
     }
     fn forward(&mut self, from: u64, to: u64, n: u64, idle: u64, token: u64) {
-        self.effects.push(Effect::Forward { from, to, n, idle, token });
+        self.push(Effect::Forward { from, to, n, idle, token });
     }
     fn writable(&mut self, stream: u64, token: u64) {
-        self.effects.push(Effect::Writable { stream, token });
+        self.push(Effect::Writable { stream, token });
     }
     fn dial(&mut self, upstream: &str, avoid: &[u64], fresh: bool, token: u64) {
         let upstream = self.keep(upstream.as_bytes());
-        let start = self.keep(&[]).start;
-        for server in avoid {
-            self.keep(&server.to_ne_bytes());
-        }
-        let avoid = Range { start, end: self.keep(&[]).end };
-        self.effects.push(Effect::Dial { upstream, avoid, fresh, token });
+        let avoid: Vec<u8> = avoid.iter().flat_map(|server| server.to_ne_bytes()).collect();
+        let avoid = self.keep(&avoid);
+        self.push(Effect::Dial { upstream, avoid, fresh, token });
     }
     fn release(&mut self, stream: u64) {
-        self.effects.push(Effect::Release { stream });
+        self.push(Effect::Release { stream });
     }
     fn blame(&mut self, stream: u64) {
-        self.effects.push(Effect::Blame { stream });
+        self.push(Effect::Blame { stream });
     }
     fn finish(&mut self, stream: u64) {
-        self.effects.push(Effect::Finish { stream });
+        self.push(Effect::Finish { stream });
     }
     fn close(&mut self, stream: u64) {
-        self.effects.push(Effect::Close { stream });
+        self.push(Effect::Close { stream });
     }
     fn abort(&mut self, stream: u64) {
-        self.effects.push(Effect::Abort { stream });
+        self.push(Effect::Abort { stream });
     }
     fn after(&mut self, nanos: u64, token: u64) {
-        self.effects.push(Effect::After { nanos, token });
+        self.push(Effect::After { nanos, token });
     }
     fn cancel(&mut self, token: u64) {
-        self.effects.push(Effect::Cancel { token });
+        self.push(Effect::Cancel { token });
     }
     fn random(&mut self) -> u64 {
         self.draw()
     }
     fn record(&mut self, fields: &[u8]) {
         let fields = self.keep(fields);
-        self.effects.push(Effect::Record { fields });
+        self.push(Effect::Record { fields });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_MAX, Batch, EFFECTS_MAX};
+    use crate::abi::Effects;
+
+    #[test]
+    fn an_event_has_no_effects_without_end() {
+        let mut batch = Batch::new(|| 0);
+        let piece = vec![0; 1 << 20];
+        for _ in 0..BYTES_MAX >> 20 {
+            batch.send(0, &piece);
+        }
+        assert!(!batch.is_too_much());
+        batch.send(0, b"x");
+        assert!(batch.is_too_much() && batch.bytes.len() == BYTES_MAX);
+
+        batch.clear();
+        for _ in 0..EFFECTS_MAX {
+            batch.finish(0);
+        }
+        assert!(!batch.is_too_much());
+        batch.finish(0);
+        assert!(batch.is_too_much() && batch.effects.len() == EFFECTS_MAX);
     }
 }

@@ -434,6 +434,10 @@ impl<C: Component> Harness<C> {
         let result = boxed::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
         self.host.progress += 1;
         self.host.offered = (event.kind == kind::BYTES).then_some(event.stream);
+        let result = result.and_then(|()| match self.host.batch.is_too_much() {
+            true => Err(Fault::from(Batch::TOO_MUCH)),
+            false => Ok(()),
+        });
         if let Err(fault) = result {
             self.host.batch.clear();
             let event = RawEvent::new(kind::LAST_WORDS, event.now);

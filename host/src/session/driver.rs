@@ -260,6 +260,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.progress += 1;
         self.session.busy = true;
         match result {
+            Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
             Ok(()) => match self.carry_out(&batch, offered) {
                 Ok(()) if self.session.over => self.end(),
                 Ok(()) => {}
@@ -275,7 +276,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         let Some(conversation) = &mut self.session.conversation else { return };
         batch.clear();
         let event = RawEvent::new(kind::LAST_WORDS, self.wall);
-        let spoke = conversation.handle(self.session.id, &event, Sink::new(batch)).is_ok();
+        let spoke = conversation.handle(self.session.id, &event, Sink::new(batch)).is_ok() && !batch.is_too_much();
         batch.effects.retain(|effect| spoke && matches!(effect, Effect::Send { .. }));
         let reason = match failure {
             Failure::Fault(reason) => format!("it gave up: {reason}"),
