@@ -65,8 +65,17 @@ impl Library {
             None if cfg!(all(target_os = "linux", target_env = "gnu")) => return Err(LoadError::StillMapped { path }),
             None => 0..0,
         };
-        let inode = image::inode_at(range.start).map_err(|error| unloadable(error.into()))?;
-        Ok(Self { handle, path, range, inode })
+        let mut library = Self { handle, path, range, inode: None };
+        match image::inode_at(library.range.start) {
+            Ok(inode) => library.inode = inode,
+            Err(error) => {
+                // Out of descriptors, say. Nobody else knows that it is there: left open, it would be for good.
+                let path = library.path.clone();
+                drop(library.close());
+                return Err(LoadError::Unloadable { path, source: error.into() });
+            }
+        }
+        Ok(library)
     }
 
     /// The symbol `name`.
