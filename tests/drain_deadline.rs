@@ -1,5 +1,8 @@
 //! Sessions that are still there at the drain deadline of what they run on are asked to say goodbye.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use support::{Gateway, free_port, libraries};
 
 #[test]
@@ -33,4 +36,39 @@ versions = {{ drain = "3s" }}
     assert_eq!(new.get("/").unwrap().text(), "anew");
     old.closed().expect("its goodbye is a close in order");
     assert_eq!(new.get("/").unwrap().text(), "anew", "what serves does not drain");
+}
+
+#[test]
+fn a_deadline_is_kept_also_while_one_reload_follows_on_another() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!(
+            r#"
+[service.echo]
+component = "echo"
+listen = ["tcp://127.0.0.1:{port}"]
+policy = "pin"
+[component.echo]
+versions = {{ drain = "1s" }}
+"#
+        ))
+        .start();
+    let mut client = gateway.connect(port);
+    client.send(b"hello").unwrap();
+    assert_eq!(client.read(5).unwrap(), b"hello");
+    let begun = Instant::now();
+    gateway.swap(&libraries().echo, "1.0.0");
+
+    let closed = thread::scope(|scope| {
+        let closed = scope.spawn(|| client.closed().map(|()| begun.elapsed()));
+        while !closed.is_finished() && begun.elapsed() < Duration::from_secs(10) {
+            gateway.sighup();
+            thread::sleep(Duration::from_millis(5));
+        }
+        closed.join().unwrap().expect("it is closed in order")
+    });
+
+    assert!(closed >= Duration::from_secs(1), "{closed:?}: it has its time");
+    assert!(closed < Duration::from_secs(9), "{closed:?}: it has no more than its time");
 }

@@ -159,15 +159,18 @@ impl Host {
             tracing::debug!("the host's thread keeps its priority: {error}");
         }
         let mut waiting: VecDeque<Event> = VecDeque::new();
+        let mut looked = Instant::now();
         loop {
+            // Also where one event follows on another: what drains has its time.
+            if looked.elapsed() >= TICK && self.versions.iter().any(Version::wants_looking_after) {
+                looked = Instant::now();
+                self.look_after_draining(looked);
+            }
             let event = match waiting.pop_front() {
                 Some(event) => event,
                 None => match received.recv_timeout(self.tick()) {
                     Ok(event) => event,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.look_after_draining(Instant::now());
-                        continue;
-                    }
+                    Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 },
             };
