@@ -1,4 +1,5 @@
-//! A gateway that has no descriptors left waits for some, at rest, and goes on.
+//! A gateway that has no descriptors left waits for some, at rest, and goes on; without those for its workers it does not
+//! begin.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -35,6 +36,17 @@ fn without_descriptors_it_waits_at_rest_and_then_goes_on() {
     gateway.swap(&libraries().echo, "1.0.0");
     last.iter_mut().for_each(echo);
     assert!(gateway.status().notice("accept-failed").is_some_and(|last| last.contains("open files")));
+}
+
+#[test]
+fn a_gateway_that_cannot_have_its_workers_does_not_start() {
+    let port = free_port();
+    let failed = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!("workers = 64\n[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]"))
+        .descriptors(100)
+        .start_in_vain();
+    assert!(failed.log.contains("a worker cannot be started"), "{}", failed.log);
 }
 
 fn echo(client: &mut Client) {

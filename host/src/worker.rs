@@ -134,6 +134,7 @@ impl Handle {
     pub fn start(index: usize, workers: usize, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (reader, clock) = (table.reader(), clock.clone());
+        let (built, is_built) = std::sync::mpsc::channel();
         // The runtime is built on its own thread, since it is not to leave it.
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let slept = Arc::new(AtomicBool::new(true));
@@ -143,10 +144,15 @@ impl Handle {
                 .on_thread_unpark(move || woke.store(true, Ordering::Relaxed))
                 .build_local(tokio::runtime::LocalOptions::default())
             {
-                Ok(runtime) => Worker::run(&runtime, index, workers, reader, (clock, slept), receiver),
-                Err(error) => tracing::error!(index, "a worker has no runtime: {error}"),
+                Ok(runtime) => {
+                    // Who started it waits for this word.
+                    let _ = built.send(Ok(()));
+                    Worker::run(&runtime, index, workers, reader, (clock, slept), receiver);
+                }
+                Err(error) => drop(built.send(Err(error))),
             }
         })?;
+        is_built.recv().map_err(io::Error::other)??;
         Ok(Handle { commands, thread: Some(thread), stuck: Cell::new(false) })
     }
 

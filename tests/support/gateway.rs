@@ -29,6 +29,7 @@ pub struct Gateway {
 pub struct Builder {
     directory: TempDir,
     text: String,
+    descriptors: Option<u64>,
 }
 
 /// How a gateway ended that did not start.
@@ -49,7 +50,7 @@ impl Gateway {
         let directory = tempfile::tempdir().expect("there is room for a directory");
         fs::create_dir(directory.path().join("components")).expect("the directory is new");
         let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
-        Builder { directory, text }
+        Builder { directory, text, descriptors: None }
     }
 
     /// The directory that a reload looks into.
@@ -245,6 +246,12 @@ impl Builder {
         self
     }
 
+    /// Lets it have so many descriptors at most.
+    #[must_use]
+    pub fn descriptors(self, count: u64) -> Self {
+        Builder { descriptors: Some(count), ..self }
+    }
+
     /// A place for files of the test itself, which the gateway will have as well.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -277,7 +284,7 @@ impl Builder {
     }
 
     fn spawn(self) -> Gateway {
-        let Builder { directory, text } = self;
+        let Builder { directory, text, descriptors } = self;
         let file = directory.path().join("tandem.toml");
         fs::write(&file, text).expect("there is room for a configuration");
         let log = fs::File::create(directory.path().join(LOG)).expect("there is room for a log");
@@ -291,6 +298,16 @@ impl Builder {
                 0 => Ok(()),
                 _ => Err(std::io::Error::last_os_error()),
             });
+        }
+        if let Some(count) = descriptors {
+            let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+            // SAFETY: `setrlimit` may be called between fork and exec; the limit is a copy that the closure has.
+            unsafe {
+                command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                });
+            }
         }
         let child = command.spawn().expect("tandem can be run");
         Gateway { directory, child }
