@@ -41,6 +41,10 @@ impl Driver<'_, '_> {
         if conversation.lease().same(&to) {
             return;
         }
+        if conversation.lease().component() != to.component() {
+            let reason = format!("another component, `{}`, serves it now", to.component());
+            return self.worker.notice(self.session, Notice::MoveRefused, &reason);
+        }
         match conversation.lease().policy {
             Policy::Pin => {}
             Policy::Renew if self.session.may_renew() => self.renew(to),

@@ -40,6 +40,11 @@ impl Instance {
         Instance { object, version, policy, counts, key }
     }
 
+    /// The component that it is a version of.
+    pub fn component(&self) -> &str {
+        &self.object.code().manifest.name
+    }
+
     /// The object, when the last lease is gone.
     pub fn into_object(self) -> Object {
         self.object
