@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, Stopping, Upstream, WebSocket, fixture, free_port, libraries, loopback, settled};
+use support::{Client, Gateway, Stopping, Upstream, WebSocket, fixture, free_port, libraries, loopback, relabel, settled};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 /// What a loaded machine may add.
@@ -105,6 +105,25 @@ fn what_does_not_end_is_cut_at_the_deadline() {
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(begun.elapsed() >= DEADLINE / 2, "it was given its time");
     assert!(tunnel.echo("no more").is_err());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_whatever_it_does() {
+    let (mut gateway, _upstream, _) = start();
+    gateway.configure(|text| format!("{text}[examination]\nlimit = \"60s\"\n"));
+    assert!(gateway.reload().ok);
+    // An examination that takes the whole of it.
+    relabel(&fixture("hangs"), &gateway.components().join("hangs.so"), "http", "9.0.0").unwrap();
+    gateway.sighup();
+    thread::sleep(Duration::from_millis(500));
+
+    let begun = Instant::now();
+    support::signal(gateway.pid(), libc::SIGTERM);
+    thread::sleep(Duration::from_millis(200));
+    let status = gateway.stop(libc::SIGTERM, SLACK);
+
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(begun.elapsed() < SLACK);
 }
 
 #[test]

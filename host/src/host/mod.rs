@@ -82,12 +82,7 @@ pub fn run(source: Source) -> anyhow::Result<()> {
     // So that the examination's child is this very program, also when another is installed at its path.
     examine::own_executable().context("this executable")?;
     let (events, received) = channel();
-    let told = events.clone();
-    let event = |signal| match signal {
-        Signal::Reload => Event::Reload,
-        Signal::Stop => Event::Stop,
-    };
-    system::on_signal(move |signal| told.send(event(signal)).is_ok()).context("signals")?;
+    system::on_signal(take_signals(events.clone())).context("signals")?;
     let mut host = Host::new(source, config, events)?;
     let report = host.reload();
     for line in report.lines() {
@@ -266,6 +261,23 @@ impl Host {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Turns signals into events. A second one to stop ends the process here and not where the host stops: its thread may be in
+/// a reload that takes its time, or in a component.
+fn take_signals(events: Sender<Event>) -> impl FnMut(Signal) -> bool + Send {
+    let mut stopping = false;
+    move |signal| {
+        if signal == Signal::Stop && std::mem::replace(&mut stopping, true) {
+            tracing::warn!("stopped at once, by a second signal");
+            std::process::exit(1);
+        }
+        let event = match signal {
+            Signal::Reload => Event::Reload,
+            Signal::Stop => Event::Stop,
+        };
+        events.send(event).is_ok()
     }
 }
 
