@@ -226,6 +226,25 @@ fn a_server_added_by_a_reload_is_used_by_a_connection_that_was_there() {
     assert_eq!(client.get("/name").unwrap().text(), "other");
 }
 
+#[test]
+fn a_server_added_by_a_reload_costs_the_others_no_connection() {
+    let (one, other) = (Upstream::start("one"), Upstream::start("other"));
+    let place = Place::start(&[one.address()], "", "");
+    let mut client = place.connect();
+    assert_eq!(client.get("/name").unwrap().text(), "one");
+
+    let servers = format!("tcp://{}\", \"tcp://{}", one.address(), other.address());
+    place.gateway.configure(|text| text.replace(&format!("tcp://{}", one.address()), &servers));
+    assert!(place.gateway.reload().ok);
+
+    let begun = Instant::now();
+    while one.requests() < 3 || other.requests() == 0 {
+        assert_eq!(client.get("/name").unwrap().status, 200);
+        assert!(begun.elapsed() < support::PATIENCE);
+    }
+    assert_eq!((one.accepted(), other.accepted()), (1, 1));
+}
+
 struct Place {
     gateway: Gateway,
     port: u16,

@@ -58,6 +58,12 @@ impl Default for Eject {
 }
 
 impl Settings {
+    /// Whether they say the same of each server.
+    fn are_but_for_servers(&self, other: &Settings) -> bool {
+        let alone = |settings: &Settings| Settings { servers: Vec::new(), ..settings.clone() };
+        alone(self) == alone(other)
+    }
+
     fn connect_timeout() -> Span {
         Span::seconds(5)
     }
@@ -197,7 +203,9 @@ impl Upstreams {
             let before = old.iter_mut().find(|upstream| upstream.name == *name);
             let mut kept = before.map(|upstream| std::mem::take(&mut upstream.servers)).unwrap_or_default();
             let servers = settings.servers.iter().zip(healths).map(|(address, health)| {
-                let same = |member: &Member| member.server.address == *address && member.server.settings == *settings;
+                let same = |member: &Member| {
+                    member.server.address == *address && member.server.settings.are_but_for_servers(settings)
+                };
                 match kept.iter().position(same) {
                     Some(at) => kept.swap_remove(at),
                     None => Member::new(name, address, settings, Arc::clone(health)),
