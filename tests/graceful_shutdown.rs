@@ -4,7 +4,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, Stopping, Upstream, WebSocket, fixture, free_port, libraries, loopback, relabel, settled};
+use support::{
+    Client, Gateway, Stopping, Upstream, WebSocket, fixture, free_port, libraries, loopback, relabel, settled,
+};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 /// What a loaded machine may add.

@@ -50,6 +50,37 @@ routes = [{{ path = "/", status = 200, body = "fine" }}]
 }
 
 #[test]
+fn a_file_that_was_moved_away_is_begun_anew_by_a_reload() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+records = "records.jsonl"
+[service.web.config]
+access_log = true
+routes = [{{ path = "/", status = 200 }}]
+"#
+        ))
+        .start();
+    let (file, moved) = (gateway.file().with_file_name("records.jsonl"), gateway.file().with_file_name("records.1"));
+    let mut client = gateway.connect(port);
+    assert_eq!(client.get("/before").unwrap().status, 200);
+
+    std::fs::rename(&file, &moved).unwrap();
+    assert_eq!(client.get("/between").unwrap().status, 200);
+    assert!(gateway.reload().ok);
+    assert_eq!(client.get("/after").unwrap().status, 200);
+
+    settled(2, || lines(&moved).len());
+    settled(1, || lines(&file).len());
+    assert_eq!(lines(&file)[0]["target"], "/after");
+}
+
+#[test]
 fn a_pipe_that_nobody_reads_keeps_nobody_waiting() {
     let port = free_port();
     let mut gateway = Gateway::builder()

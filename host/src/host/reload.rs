@@ -391,7 +391,7 @@ impl Host {
     fn open_records(&mut self, config: &Config) -> anyhow::Result<()> {
         for (name, service) in &config.service {
             if let Some(path) = &service.records
-                && !self.records.contains_key(path)
+                && !self.records.get(path).is_some_and(Records::are_at_their_path)
             {
                 let records = Records::open(path)
                     .with_context(|| format!("service.{name}.records: {} cannot be opened", path.display()))?;

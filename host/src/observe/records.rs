@@ -28,6 +28,7 @@ const STEP: Duration = Duration::from_millis(10);
 pub struct Records {
     queue: SyncSender<Entry>,
     path: PathBuf,
+    file: Option<system::FileId>,
 }
 
 /// What the writing thread takes.
@@ -65,9 +66,10 @@ impl Records {
             std::fs::create_dir_all(directory)?;
         }
         let file = system::append(path)?;
+        let id = file.metadata().ok().and_then(|metadata| system::file_id(&metadata));
         let (queue, entries) = sync_channel(QUEUE);
         thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, BufWriter::new(file)))?;
-        Ok(Records { queue, path: path.to_owned() })
+        Ok(Records { queue, path: path.to_owned(), file: id })
     }
 
     /// Waits until all that was handed over is in the file, but not for a disk that hangs.
@@ -83,6 +85,11 @@ impl Records {
             thread::sleep(STEP);
         }
         notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path.display()));
+    }
+
+    /// Whether its path still leads to the file that they go to, which may have been moved away since.
+    pub fn are_at_their_path(&self) -> bool {
+        self.file == std::fs::metadata(&self.path).ok().and_then(|metadata| system::file_id(&metadata))
     }
 
     /// Where they go.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 
@@ -62,6 +62,14 @@ pub fn give_way() -> io::Result<()> {
 /// It cannot be made.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Which file that is, whatever it is called: device and number.
+pub type FileId = (u64, u64);
+
+/// Which file that is.
+pub fn file_id(metadata: &fs::Metadata) -> Option<FileId> {
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Opens a file for appending, which is made where it is not there, but does not wait for who reads, should it be a pipe.

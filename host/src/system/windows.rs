@@ -76,6 +76,14 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     close_to_others(path, "(OI)(CI)F")
 }
 
+/// Which file that is, whatever it is called: nothing that can be asked for here.
+pub type FileId = ();
+
+/// Which file that is. Not known here.
+pub fn file_id(_metadata: &fs::Metadata) -> Option<FileId> {
+    None
+}
+
 /// Opens a file for appending, which is made where it is not there.
 ///
 /// # Errors
