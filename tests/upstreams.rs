@@ -206,6 +206,46 @@ fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
 }
 
 #[test]
+fn clients_that_take_nothing_do_not_get_a_server_left_out() {
+    let (one, other) = (Upstream::start("app"), Upstream::start("app"));
+    let timeouts = "timeouts = { response_body = \"300ms\" }";
+    let place = Place::start(&[one.address(), other.address()], "eject = { failures = 1, for = \"60s\" }", timeouts);
+    for target in ["/bytes/100000000", "/chunked/100000000", "/until-close/100000000"] {
+        let mut idle: Vec<Client> = (0..4).map(|_| place.connect()).collect();
+        for client in &mut idle {
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).unwrap();
+        }
+        thread::sleep(Duration::from_millis(900));
+
+        for mut client in idle {
+            client.answer("GET").expect_err("it was cut off");
+        }
+        assert_eq!(place.connect().get("/name").unwrap().status, 200, "{target}");
+    }
+    assert_eq!(place.gateway.status().notice("server-ejected"), None);
+}
+
+#[test]
+fn a_server_that_takes_no_more_of_a_body_is_504() {
+    let listener = TcpListener::bind(loopback(0)).unwrap();
+    let place = Place::start(&[listener.local_addr().unwrap()], "", "timeouts = { body = \"300ms\" }");
+    let client = TcpStream::connect(loopback(place.port)).unwrap();
+    let mut writer = client.try_clone().unwrap();
+    let writing = thread::spawn(move || {
+        writer.write_all(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100000000\r\n\r\n").unwrap();
+        // It gets as far as the buffers reach.
+        while writer.write_all(&[0; 1 << 16]).is_ok() {}
+    });
+
+    let mut status = [0; 12];
+    (&client).read_exact(&mut status).unwrap();
+
+    assert_eq!(&status, b"HTTP/1.1 504");
+    client.shutdown(Shutdown::Both).unwrap();
+    writing.join().unwrap();
+}
+
+#[test]
 fn an_upstream_that_no_route_may_name_is_refused_before_it_serves() {
     let place = Place::start(&[loopback(free_port())], "", "");
     place.gateway.configure(|text| text.replace("upstream = \"app\"", "upstream = \"nowhere\""));

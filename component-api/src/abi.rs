@@ -137,7 +137,7 @@ pub mod kind {
     pub const DIAL_FAILED: u32 = 6;
     /// `number` = bytes moved.
     pub const FORWARDED: u32 = 7;
-    /// `number` = bytes moved, `stream` = the one that broke, `detail` = 1 where it stalled.
+    /// `number` = bytes moved, `stream` = the one that broke or stalls, `detail` = 1 where it stalled.
     pub const FORWARD_FAILED: u32 = 8;
     pub const TIMEOUT: u32 = 9;
     pub const WRITABLE: u32 = 10;

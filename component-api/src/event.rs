@@ -91,7 +91,8 @@ pub enum Answer {
     ForwardFailed {
         /// How many bytes it had moved.
         bytes: u64,
-        /// The stream that ended or broke; its own `End` or `Closed` follows. Where it stalled: the one it came from.
+        /// The stream that ended or broke; its own `End` or `Closed` follows. Where it stalled: the stream that takes
+        /// nothing, else the one that gives nothing.
         broken: Stream,
         /// Whether nothing has moved for the forward's `idle`; the streams are still there.
         stalled: bool,

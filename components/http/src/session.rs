@@ -189,9 +189,7 @@ impl Conversation {
                 self.upload_failed(http, bytes, broken, stalled, out);
             }
             (Then::Downloaded, Answer::Forwarded { bytes }) => self.downloaded(http, bytes, out),
-            (Then::Downloaded, Answer::ForwardFailed { bytes, broken, stalled }) => {
-                self.download_failed(bytes, broken, stalled, out);
-            }
+            (Then::Downloaded, Answer::ForwardFailed { bytes, broken, .. }) => self.download_failed(bytes, broken, out),
             (Then::TunneledUp, Answer::Forwarded { bytes }) => self.tunneled(http, Direction::Up, bytes, out),
             (Then::TunneledDown, Answer::Forwarded { bytes }) => self.tunneled(http, Direction::Down, bytes, out),
             (Then::TunneledUp, Answer::ForwardFailed { bytes, stalled, .. }) => {
@@ -225,7 +223,9 @@ impl Conversation {
                 }
                 self.fail(http, Refused::SlowServer, out);
             }
-            Stage::PassAnswer { .. } => self.answer_cut_off(out),
+            // Chunks do not come. Whether the server sends none or the client takes none is not known here, and no client
+            // is to get a server blamed.
+            Stage::PassAnswer { .. } => self.cut(out),
             Stage::Tunnel { .. } => self.close_tunnel(out),
             Stage::AwaitServer { .. } | Stage::Over => {}
         }

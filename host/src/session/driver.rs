@@ -144,10 +144,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         for (_, token) in session.timers.drain(..due) {
             session.answers.push_back(Answer { kind: kind::TIMEOUT, token, ..Answer::default() });
         }
+        session.fail_stalled(now);
         for pipe in &mut session.pipes {
-            if let Some(forward) = pipe.forward.take_if(|forward| forward.deadline <= now) {
-                session.answers.push_back(forward.failed(pipe.number, true));
-            }
             if let Link::Coming { deadline, token, .. } = pipe.socket
                 && deadline <= now
             {

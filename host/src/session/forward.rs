@@ -101,6 +101,17 @@ impl Session {
         progress
     }
 
+    /// Ends the forwards that have moved nothing for too long, and says because of which stream: the one that takes
+    /// nothing, else the one that gives nothing.
+    pub(super) fn fail_stalled(&mut self, now: Nanos) {
+        for at in 0..self.pipes.len() {
+            let Some(forward) = self.pipes[at].forward.take_if(|forward| forward.deadline <= now) else { continue };
+            let full = self.pipe(forward.to).is_some_and(|target| target.unsent.len() >= UNSENT_HIGH);
+            let stalled = if full { forward.to } else { self.pipes[at].number };
+            self.answers.push_back(forward.failed(stalled, true));
+        }
+    }
+
     /// Ends the forwards from and to a stream that is gone.
     pub(super) fn fail_forwards(&mut self, broken: u64) {
         for pipe in &mut self.pipes {

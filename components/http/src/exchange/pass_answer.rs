@@ -77,10 +77,13 @@ impl Conversation {
     ) {
         self.exchange.bytes_in += bytes;
         self.exchange.upload = Passage::Abandoned;
-        let answered = self.exchange.answered;
+        let (answered, of_client) = (self.exchange.answered, broken == Stream::OWN);
         if stalled && !answered {
-            self.fail(http, Refused::TooSlow, out);
-        } else if broken == Stream::OWN && !stalled {
+            if !of_client {
+                out.blame(broken);
+            }
+            self.fail(http, if of_client { Refused::TooSlow } else { Refused::SlowServer }, out);
+        } else if of_client && !stalled {
             self.request_cut_off(http, out);
         } else if !answered {
             // The server takes no more of it. It may have answered all the same; if not, it will be seen to be gone.
@@ -127,11 +130,11 @@ impl Conversation {
     }
 
     /// The answer's body did not get through.
-    pub(crate) fn download_failed(&mut self, bytes: u64, broken: Stream, stalled: bool, out: &mut Out<'_, Self>) {
+    pub(crate) fn download_failed(&mut self, bytes: u64, broken: Stream, out: &mut Out<'_, Self>) {
         self.exchange.bytes_out += bytes;
         let Stage::PassAnswer { download } = &mut self.stage else { return };
         *download = Passage::Abandoned;
-        if broken == Stream::OWN && !stalled {
+        if broken == Stream::OWN {
             self.client_gone(out);
             out.abort(Stream::OWN);
         } else {
