@@ -60,7 +60,8 @@ pub struct RequestHead<'h, 'b> {
     pub expects_continue: bool,
     /// The fields that are for this hop alone, `Upgrade` among them.
     pub hop: Mask,
-    /// `Upgrade`, where it was asked for by `Connection` as well, in HTTP/1.1, and is not for h2c.
+    /// `Upgrade`, where it was asked for by `Connection` as well, in HTTP/1.1, is not for h2c, and no body follows: a
+    /// server may switch before it has read one, and nobody could tell then whose bytes those are.
     pub upgrade: Mask,
     /// `Host`.
     pub host_field: Mask,
@@ -187,6 +188,9 @@ impl<'h, 'b> RequestHead<'h, 'b> {
             Said::Coded => return Err(Unreadable::Coding),
             Said::Wrong(reason) => return Err(Unreadable::Malformed(reason)),
         };
+        if self.body != Body::Empty {
+            self.upgrade = Mask::NONE;
+        }
         Ok(())
     }
 

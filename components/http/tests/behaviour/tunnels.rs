@@ -42,6 +42,16 @@ fn an_upgrade_is_passed_on_and_switched_to() {
 }
 
 #[test]
+fn a_request_with_a_body_asks_for_no_other_protocol() {
+    for fields in ["Content-Length: 1\r\n\r\nx", "Content-Length: 1\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"] {
+        let mut session = proxy();
+        let server = ask(&mut session, &UPGRADE.replace("\r\n\r\n", &format!("\r\n{fields}")));
+        let request = got(&mut session, server).to_ascii_lowercase();
+        assert!(!request.contains("upgrade:") && !request.contains("connection:"), "{request}");
+    }
+}
+
+#[test]
 fn a_server_may_decline() {
     let (mut session, server) = asked(UPGRADE);
     session.bytes(server, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
