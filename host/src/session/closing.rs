@@ -9,7 +9,8 @@ use super::pipe::Link;
 use crate::clock::Nanos;
 use crate::transport::Socket;
 
-/// How long a peer gets to finish, once it has all that was sent, in nanoseconds.
+/// How long a peer gets to finish, once it has all that was sent, from the last time that it sent something itself: who
+/// uploads reads the answer afterwards, and a reset would take it away. In nanoseconds; at most [`LINGER`] in all.
 const LINGER_READ: Nanos = 2_000_000_000;
 
 impl Driver<'_, '_> {
@@ -73,7 +74,11 @@ impl Driver<'_, '_> {
                 Poll::Pending => return Turn::Waits,
                 Poll::Ready(Err(_)) => return Turn::Over,
                 // What comes in now is for nobody.
-                Poll::Ready(Ok(())) => own.ended = nothing,
+                Poll::Ready(Ok(())) if nothing => own.ended = true,
+                Poll::Ready(Ok(())) => {
+                    let most = *own.linger_most.get_or_insert(self.now.saturating_add(LINGER));
+                    own.linger = Some(most.min(self.now.saturating_add(LINGER_READ)));
+                }
             }
         }
     }

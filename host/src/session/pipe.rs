@@ -36,6 +36,8 @@ pub struct Pipe {
     pub(super) closing: bool,
     /// After that the peer gets until then to read it and finish.
     pub(super) linger: Option<Nanos>,
+    /// … and at most until then, while it goes on sending.
+    pub(super) linger_most: Option<Nanos>,
     /// The peer takes no more; what it said before may still be unread.
     pub(super) deaf: bool,
     /// It is gone.
@@ -83,6 +85,7 @@ impl Pipe {
             finished: false,
             closing: false,
             linger: None,
+            linger_most: None,
             deaf: false,
             broken: false,
             forward: None,
