@@ -102,6 +102,8 @@ impl Routes {
     /// The route of a request. The path is the plain one, without its query.
     #[inline]
     pub(crate) fn find(&self, host: &[u8], path: &str, method: &str) -> Found<'_> {
+        // With the dot of the root it is the same name.
+        let host = host.strip_suffix(b".").unwrap_or(host);
         let Some(place) = self.places.iter().find(|place| place.host.is(host) && is_under(&place.path, path)) else {
             return Found::Nothing;
         };
@@ -167,14 +169,15 @@ impl Host {
     fn parse(host: Option<&str>) -> Result<Self, String> {
         let Some(host) = host else { return Ok(Host::Any) };
         let lower = host.to_ascii_lowercase();
+        let lower = lower.strip_suffix('.').unwrap_or(&lower);
         let (name, under) = match lower.strip_prefix('*') {
             Some(rest) => (rest.strip_prefix('.').unwrap_or(""), true),
-            None => (lower.as_str(), false),
+            None => (lower, false),
         };
         if tandem_http1::authority_host(name.as_bytes()) != Some(name.as_bytes()) {
             return Err(format!("host: {host:?} is no host; write example.com or *.example.com, without a port"));
         }
-        Ok(if under { Host::Under(format!(".{name}")) } else { Host::Name(lower) })
+        Ok(if under { Host::Under(format!(".{name}")) } else { Host::Name(name.to_owned()) })
     }
 
     /// Whether this is the host of a request, without its port.
@@ -258,7 +261,7 @@ mod tests {
                 route(Some("*.example.com"), "/", &[], "wild"),
                 route(Some("*.eu.example.com"), "/", &[], "eu"),
                 route(Some("www.Example.com"), "/", &["GET"], "www"),
-                route(Some("www.example.com"), "/", &["PUT"], "www-put"),
+                route(Some("www.example.com."), "/", &["PUT"], "www-put"),
             ],
             &UPSTREAMS,
             "",
@@ -280,6 +283,8 @@ mod tests {
             ("a.eu.example.com", "/", "GET", "eu"),
             ("example.com", "/", "GET", "404"),
             (".example.com", "/", "GET", "404"),
+            ("www.example.com.", "/", "GET", "www"),
+            ("a.example.com.", "/", "GET", "wild"),
         ] {
             assert_eq!(found(&routes, host, path, method), target, "{method} {host}{path}");
         }
