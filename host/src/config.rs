@@ -290,6 +290,17 @@ impl Config {
                 let reason = "it has no server; write servers = [\"tcp://127.0.0.1:9000\"]".into();
                 return at(&["upstream", name, "servers"], reason);
             }
+            let unreachable = |server: &&Address| matches!(server, Address::Tcp(address) if address.port() == 0);
+            if let Some(server) = upstream.servers.iter().find(unreachable) {
+                return at(&["upstream", name, "servers"], format!("{server} has no port; write tcp://127.0.0.1:9000"));
+            }
+            if upstream.max_connections == 0 {
+                return at(&["upstream", name, "max_connections"], "at least 1: with 0 it serves nothing".into());
+            }
+            if upstream.connect_timeout.get().is_zero() {
+                let reason = "at least 1ms: within no time there is no connection".into();
+                return at(&["upstream", name, "connect_timeout"], reason);
+            }
             if let Some(server) = upstream.servers.iter().find(|server| matches!(server, Address::Udp(_))) {
                 return at(&["upstream", name, "servers"], format!("{server} is no stream; write tcp:// or unix://"));
             }
@@ -375,6 +386,17 @@ mod tests {
             ("[service.web]\ncomponent = \"http\"\nlisten = [\"8080\"]\n", "tandem.toml:3", "tcp://127.0.0.1:8080"),
             (&format!("{WEB}[service.b]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:1\"]\n"), "", "is taken by"),
             (&format!("{WEB}[upstream.a]\nservers = []\n"), "tandem.toml:5", "upstream.a.servers"),
+            (&format!("{WEB}[upstream.a]\nservers = [\"tcp://127.0.0.1:0\"]\n"), "tandem.toml:5", "has no port"),
+            (
+                &format!("{WEB}[upstream.a]\nservers = [\"tcp://127.0.0.1:1\"]\nmax_connections = 0\n"),
+                "tandem.toml:6",
+                "at least 1",
+            ),
+            (
+                &format!("{WEB}[upstream.a]\nservers = [\"tcp://127.0.0.1:1\"]\nconnect_timeout = \"0s\"\n"),
+                "tandem.toml:6",
+                "at least 1ms",
+            ),
             (&format!("{WEB}[component.http]\nversion = \"one\"\n"), "tandem.toml:5", "1.2.0#3fa9c1"),
             (&format!("together = [[\"smpp\"]]\n{WEB}"), "tandem.toml:1", "`smpp`"),
             (&format!("shutdown = \"soon\"\n{WEB}"), "tandem.toml:1", "250ms"),

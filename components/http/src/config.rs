@@ -175,13 +175,16 @@ fn tandem() -> String {
 /// format between host and component does not.
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "this is no size; write 1048576 or \"1MiB\"")]
     enum Size {
         Bytes(u64),
         Text(String),
     }
     match Size::deserialize(deserializer)? {
         Size::Bytes(bytes) => Ok(bytes),
-        Size::Text(text) => text.parse().map(|ByteSize(bytes)| bytes).map_err(serde::de::Error::custom),
+        Size::Text(text) => text
+            .parse()
+            .map(|ByteSize(bytes)| bytes)
+            .map_err(|_| serde::de::Error::custom(format_args!("`{text}` is no size; write 1048576 or \"1MiB\""))),
     }
 }

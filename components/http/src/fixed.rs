@@ -62,6 +62,12 @@ impl Fixed {
     }
 }
 
+/// Whether this is a field that an answer gets from us: one that stands twice would be read in two ways.
+pub(crate) fn is_own_field(name: &str) -> bool {
+    let own = ["connection", "content-length", "date", "transfer-encoding", "upgrade"];
+    own.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
 /// The words for a status.
 fn reason(status: u16) -> &'static str {
     match status {

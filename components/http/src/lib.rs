@@ -22,7 +22,7 @@ use tandem_http1::{DateCache, is_field_value, is_token};
 
 use crate::config::{Config, Timeouts};
 use crate::exchange::Ending;
-use crate::fixed::Fixed;
+use crate::fixed::{Fixed, is_own_field};
 use crate::refusal::Refusals;
 use crate::route::Routes;
 pub use crate::session::{Conversation, Then};
@@ -58,7 +58,9 @@ impl Component for Http {
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
         let served_by = match &config.served_by {
-            Some(name) if !is_token(name) => return Err(Refusal::from(format!("served_by: {name:?} is no header"))),
+            Some(name) if !is_token(name) || is_own_field(name) => {
+                return Err(Refusal::from(format!("served_by: {name:?} cannot be set")));
+            }
             Some(name) => format!("{name}: {}\r\n", starting.version),
             None => String::new(),
         };

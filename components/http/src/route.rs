@@ -4,7 +4,7 @@ use tandem_component::Refusal;
 use tandem_http1::{is_field_value, is_token};
 
 use crate::config::RouteConfig;
-use crate::fixed::Fixed;
+use crate::fixed::{Fixed, is_own_field};
 
 /// All routes, the most particular first: by host (a name, then a wildcard, then any), then by length of path.
 #[derive(Debug)]
@@ -133,6 +133,9 @@ impl Place {
 
 impl Entry {
     fn new(route: RouteConfig, served_by: &str) -> Result<Self, String> {
+        if route.methods.as_ref().is_some_and(Vec::is_empty) {
+            return Err("methods: is empty, and would take nothing; leave it out to take all".into());
+        }
         let methods = route.methods.unwrap_or_default();
         if let Some(wrong) = methods.iter().find(|method| !is_token(method)) {
             return Err(format!("methods: {wrong:?} is no method"));
@@ -148,8 +151,7 @@ impl Entry {
             }
             (None, Some(status)) => {
                 for (name, value) in &route.headers {
-                    let framing = ["connection", "content-length", "date", "transfer-encoding", "upgrade"];
-                    if !is_token(name) || framing.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+                    if !is_token(name) || is_own_field(name) {
                         return Err(format!("headers: {name:?} cannot be set"));
                     }
                     if !is_field_value(value) {
@@ -207,6 +209,9 @@ impl Host {
 fn path(configured: &str) -> Result<String, String> {
     if !configured.starts_with('/') {
         return Err(format!("path: {configured:?} does not begin with a slash"));
+    }
+    if configured.contains(['?', '#']) {
+        return Err(format!("path: {configured:?} goes beyond the path; a query chooses no route"));
     }
     match tandem_http1::plain_path(configured) {
         Some(plain) if plain == configured => Ok(plain.trim_end_matches('/').to_owned()),
@@ -296,6 +301,8 @@ mod tests {
         both.status = Some(200);
         let mut neither = route(None, "/", &[], "a");
         neither.upstream = None;
+        let mut no_method = route(None, "/", &[], "a");
+        no_method.methods = Some(Vec::new());
         for (wrong, reason) in [
             (both, "routes[1]: has both upstream and status; a route has one of them"),
             (neither, "routes[1]: has neither upstream nor status; a route needs one of them"),
@@ -303,6 +310,8 @@ mod tests {
             (route(None, "api", &[], "a"), "routes[1]: path: \"api\" does not begin with a slash"),
             (route(None, "/a/../b", &[], "a"), "routes[1]: path: \"/a/../b\" is written \"/b\""),
             (route(None, "/", &[], "b"), "routes[1]: upstream: no [upstream.b] is configured; those that are: a"),
+            (route(None, "/a?b", &[], "a"), "routes[1]: path: \"/a?b\" goes beyond the path; a query chooses no route"),
+            (no_method, "routes[1]: methods: is empty, and would take nothing; leave it out to take all"),
             (route(None, "/", &["GE T"], "a"), "routes[1]: methods: \"GE T\" is no method"),
             (
                 route(Some("h:80"), "/", &[], "a"),

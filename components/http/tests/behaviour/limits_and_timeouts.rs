@@ -158,7 +158,16 @@ fn a_wrong_configuration_is_refused_with_its_key() {
         (json!({ "routes": route, "limits": { "head_bytes": "1B" } }), "limits.head_bytes: between 256B and 1MiB"),
         (json!({ "routes": route, "limits": { "headers": 1000 } }), "limits.headers: between 1 and 128"),
         (json!({ "routes": route, "timeouts": { "idle": "0s" } }), "timeouts.idle: at least 1ms"),
-        (json!({ "routes": route, "served_by": "a b" }), "served_by: \"a b\" is no header"),
+        (json!({ "routes": route, "served_by": "a b" }), "served_by: \"a b\" cannot be set"),
+        (json!({ "routes": route, "served_by": "Content-Length" }), "served_by: \"Content-Length\" cannot be set"),
+        (
+            json!({ "routes": route, "limits": { "body_bytes": -1 } }),
+            "limits.body_bytes: this is no size; write 1048576 or \"1MiB\"",
+        ),
+        (
+            json!({ "routes": route, "limits": { "body_bytes": "many" } }),
+            "limits.body_bytes: `many` is no size; write 1048576 or \"1MiB\"",
+        ),
         (json!({ "routes": route, "via": "a b" }), "via: \"a b\" is no name"),
     ] {
         let refusal = Harness::<Http>::start(&config).err().unwrap();
