@@ -8,6 +8,9 @@ use crate::Http;
 use crate::refusal::Refused;
 use crate::session::{Conversation, Stage};
 
+/// The one answer beside 101 that has to say which protocol it wants (RFC 9110, 15.5.22).
+const UPGRADE_REQUIRED: u16 = 426;
+
 impl Conversation {
     #[inline(never)] // The room for the fields is on its stack; the other events do without.
     pub(crate) fn await_answer(&mut self, http: &Http, link: Link, bytes: &[u8], out: &mut Out<'_, Self>) {
@@ -69,6 +72,9 @@ impl Conversation {
         if head.status == 204 {
             removed |= head.coding | head.content_length;
         }
+        if head.status == UPGRADE_REQUIRED {
+            removed = removed.without(head.upgrade);
+        }
         self.write_answer(http, head, removed, out);
 
         let rest = &bytes[head.length..];
@@ -126,6 +132,9 @@ impl Conversation {
         self.buffer.clear();
         self.buffer.reserve(head.length + 128);
         head.copy(removed, &mut self.buffer);
+        if head.status == UPGRADE_REQUIRED && !head.upgrade.is_empty() {
+            self.buffer.extend_from_slice(b"Connection: upgrade\r\n");
+        }
         if !head.has_date {
             http.date.write(out.now().nanos() / 1_000_000_000, &mut self.buffer);
         }

@@ -72,6 +72,20 @@ fn fields_that_all_need_are_not_for_one_hop_whatever_is_said() {
 }
 
 #[test]
+fn an_answer_that_wants_another_protocol_says_which() {
+    let (mut session, server) = {
+        let mut session = proxy();
+        let server = ask(&mut session, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        (session, server)
+    };
+    let answer = "HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, x-own\r\nX-Own: 1\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n";
+    session.bytes(server, answer.as_bytes());
+    let answer = heard(&mut session);
+    assert!(answer.contains("Upgrade: websocket\r\n") && answer.contains("Connection: upgrade\r\n"), "{answer}");
+    assert!(!answer.contains("X-Own") && session.ending(Stream::OWN).is_none(), "{answer}");
+}
+
+#[test]
 fn an_absolute_target_stands_for_the_host() {
     for (target, line, host) in [
         ("http://b:81/x?y", "GET /x?y HTTP/1.1\r\n", "Host: b:81\r\n"),
