@@ -95,13 +95,15 @@ impl<'w, 'c> Driver<'w, 'c> {
             if self.read() {
                 continue;
             }
-            if self.goodbye() {
+            if self.session.goodbye.is_some() && (self.read_the_last() || self.goodbye()) {
                 continue;
             }
-            // Each event follows by itself; an idle session is woken to be moved without one.
-            if self.session.progress == before {
+            // Each event follows by itself; an idle session is woken to be moved without one, and one that could not be
+            // moved before its event may be at a boundary after it.
+            let here = self.session.progress;
+            if here == before || self.session.behind {
                 self.follow();
-                if self.session.progress != before {
+                if self.session.progress != here {
                     continue;
                 }
             }
@@ -163,6 +165,21 @@ impl<'w, 'c> Driver<'w, 'c> {
             session.drained = None;
             self.end();
         }
+    }
+
+    /// Reads what has come in on the session's own stream and the runtime does not know of yet: it asks the kernel only
+    /// every few dozen turns, and what came before a goodbye is answered before it.
+    fn read_the_last(&mut self) -> bool {
+        let full = self.session.unsent() >= UNSENT_HIGH;
+        let own = &mut self.session.pipes[0];
+        let wanted =
+            !own.ended && !own.broken && !own.closing && own.forward.is_none() && own.unread.len() < UNREAD_HIGH;
+        let (Link::Up(socket), true) = (&own.socket, wanted && !full) else { return false };
+        let Ok(n @ 1..) = socket.read_at_once(&mut self.buffer) else { return false };
+        let memory = std::mem::take(&mut self.buffer);
+        self.take_in(0, &memory[..n]);
+        self.buffer = memory;
+        true
     }
 
     /// Tells a session that is to say goodbye so: once it has seen what had come in before.

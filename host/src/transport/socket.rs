@@ -1,6 +1,6 @@
 //! A connection, whatever carries it.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Weak;
@@ -57,6 +57,15 @@ impl Socket {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Udp(..) => Poll::Pending,
+        }
+    }
+
+    /// Reads what the kernel has now, whether the runtime knows of it or not.
+    pub fn read_at_once(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&*SockRef::from(stream)).read(buffer),
+            Socket::Unix(stream) => (&*SockRef::from(stream)).read(buffer),
+            Socket::Udp(..) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
