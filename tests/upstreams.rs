@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use support::{Answer, Client, Gateway, Upstream, free_port, libraries, loopback, settled};
 
 #[test]
@@ -208,7 +209,7 @@ fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
 #[test]
 fn clients_that_take_nothing_do_not_get_a_server_left_out() {
     let (one, other) = (Upstream::start("app"), Upstream::start("app"));
-    let timeouts = "timeouts = { response_body = \"300ms\" }";
+    let timeouts = "timeouts = { response_body = \"300ms\", send = \"300ms\" }";
     let place = Place::start(&[one.address(), other.address()], "eject = { failures = 1, for = \"60s\" }", timeouts);
     for target in ["/bytes/100000000", "/chunked/100000000", "/until-close/100000000"] {
         let mut idle: Vec<Client> = (0..4).map(|_| place.connect()).collect();
@@ -223,6 +224,31 @@ fn clients_that_take_nothing_do_not_get_a_server_left_out() {
         assert_eq!(place.connect().get("/name").unwrap().status, 200, "{target}");
     }
     assert_eq!(place.gateway.status().notice("server-ejected"), None);
+}
+
+#[test]
+fn a_client_that_is_slower_than_the_servers_time_gets_all_of_its_answer() {
+    const BYTES: usize = 20_000_000;
+    let upstream = Upstream::start("app");
+    let place = Place::start(&[upstream.address()], "", "timeouts = { response_body = \"200ms\", send = \"20s\" }");
+    for target in ["/bytes/20000000", "/chunked/20000000", "/until-close/20000000"] {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.connect(&loopback(place.port).into()).unwrap();
+        let mut client = TcpStream::from(socket);
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(client, "GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        // The kernel's buffers are full by now, and ours above its mark.
+        thread::sleep(Duration::from_millis(1500));
+
+        let mut answer = Vec::new();
+        client
+            .read_to_end(&mut answer)
+            .unwrap_or_else(|error| panic!("{target}: {error} after {} bytes", answer.len()));
+
+        let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert!(answer.len() - body >= BYTES, "{target}: {} bytes", answer.len() - body);
+    }
 }
 
 #[test]

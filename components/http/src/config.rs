@@ -119,9 +119,12 @@ pub struct Timeouts {
     /// From the request's end to the head of its answer: 504.
     #[serde(with = "humantime_serde")]
     pub response_head: Duration,
-    /// Between two bytes of an answer's body: it is cut off.
+    /// Between two bytes of an answer's body that the server sends: it is cut off.
     #[serde(with = "humantime_serde")]
     pub response_body: Duration,
+    /// While the client takes nothing of an answer: it is cut off.
+    #[serde(with = "humantime_serde")]
+    pub send: Duration,
     /// Without a byte in either direction of a tunnel: it is closed.
     #[serde(with = "humantime_serde")]
     pub tunnel: Duration,
@@ -136,6 +139,7 @@ impl Default for Timeouts {
             body: minute,
             response_head: minute,
             response_body: minute,
+            send: minute,
             tunnel: Duration::from_secs(3600),
         }
     }
@@ -153,6 +157,7 @@ impl Timeouts {
             ("body", self.body),
             ("response_head", self.response_head),
             ("response_body", self.response_body),
+            ("send", self.send),
             ("tunnel", self.tunnel),
         ] {
             if span < Duration::from_millis(1) {

@@ -77,6 +77,8 @@ pub enum Then {
     TunneledUp,
     /// The forward from the server of a tunnel.
     TunneledDown,
+    /// Whether the client has taken all of an answer so far.
+    Taken,
 }
 
 impl Conversation {
@@ -125,6 +127,7 @@ impl Session for Conversation {
             Event::Bytes { stream, bytes } => self.server_bytes(http, stream, bytes, out),
             Event::Answer { then, answer } => self.answered(http, &then, answer, out),
             Event::Timeout { .. } => self.alarm_rang(http, out),
+            Event::Writable { .. } => self.taken(http, out),
             Event::End { stream: Stream::OWN } => self.client_finished(http, out),
             Event::Closed { stream: Stream::OWN } => self.client_gone(out),
             Event::End { stream } | Event::Closed { stream } => self.server_gone(http, stream, out),
@@ -189,7 +192,9 @@ impl Conversation {
                 self.upload_failed(http, bytes, broken, stalled, out);
             }
             (Then::Downloaded, Answer::Forwarded { bytes }) => self.downloaded(http, bytes, out),
-            (Then::Downloaded, Answer::ForwardFailed { bytes, broken, .. }) => self.download_failed(bytes, broken, out),
+            (Then::Downloaded, Answer::ForwardFailed { bytes, broken, stalled }) => {
+                self.download_failed(http, bytes, broken, stalled, out);
+            }
             (Then::TunneledUp, Answer::Forwarded { bytes }) => self.tunneled(http, Direction::Up, bytes, out),
             (Then::TunneledDown, Answer::Forwarded { bytes }) => self.tunneled(http, Direction::Down, bytes, out),
             (Then::TunneledUp, Answer::ForwardFailed { bytes, stalled, .. }) => {
@@ -223,9 +228,7 @@ impl Conversation {
                 }
                 self.fail(http, Refused::SlowServer, out);
             }
-            // Chunks do not come. Whether the server sends none or the client takes none is not known here, and no client
-            // is to get a server blamed.
-            Stage::PassAnswer { .. } => self.cut(out),
+            Stage::PassAnswer { .. } => self.chunks_stall(http, out),
             Stage::Tunnel { .. } => self.close_tunnel(out),
             Stage::AwaitServer { .. } | Stage::Over => {}
         }

@@ -10,6 +10,7 @@ mod discard;
 mod pass_answer;
 mod passage;
 mod say;
+mod slow_client;
 mod tunnel;
 
 use tandem_component::prelude::*;
@@ -17,6 +18,7 @@ use tandem_component::prelude::*;
 pub(crate) use self::discard::Discarded;
 pub(crate) use self::passage::{Passage, Way};
 pub(crate) use self::say::Ending;
+pub(crate) use self::slow_client::Slow;
 pub(crate) use self::tunnel::{Direction, Side};
 use crate::Http;
 use crate::session::{Conversation, Stage, Then};
@@ -55,6 +57,8 @@ pub(crate) struct Exchange {
     pub(crate) link: Option<Link>,
     /// The request's body.
     pub(crate) upload: Passage,
+    /// Whether the client takes the answer.
+    pub(crate) slow: Slow,
 }
 
 /// A connection to a server, for one exchange.

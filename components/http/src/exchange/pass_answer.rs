@@ -105,6 +105,7 @@ impl Conversation {
             out.blame(link.stream);
             return self.cut(out);
         };
+        let Stage::PassAnswer { download } = &mut self.stage else { return };
         out.consume(taken);
         if download.is_through() {
             return self.answer_through(http, out);
@@ -113,6 +114,7 @@ impl Conversation {
         if download.is_forwarding() {
             self.alarm.clear();
         } else if taken > 0 {
+            self.chunks_go_on(out);
             self.alarm.set(out.now() + http.timeouts.response_body);
         }
     }
@@ -130,8 +132,18 @@ impl Conversation {
     }
 
     /// The answer's body did not get through.
-    pub(crate) fn download_failed(&mut self, bytes: u64, broken: Stream, out: &mut Out<'_, Self>) {
+    pub(crate) fn download_failed(
+        &mut self,
+        http: &Http,
+        bytes: u64,
+        broken: Stream,
+        stalled: bool,
+        out: &mut Out<'_, Self>,
+    ) {
         self.exchange.bytes_out += bytes;
+        if stalled && broken == Stream::OWN && self.wait_for_client(http, bytes, out) {
+            return;
+        }
         let Stage::PassAnswer { download } = &mut self.stage else { return };
         *download = Passage::Abandoned;
         if broken == Stream::OWN {

@@ -124,6 +124,20 @@ impl Passage {
         }
     }
 
+    /// Goes on after a stall, in which the host had moved so many bytes.
+    pub(crate) fn go_on(&mut self, moved: u64, way: Way, out: &mut Out<'_, Conversation>) {
+        match self {
+            Passage::Counted { length, .. } => *length -= moved,
+            Passage::Chunked { chunks, forward, .. } => {
+                chunks.skip(moved);
+                let data = Forward::bytes(way.from, way.to, chunks.data_left()).idle(way.idle);
+                *forward = Some(out.forward(data, (way.then)()));
+            }
+            Passage::ToEnd { .. } | Passage::Through | Passage::Abandoned => {}
+        }
+        self.begin(way, out);
+    }
+
     /// Gives up what is not through.
     pub(crate) fn abandon(&mut self, out: &mut Out<'_, Conversation>) {
         if let Passage::Counted { forward: Some(token), .. }

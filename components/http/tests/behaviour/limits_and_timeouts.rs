@@ -120,11 +120,10 @@ fn the_time_for_an_answer_begins_when_the_request_is_through() {
 
 #[test]
 fn an_answer_that_stalls_is_cut_off() {
-    for (answer, blamed) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", true),
-        // It may be the client that takes nothing.
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", false),
-        ("HTTP/1.1 200 OK\r\n\r\nhello", true),
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nhello",
     ] {
         let (mut session, server) = asked(GET);
         session.bytes(server, answer.as_bytes());
@@ -132,7 +131,7 @@ fn an_answer_that_stalls_is_cut_off() {
         assert!(session.ending(Stream::OWN).is_none());
         session.advance(SECOND);
         assert_eq!(session.ending(Stream::OWN), Some(Ending::Aborted), "{answer:?}");
-        assert_eq!(session.blamed().contains(&server), blamed, "{answer:?}");
+        assert_eq!(session.blamed(), [server], "{answer:?}");
     }
 }
 
