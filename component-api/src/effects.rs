@@ -124,10 +124,10 @@ impl Batch {
             self.too_much = true;
             return Range { start: 0, end: 0 };
         }
-        let start = self.bytes.len();
+        // No offset is cut off: BYTES_MAX is far below 4 GiB.
+        let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(bytes);
-        let offset = |at: usize| u32::try_from(at).expect("BYTES_MAX is far below 4 GiB");
-        Range { start: offset(start), end: offset(self.bytes.len()) }
+        Range { start, end: self.bytes.len() as u32 }
     }
 
     #[inline]

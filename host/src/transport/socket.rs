@@ -76,7 +76,11 @@ impl Socket {
         let single = [one];
         let slices: &[IoSlice<'_>] = if second.is_empty() { &single } else { &both };
         match self {
-            Socket::Tcp(stream) if second.is_empty() => Pin::new(stream).poll_write(cx, first),
+            // Most writes are taken at once, and then there is no waker to be registered.
+            Socket::Tcp(stream) if second.is_empty() => match stream.try_write(first) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write(cx, first),
+                written => Poll::Ready(written),
+            },
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Socket::Udp(..) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),

@@ -58,7 +58,7 @@ pub(crate) struct Exchange {
     /// The request's body.
     pub(crate) upload: Passage,
     /// Whether the client takes the answer.
-    pub(crate) slow: Slow,
+    pub(crate) slow: Option<Box<Slow>>,
 }
 
 /// A connection to a server, for one exchange.

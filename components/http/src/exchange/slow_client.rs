@@ -9,7 +9,7 @@ use tandem_component::prelude::*;
 use crate::Http;
 use crate::session::{Conversation, Stage, Then};
 
-/// What is known of a client that may be slow.
+/// What is known of a client that may be slow. Most are not, so an exchange has it beside itself.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Slow {
     /// Since when nothing of a body that the host moves was taken.
@@ -24,8 +24,9 @@ impl Conversation {
     pub(crate) fn wait_for_client(&mut self, http: &Http, moved: u64, out: &mut Out<'_, Self>) -> bool {
         let idle = u64::try_from(http.timeouts.response_body.as_nanos()).unwrap_or(u64::MAX);
         let stalled = Time::from_nanos(out.now().nanos().saturating_sub(idle));
-        let since = self.exchange.slow.since.filter(|_| moved == 0).unwrap_or(stalled);
-        self.exchange.slow.since = Some(since);
+        let slow = self.exchange.slow.get_or_insert_default();
+        let since = slow.since.filter(|_| moved == 0).unwrap_or(stalled);
+        slow.since = Some(since);
         let until = since + http.timeouts.send;
         let (Some(mut way), true) = (self.way_down(http), out.now() < until) else { return false };
         way.idle = way.idle.min(until.since(out.now()));
@@ -36,18 +37,18 @@ impl Conversation {
 
     /// No chunks have come for too long. Asked once whose doing it is, a client that still has not taken all is given up.
     pub(crate) fn chunks_stall(&mut self, http: &Http, out: &mut Out<'_, Self>) {
-        if self.exchange.slow.asked.is_some() {
+        let slow = self.exchange.slow.get_or_insert_default();
+        if slow.asked.is_some() {
             self.client_gone(out);
             return out.abort(Stream::OWN);
         }
-        let token = out.writable(Stream::OWN, Then::Taken);
-        self.exchange.slow.asked = Some((token, out.now()));
+        slow.asked = Some((out.writable(Stream::OWN, Then::Taken), out.now()));
         self.alarm.set(out.now() + http.timeouts.send);
     }
 
     /// All that was sent has left.
     pub(crate) fn taken(&mut self, http: &Http, out: &mut Out<'_, Self>) {
-        let Some((_, asked)) = self.exchange.slow.asked.take() else { return };
+        let Some((_, asked)) = self.exchange.slow.as_mut().and_then(|slow| slow.asked.take()) else { return };
         if !matches!(self.stage, Stage::PassAnswer { .. }) {
             return;
         }
@@ -60,7 +61,7 @@ impl Conversation {
 
     /// Chunks come again.
     pub(crate) fn chunks_go_on(&mut self, out: &mut Out<'_, Self>) {
-        if let Some((token, _)) = self.exchange.slow.asked.take() {
+        if let Some((token, _)) = self.exchange.slow.as_mut().and_then(|slow| slow.asked.take()) {
             out.cancel(token);
         }
     }
