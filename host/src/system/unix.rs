@@ -6,9 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::Path;
 use std::thread;
 
+use rustix::net::{RecvFlags, SendFlags};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::TcpStream;
 
 use super::Signal;
 
@@ -62,6 +64,25 @@ pub fn give_way() -> io::Result<()> {
 /// It cannot be made.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Sends what the kernel takes at once. Straight to the kernel: the C library's way has points at which a thread could be
+/// cancelled, which a process of many threads pays for.
+///
+/// # Errors
+/// The kernel takes nothing now, or the connection is broken.
+#[inline]
+pub fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(stream, bytes, SendFlags::NOSIGNAL)?)
+}
+
+/// Receives what the kernel has. Straight from it, as [`send`].
+///
+/// # Errors
+/// It has nothing now, or the connection is broken.
+#[inline]
+pub fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::net::recv(stream, buffer, RecvFlags::empty())?.0)
 }
 
 /// Which file that is, whatever it is called: device and number.

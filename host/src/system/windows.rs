@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use socket2::{Socket, Type};
+use socket2::{SockRef, Socket, Type};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 
 use super::Signal;
@@ -74,6 +74,22 @@ pub fn make_private_directory(path: &Path) -> io::Result<()> {
     }
     fs::create_dir_all(path)?;
     close_to_others(path, "(OI)(CI)F")
+}
+
+/// Sends what the system takes at once.
+///
+/// # Errors
+/// It takes nothing now, or the connection is broken.
+pub fn send(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    SockRef::from(stream).send(bytes)
+}
+
+/// Receives what the system has.
+///
+/// # Errors
+/// It has nothing now, or the connection is broken.
+pub fn receive(stream: &tokio::net::TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(stream)).read(buffer)
 }
 
 /// Which file that is, whatever it is called: nothing that can be asked for here.

@@ -54,7 +54,7 @@ impl Socket {
     #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Socket::Tcp(stream) => read_tcp(stream, cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Udp(..) => Poll::Pending,
         }
@@ -77,10 +77,12 @@ impl Socket {
         let slices: &[IoSlice<'_>] = if second.is_empty() { &single } else { &both };
         match self {
             // Most writes are taken at once, and then there is no waker to be registered.
-            Socket::Tcp(stream) if second.is_empty() => match stream.try_write(first) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write(cx, first),
-                written => Poll::Ready(written),
-            },
+            Socket::Tcp(stream) if second.is_empty() => {
+                match stream.try_io(Interest::WRITABLE, || system::send(stream, first)) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write(cx, first),
+                    written => Poll::Ready(written),
+                }
+            }
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Socket::Udp(..) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
@@ -124,6 +126,32 @@ impl Socket {
             Socket::Tcp(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
             Socket::Unix(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
             Socket::Udp(..) => false,
+        }
+    }
+}
+
+/// Reads as the runtime would, with less on the way: a waker is registered only where there is nothing to read.
+fn read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    loop {
+        let mut drained = None;
+        let read = stream.try_io(Interest::READABLE, || {
+            let room = buffer.initialize_unfilled();
+            match system::receive(stream, room) {
+                // Less than there is room for is all that there was: the runtime may forget that there was something.
+                Ok(n) if 0 < n && n < room.len() => {
+                    drained = Some(n);
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                read => read,
+            }
+        });
+        match (drained, read) {
+            (Some(n), _) | (None, Ok(n)) => {
+                buffer.advance(n);
+                return Poll::Ready(Ok(()));
+            }
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
+            (None, Err(error)) => return Poll::Ready(Err(error)),
         }
     }
 }
