@@ -10,7 +10,7 @@ use crate::system::{self, AdminStream};
 /// A reload with many examinations takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What a stop may take beyond the time that sessions get.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Why the host could not be asked.
 #[derive(Debug, thiserror::Error)]

@@ -42,6 +42,8 @@ pub enum Event {
     Stop,
     /// The last lease of an instance is gone.
     Returned(Box<Instance>),
+    /// The component of an instance, by its number, has stopped.
+    Stopped(u32),
 }
 
 /// The host.
@@ -172,6 +174,7 @@ impl Host {
             match event {
                 Event::Stop => return self.stop(received),
                 Event::Returned(instance) => self.retire(*instance),
+                Event::Stopped(instance) => self.stopped(instance),
                 Event::Asked(Request::Status, reply) => {
                     self.look_after_draining(Instant::now());
                     // Who asked may have gone.
@@ -239,28 +242,39 @@ impl Host {
             match all_done.recv_timeout(Duration::from_millis(20)) {
                 Ok(index) => drop(left.remove(&index)),
                 Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
-                    for event in received.try_iter() {
-                        match event {
-                            Event::Stop => {
-                                tracing::warn!("stopped at once: told to stop a second time");
-                                std::process::exit(1);
-                            }
-                            Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),
-                            // Whoever asks anything else sees its connection end.
-                            Event::Asked(..) | Event::Reload | Event::Returned(_) => {}
-                        }
-                    }
+                    self.take_at_the_end(received.try_iter());
                 }
             }
         }
+        let overdue = self.stop_all(received);
         self.records.values().for_each(Records::flush);
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
         let _ = std::fs::remove_file(self.config.admin());
         if !left.is_empty() {
             bail!("workers {left:?} did not stop; a component does not give them back");
         }
+        if !overdue.is_empty() {
+            bail!(overdue.join("; "));
+        }
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// Takes events while the host stops: instances stop on threads of their own also now.
+    fn take_at_the_end(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            match event {
+                Event::Stop => {
+                    tracing::warn!("stopped at once: told to stop a second time");
+                    std::process::exit(1);
+                }
+                Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),
+                Event::Returned(instance) => self.retire(*instance),
+                Event::Stopped(instance) => self.forget_instance(instance),
+                // Whoever asks anything else sees its connection end.
+                Event::Asked(..) | Event::Reload => {}
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use tandem_component::{Starting, abi};
 
-use super::versions::{Running, Version};
+use super::versions::{Running, Stop, Version};
 use super::{Event, Host};
 use crate::admin::{FileReport, Outcome, Refused, Report};
 use crate::config::{Config, Upstreams};
@@ -307,7 +307,8 @@ impl Host {
         inside::name(number, inside::Name { version: name.to_string(), service: plan.service.clone() });
         let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
         let counts = Arc::new(Counts::default());
-        let running = Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None };
+        let running =
+            Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
         self.versions[at].running.push(running);
         let instance = Instance::new(object, name, plan.policy, counts, plan.key());
         let events = self.events.clone();

@@ -1,51 +1,97 @@
-//! The end of a version: its instances come back, it is kept or unloaded, and that it is gone is seen.
+//! The end of a version: its instances come back and stop, it is kept or unloaded, and that it is gone is seen.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Host;
-use super::versions::{Lingering, Version};
+use super::versions::{Left, Lingering, Running, Stop, Version};
+use super::{Event, Host, TICK};
 use crate::loader::code::Code;
-use crate::loader::library::{Closed, Library};
+use crate::loader::library::Closed;
+use crate::loader::threads;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
-use crate::version::Instance;
 use crate::version::stage::{Stage, Step};
+use crate::version::{Instance, Service, Snapshot};
 use crate::worker::Command;
 
 /// How long workers get to run what a library has left on their threads.
 const CLEARING: Duration = Duration::from_secs(5);
+/// How long a component gets to stop.
+const STOPPING: Duration = Duration::from_secs(5);
 
 impl Host {
-    /// An instance whose last lease is gone: the component is stopped here, off the workers.
+    /// An instance whose last lease is gone: its component is stopped on a thread of its own, since it may not come back.
     pub(super) fn retire(&mut self, instance: Instance) {
         let object = instance.into_object();
-        let (number, digest) = (object.number, Arc::clone(object.code()));
-        drop(object);
-        inside::forget(number);
-        let Some(at) = self
-            .versions
-            .iter()
-            .position(|version| version.code.as_ref().is_some_and(|code| Arc::ptr_eq(code, &digest)))
-        else {
-            return;
-        };
-        drop(digest);
-        self.versions[at].running.retain(|running| running.number != number);
-        self.unload_if_idle(at);
+        let number = object.number;
+        let running = self.versions.iter_mut().flat_map(|version| &mut version.running);
+        if let Some(running) = running.into_iter().find(|running| running.number == number) {
+            running.stop = Stop::By(Instant::now() + STOPPING);
+        }
+        let events = self.events.clone();
+        let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
+            let code = Arc::clone(object.code());
+            drop(object);
+            // What that has left on this thread goes before the library does, which the event allows.
+            threads::run_for(&code.range());
+            drop(code);
+            // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
+            let _ = events.send(Event::Stopped(number));
+        });
+        if let Err(error) = stopping {
+            tracing::warn!("no thread could be had to stop a component on, so the host's did it: {error}");
+            self.stopped(number);
+        }
     }
 
-    /// Unloads a version that no instance is left of, unless it is to serve.
+    /// An instance is no more.
+    pub(super) fn forget_instance(&mut self, number: u32) {
+        inside::forget(number);
+        for version in &mut self.versions {
+            version.running.retain(|running| running.number != number);
+        }
+    }
+
+    /// The component of an instance was dropped, and has nothing left on the thread that did it.
+    pub(super) fn stopped(&mut self, number: u32) {
+        self.forget_instance(number);
+        for at in 0..self.versions.len() {
+            let version = &mut self.versions[at];
+            let freed = version.lingering.iter_mut().position(|one| match &mut one.left {
+                Left::Unload(_, instances) => instances.remove(&number) && instances.is_empty(),
+                _ => false,
+            });
+            if let Some(Lingering { left: Left::Unload(code, _), .. }) = freed.map(|at| version.lingering.remove(at))
+                && let Some(code) = Arc::into_inner(code)
+            {
+                self.unload(at, code);
+            }
+            self.unload_if_idle(at);
+        }
+    }
+
+    /// Unloads a version that no instance is left of, unless it is to serve. One that is left with nothing but instances
+    /// that do not stop lingers until they have.
     pub(super) fn unload_if_idle(&mut self, at: usize) {
         let version = &mut self.versions[at];
-        if !version.running.is_empty() || version.stage == Stage::Active {
+        let overdue = |stop: &Stop| matches!(stop, Stop::Overdue(_));
+        if version.stage == Stage::Active || !version.running.iter().all(|running| overdue(&running.stop)) {
             return;
         }
         let Some(code) = version.code.take() else { return };
-        match Arc::try_unwrap(code) {
-            Ok(code) => self.unload(at, code),
-            Err(code) => version.code = Some(code),
+        match version.overdue() {
+            None => match Arc::try_unwrap(code) {
+                Ok(code) => self.unload(at, code),
+                Err(code) => version.code = Some(code),
+            },
+            Some(reason) => {
+                let instances: BTreeSet<u32> = version.running.drain(..).map(|running| running.number).collect();
+                version.lingering.push(Lingering { reason, left: Left::Unload(code, instances) });
+                version.settle();
+            }
         }
     }
 
@@ -84,7 +130,46 @@ impl Host {
                 self.say_goodbye(at, instance);
             }
             self.versions[at].close_again();
+            if !self.name_overdue(at, now).is_empty() {
+                self.unload_if_idle(at);
+            }
         }
+    }
+
+    /// Names the instances of a version that should have stopped by now. They are not waited for any longer.
+    fn name_overdue(&mut self, at: usize, now: Instant) -> Vec<String> {
+        let version = &mut self.versions[at];
+        let name = version.name();
+        let mut named = Vec::new();
+        for running in &mut version.running {
+            if matches!(running.stop, Stop::By(due) if due <= now) {
+                let service = &self.services[running.service];
+                let reason =
+                    format!("service.{service} has not stopped within {STOPPING:?}; it stays mapped until it has");
+                named.push(format!("{name}: {reason}"));
+                running.stop = Stop::Overdue(reason);
+            }
+        }
+        named.iter().for_each(|named| notice::give(Notice::VersionLingering, named));
+        named
+    }
+
+    /// At the end of the host: stops what nobody but it has a lease on any more. Says what has not stopped in time.
+    pub(super) fn stop_all(&mut self, received: &Receiver<Event>) -> Vec<String> {
+        self.versions.iter_mut().for_each(|version| version.kept.clear());
+        let last = self.table.current();
+        let services = last.services.iter().map(|service| Service { instance: None, ..service.clone() }).collect();
+        self.table.publish(Snapshot { number: last.number + 1, services, upstreams: Arc::clone(&last.upstreams) });
+        drop(last);
+        self.take_at_the_end(received.try_iter());
+        let stopping = |running: &Running| matches!(running.stop, Stop::By(_));
+        let mut named = Vec::new();
+        while self.versions.iter().flat_map(|version| &version.running).any(stopping) {
+            self.take_at_the_end(received.recv_timeout(TICK));
+            let now = Instant::now();
+            named.extend((0..self.versions.len()).flat_map(|at| self.name_overdue(at, now)));
+        }
+        named
     }
 
     fn say_goodbye(&self, at: usize, instance: u32) {
@@ -123,9 +208,9 @@ impl Version {
                 notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
                 // Of those that cannot be tried again, one says as much as many.
                 if library.is_none() {
-                    self.lingering.retain(|other| other.library.is_some());
+                    self.lingering.retain(|other| !matches!(other.left, Left::Nothing));
                 }
-                self.lingering.push(Lingering { reason, library });
+                self.lingering.push(Lingering { reason, left: Left::of(library) });
             }
         }
         self.settle();
@@ -133,24 +218,21 @@ impl Version {
 
     /// Tries again to close what could not be closed.
     fn close_again(&mut self) {
-        for mut lingering in std::mem::take(&mut self.lingering) {
-            match lingering.library.take().map(Library::close) {
-                Some(Closed::Unmapped) => {
-                    notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name()));
-                    continue;
-                }
-                Some(Closed::Lingering { reason, library }) => {
+        for lingering in std::mem::take(&mut self.lingering) {
+            let Left::Close(library) = lingering.left else {
+                self.lingering.push(lingering);
+                continue;
+            };
+            match library.close() {
+                Closed::Unmapped => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
+                Closed::Lingering { reason, library } => {
                     if reason != lingering.reason {
                         notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
                     }
-                    lingering = Lingering { reason, library };
+                    self.lingering.push(Lingering { reason, left: Left::of(library) });
                 }
-                // It is closed, and stays mapped all the same.
-                None => {}
             }
-            self.lingering.push(lingering);
         }
-        // One that is loaded anew has a life of its own.
         if matches!(self.stage, Stage::Lingering(_)) {
             self.settle();
         }
@@ -158,6 +240,10 @@ impl Version {
 
     /// Nothing of it is loaded any more: it has retired, lingers, or is refused and nothing more.
     fn settle(&mut self) {
+        // One that was loaded anew has a life of its own.
+        if self.code.is_some() {
+            return;
+        }
         match self.lingering.last() {
             Some(lingering) => self.step(Step::Linger(lingering.reason.clone())),
             None => match (&self.stage, &self.refusal) {

@@ -1,5 +1,6 @@
 //! What the host knows of each version.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,8 +42,17 @@ pub(super) struct Version {
 pub(super) struct Lingering {
     /// What keeps it.
     pub(super) reason: String,
-    /// To be closed once nothing keeps it; `None` where it was closed already.
-    pub(super) library: Option<Library>,
+    pub(super) left: Left,
+}
+
+/// What there is left to do about a library that lingers.
+pub(super) enum Left {
+    /// Nothing: it was closed, and stays mapped all the same.
+    Nothing,
+    /// To close it, once no thread needs it.
+    Close(Library),
+    /// To unload it, once these instances, by their numbers, have stopped.
+    Unload(Arc<Code>, BTreeSet<u32>),
 }
 
 /// An instance that is not gone.
@@ -52,6 +62,24 @@ pub(super) struct Running {
     pub(super) counts: Arc<Counts>,
     /// When its remaining sessions are asked to say goodbye: another instance serves its service, or none.
     pub(super) drain_due: Option<Instant>,
+    pub(super) stop: Stop,
+}
+
+/// How far an instance is with its end.
+#[derive(PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It is leased.
+    NotYet,
+    /// The last lease is gone, and its component is dropped, on a thread of its own, until then.
+    By(Instant),
+    /// Its component has not come back from that in time. What an operator is told of it.
+    Overdue(String),
+}
+
+impl Left {
+    pub(super) fn of(library: Option<Library>) -> Self {
+        library.map_or(Left::Nothing, Left::Close)
+    }
 }
 
 impl Version {
@@ -115,7 +143,7 @@ impl Version {
     pub(super) fn reason(&self) -> Option<String> {
         match (&self.stage, &self.refusal) {
             (Stage::Lingering(reason), Some(refusal)) => Some(format!("{reason}; it was refused: {refusal}")),
-            (stage, _) => stage.reason().map(str::to_owned).or_else(|| {
+            (stage, _) => stage.reason().map(str::to_owned).or_else(|| self.overdue()).or_else(|| {
                 let lingering = self.lingering.last()?;
                 Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))
             }),
@@ -126,8 +154,18 @@ impl Version {
         self.running.iter().map(|running| running.counts.sessions.load(std::sync::atomic::Ordering::Relaxed)).sum()
     }
 
+    /// What is said of its instances that do not stop, where there are some.
+    pub(super) fn overdue(&self) -> Option<String> {
+        let reasons = self.running.iter().filter_map(|running| match &running.stop {
+            Stop::Overdue(reason) => Some(reason.as_str()),
+            _ => None,
+        });
+        let reasons: Vec<&str> = reasons.collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
     pub(super) fn wants_looking_after(&self) -> bool {
-        let drains = self.running.iter().any(|running| running.drain_due.is_some());
-        drains || self.stage == Stage::Draining || self.lingering.iter().any(|one| one.library.is_some())
+        let due = self.running.iter().any(|running| running.drain_due.is_some() || matches!(running.stop, Stop::By(_)));
+        due || self.stage == Stage::Draining || self.lingering.iter().any(|one| matches!(one.left, Left::Close(_)))
     }
 }

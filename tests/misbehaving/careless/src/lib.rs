@@ -1,5 +1,5 @@
 //! Echoes lines and datagrams, and does what they say: leaves things behind on the host's threads, as real dependencies
-//! of components do, panics, does not come back, or does not let itself be moved.
+//! of components do, panics, does not come back, does not let itself be moved, or does not stop.
 //!
 //! All of it is cured by the host when the version retires, but for `thread`, which holds the library for good, and `hang`,
 //! which holds the worker.
@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -14,14 +15,20 @@ use std::time::Duration;
 use tandem_component::prelude::*;
 
 /// The protocol: a line, and the same line back.
-pub struct Careless;
+pub struct Careless {
+    /// It does not stop before this file is there.
+    stops_with: Option<PathBuf>,
+}
 
 /// What it may be told to do wrong before it serves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// To start a thread that never ends, unless it is being examined.
+    #[serde(default)]
     thread: bool,
+    /// To wait for this file before it stops, unless it is being examined.
+    stops_with: Option<PathBuf>,
 }
 
 /// One conversation.
@@ -42,14 +49,24 @@ impl Component for Careless {
 
     fn start(settings: Option<Settings>, _: &Starting<'_>) -> Result<Self, Refusal> {
         let examined = std::env::args().nth(1).is_some_and(|command| command == "examine");
-        if settings.is_some_and(|settings| settings.thread) && !examined {
+        let settings = settings.filter(|_| !examined);
+        if settings.as_ref().is_some_and(|settings| settings.thread) {
             act(b"thread");
         }
-        Ok(Careless)
+        Ok(Careless { stops_with: settings.and_then(|settings| settings.stops_with) })
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
         Ok(Conversation::default())
+    }
+}
+
+impl Drop for Careless {
+    fn drop(&mut self) {
+        act(b"thread-local");
+        while self.stops_with.as_ref().is_some_and(|file| !file.exists()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
