@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Gateway, free_port, libraries};
+use support::{Gateway, Upstream, free_port, libraries};
 
 #[test]
 fn sessions_of_a_configuration_that_was_replaced_are_asked_as_well() {
@@ -36,6 +36,55 @@ versions = {{ drain = "3s" }}
     assert_eq!(new.get("/").unwrap().text(), "anew");
     old.closed().expect("its goodbye is a close in order");
     assert_eq!(new.get("/").unwrap().text(), "anew", "what serves does not drain");
+}
+
+#[test]
+fn an_upstream_that_is_added_has_nobody_asked_and_one_that_is_taken_out_is_refused_where_it_is_used() {
+    let (port, other, upstream) = (free_port(), free_port(), Upstream::start("app"));
+    let server = upstream.address();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .library(&libraries().echo)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+policy = "pin"
+[service.web.config]
+routes = [{{ path = "/", upstream = "app" }}]
+[service.echo]
+component = "echo"
+listen = ["tcp://127.0.0.1:{other}"]
+policy = "pin"
+[component.http]
+versions = {{ drain = "1s" }}
+[component.echo]
+versions = {{ drain = "1s" }}
+[upstream.app]
+servers = ["tcp://{server}"]
+"#
+        ))
+        .start();
+    let (mut web, mut echo) = (gateway.connect(port), gateway.connect(other));
+    let mut serves = || {
+        assert_eq!(web.get("/name").unwrap().text(), "app");
+        echo.send(b"hello").unwrap();
+        assert_eq!(echo.read(5).unwrap(), b"hello");
+    };
+    serves();
+
+    gateway.configure(|text| format!("{text}\n[upstream.another]\nservers = [\"tcp://{server}\"]\n"));
+    assert!(gateway.reload().ok);
+
+    thread::sleep(Duration::from_secs(2));
+    serves();
+    // One that nobody has used so far can be used, and then not be taken out.
+    gateway.configure(|text| text.replace("upstream = \"app\"", "upstream = \"another\""));
+    assert!(gateway.reload().ok);
+    gateway.configure(|text| text.replace("[upstream.another]", "[upstream.third]"));
+    let error = gateway.reload().error.expect("it is named by a route");
+    assert!(error.contains("no [upstream.another] is configured"), "{error}");
 }
 
 #[test]

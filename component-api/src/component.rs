@@ -79,7 +79,8 @@ pub struct Starting<'a> {
     pub service: &'a str,
     /// The version as the host writes it: `http@1.2.0#3fa9c1`.
     pub version: &'a str,
-    /// The upstreams that the configuration has, by name. Refuse one that is not there.
+    /// The upstreams that the configuration has, by name. Refuse one that is not there. Others may be added while the
+    /// component is at work; where one is taken out, it is started anew.
     #[serde(borrow)]
     pub upstreams: Vec<&'a str>,
 }

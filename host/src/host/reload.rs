@@ -26,7 +26,7 @@ use crate::observe::records::Records;
 use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
 use crate::version::stage::{Stage, Step};
-use crate::version::{Counts, Instance, Lease, Service, Snapshot};
+use crate::version::{Counts, Instance, Lease, Service, Snapshot, Started};
 use crate::worker::Command;
 
 /// How long a worker may take to take a publication.
@@ -245,7 +245,9 @@ impl Host {
             let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
             let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
             let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
-            plans.push(Plan { service: name.clone(), number, starting, settings, policy });
+            let with = rmp_serde::to_vec(&(name, &settings, policy)).map_err(|error| error.to_string())?;
+            let started = Started { with, upstreams: config.upstream.keys().cloned().collect() };
+            plans.push(Plan { service: name.clone(), number, starting, settings, policy, started });
         }
         // What is to be started is tried in a child first, also when only the configuration is new.
         let unseen = matches!(self.versions[at].stage, Stage::Found);
@@ -295,7 +297,7 @@ impl Host {
         let all = served.into_iter().chain(&self.versions[at].kept);
         let code = self.versions[at].code.as_ref()?;
         all.filter(|instance| Arc::ptr_eq(instance.as_ref().code(), code))
-            .find(|instance| instance.is_as(plan))
+            .find(|instance| instance.started.stands_for(&plan.started))
             .cloned()
     }
 
@@ -310,7 +312,7 @@ impl Host {
         let running =
             Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
         self.versions[at].running.push(running);
-        let instance = Instance::new(object, name, plan.policy, counts, plan.key());
+        let instance = Instance::new(object, name, plan.policy, counts, plan.started.clone());
         let events = self.events.clone();
         Ok(Lease::new(instance, move |instance| {
             // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
@@ -547,22 +549,12 @@ pub(crate) struct Plan {
     starting: Vec<u8>,
     settings: Vec<u8>,
     policy: tandem_component::Policy,
+    started: Started,
 }
 
 impl Plan {
     fn trial(&self) -> Trial {
         Trial { service: self.service.clone(), starting: self.starting.clone(), config: self.settings.clone() }
-    }
-
-    /// What distinguishes one instance of a version from another.
-    fn key(&self) -> Vec<u8> {
-        [&self.starting[..], &self.settings, self.policy.word().as_bytes()].concat()
-    }
-}
-
-impl Instance {
-    fn is_as(&self, plan: &Plan) -> bool {
-        self.key == plan.key()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A version at work for a service with one configuration: what a lease is on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,8 +20,27 @@ pub struct Instance {
     pub policy: Policy,
     /// What is counted of it.
     pub counts: Arc<Counts>,
-    /// What it was started with: two of one version with one key would be the same.
-    pub key: Vec<u8>,
+    /// What it was started with.
+    pub started: Started,
+}
+
+/// What an instance is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// All but the upstreams: two of one version and with the same would do the same.
+    pub with: Vec<u8>,
+    /// The names of the upstreams that there were.
+    pub upstreams: BTreeSet<String>,
+}
+
+impl Started {
+    /// Whether an instance that was started so can stand for one that would be started like `other`.
+    ///
+    /// Also where upstreams were added since, which its configuration does not name, or it would not have started. Where
+    /// one was taken out it cannot: only a new start can refuse the name that has gone.
+    pub fn stands_for(&self, other: &Started) -> bool {
+        self.with == other.with && self.upstreams.is_subset(&other.upstreams)
+    }
 }
 
 /// What is counted of an instance, and outlives it.
@@ -36,8 +56,8 @@ pub struct Counts {
 
 impl Instance {
     /// Of a component that was started.
-    pub fn new(object: Object, version: Arc<str>, policy: Policy, counts: Arc<Counts>, key: Vec<u8>) -> Self {
-        Instance { object, version, policy, counts, key }
+    pub fn new(object: Object, version: Arc<str>, policy: Policy, counts: Arc<Counts>, started: Started) -> Self {
+        Instance { object, version, policy, counts, started }
     }
 
     /// The component that it is a version of.
@@ -91,4 +111,28 @@ pub struct Service {
     pub instance: Option<Lease<Instance>>,
     /// Where its records go.
     pub records: Option<Records>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Started;
+
+    #[test]
+    fn an_instance_stands_for_another_unless_an_upstream_was_taken_out() {
+        let started = |with: &str, upstreams: &[&str]| Started {
+            with: with.into(),
+            upstreams: upstreams.iter().map(ToString::to_string).collect(),
+        };
+        let stands = started("config", &["a", "b"]);
+        let rows = [
+            (started("config", &["a", "b"]), true),
+            (started("config", &["a", "b", "c"]), true),
+            (started("config", &["a"]), false),
+            (started("config", &["a", "c"]), false),
+            (started("another", &["a", "b"]), false),
+        ];
+        for (other, expected) in rows {
+            assert_eq!(stands.stands_for(&other), expected, "{other:?}");
+        }
+    }
 }

@@ -7,5 +7,5 @@ pub mod rollout;
 pub mod stage;
 pub mod table;
 
-pub use instance::{Counts, Instance, Service, Snapshot};
+pub use instance::{Counts, Instance, Service, Snapshot, Started};
 pub use lease::Lease;
