@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use support::{Client, Gateway, free_port, libraries, limit_descriptors, processor_time};
+use support::{Client, Gateway, free_port, libraries, limit_descriptors, processor_time, settled};
 
 #[test]
 fn without_descriptors_it_waits_at_rest_and_then_goes_on() {
@@ -36,6 +36,38 @@ fn without_descriptors_it_waits_at_rest_and_then_goes_on() {
     gateway.swap(&libraries().echo, "1.0.0");
     last.iter_mut().for_each(echo);
     assert!(gateway.status().notice("accept-failed").is_some_and(|last| last.contains("open files")));
+}
+
+#[test]
+fn a_version_that_is_closed_without_them_is_seen_to_be_gone_later() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!(
+            r#"
+[service.echo]
+component = "echo"
+listen = ["tcp://127.0.0.1:{port}"]
+policy = "pin"
+[component.echo]
+versions = {{ keep = 0 }}
+"#
+        ))
+        .start();
+    let mut last = gateway.connect(port);
+    echo(&mut last);
+    gateway.swap(&libraries().echo, "1.0.0");
+    let before = limit_descriptors(gateway.pid(), 3);
+
+    drop(last);
+
+    settled(true, || gateway.log().contains("what is mapped cannot be read at the moment"));
+    assert_eq!(gateway.maps().len(), 1, "it is gone");
+    limit_descriptors(gateway.pid(), before);
+    settled(vec!["0.1.0".to_owned()], || {
+        gateway.status().numbers("echo", "retired").into_iter().map(str::to_owned).collect()
+    });
+    assert_eq!(gateway.status().count("version-lingering"), 1, "it was no news");
 }
 
 #[test]

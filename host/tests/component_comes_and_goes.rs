@@ -47,7 +47,7 @@ fn five_hundred_lives_of_a_component_stay_flat() {
         drop(object);
         match Arc::into_inner(code).expect("the object is gone").close() {
             Closed::Unmapped => {}
-            Closed::Lingering { reason, .. } => panic!("{reason}"),
+            Closed::Lingering { reason, .. } | Closed::Unseen { reason, .. } => panic!("{reason}"),
         }
     };
     (0..50).for_each(|_| live());

@@ -169,7 +169,7 @@ fn a_thread_that_is_being_started_keeps_the_library_too() {
                 match library.close() {
                     Closed::Unmapped => break,
                     Closed::Lingering { library: Some(still), .. } => library = still,
-                    Closed::Lingering { reason, library: None } => panic!("{reason}"),
+                    Closed::Lingering { reason, library: None } | Closed::Unseen { reason, .. } => panic!("{reason}"),
                 }
             }
         }
@@ -339,7 +339,7 @@ fn act(library: &Library, number: usize) {
 fn unmapped(library: Library, what: &str) {
     match library.close() {
         Closed::Unmapped => {}
-        Closed::Lingering { reason, .. } => panic!("{what}: {reason}"),
+        Closed::Lingering { reason, .. } | Closed::Unseen { reason, .. } => panic!("{what}: {reason}"),
     }
 }
 

@@ -16,16 +16,21 @@ pub fn signal(pid: u32, signal: libc::c_int) {
     assert_eq!(sent, 0, "signal {signal} to {pid}: {}", std::io::Error::last_os_error());
 }
 
-/// Gives a process so many descriptors at most from now on.
+/// Gives a process so many descriptors at most from now on, and says how many it might have had before.
 ///
 /// # Panics
-/// Where the process is not there.
-pub fn limit_descriptors(pid: u32, count: u64) {
+/// Where the process is not there, or may not have as many.
+pub fn limit_descriptors(pid: u32, count: u64) -> u64 {
     let pid = libc::pid_t::try_from(pid).expect("a process number is a pid_t");
-    let limit = libc::rlimit64 { rlim_cur: count, rlim_max: count };
+    let mut before = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is valid and written during the call; nothing is read.
+    let done = unsafe { libc::prlimit64(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut before) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    let limit = libc::rlimit64 { rlim_cur: count, ..before };
     // SAFETY: the limit is valid and read during the call; nothing is written.
     let done = unsafe { libc::prlimit64(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    before.rlim_cur
 }
 
 /// How long a process has kept processors busy.

@@ -324,6 +324,8 @@ impl Host {
         if let Some(code) = &self.versions[at].code {
             return Ok(Arc::clone(code));
         }
+        // What was closed is looked for before its path is loaded from once more.
+        self.versions[at].close_again();
         let version = &self.versions[at];
         let passed = version.passed.as_ref().ok_or("it was not examined")?;
         let code = Arc::new(Code::load(passed, &self.shelf, version.manifest.clone())?);

@@ -202,34 +202,38 @@ impl Host {
 impl Version {
     /// Says what became of its library. Copies of it that were loaded earlier may be mapped still.
     fn closed(&mut self, closed: Closed) {
-        match closed {
-            Closed::Unmapped => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
-            Closed::Lingering { reason, library } => {
-                notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
+        match Lingering::after(closed) {
+            None => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
+            Some(lingering) => {
+                notice::give(Notice::VersionLingering, &format!("{}: {}", self.name(), lingering.reason));
                 // Of those that cannot be tried again, one says as much as many.
-                if library.is_none() {
+                if matches!(lingering.left, Left::Nothing) {
                     self.lingering.retain(|other| !matches!(other.left, Left::Nothing));
                 }
-                self.lingering.push(Lingering { reason, left: Left::of(library) });
+                self.lingering.push(lingering);
             }
         }
         self.settle();
     }
 
-    /// Tries again to close what could not be closed.
-    fn close_again(&mut self) {
-        for lingering in std::mem::take(&mut self.lingering) {
-            let Left::Close(library) = lingering.left else {
-                self.lingering.push(lingering);
-                continue;
+    /// Tries again to close what could not be closed, and looks again for what could not be seen to be gone.
+    pub(super) fn close_again(&mut self) {
+        for Lingering { reason, left } in std::mem::take(&mut self.lingering) {
+            let closed = match left {
+                Left::Close(library) => library.close(),
+                Left::Look(trace) => trace.look(),
+                left @ (Left::Nothing | Left::Unload(..)) => {
+                    self.lingering.push(Lingering { reason, left });
+                    continue;
+                }
             };
-            match library.close() {
-                Closed::Unmapped => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
-                Closed::Lingering { reason, library } => {
-                    if reason != lingering.reason {
-                        notice::give(Notice::VersionLingering, &format!("{}: {reason}", self.name()));
+            match Lingering::after(closed) {
+                None => notice::give(Notice::VersionRetired, &format!("{}: unmapped", self.name())),
+                Some(lingering) => {
+                    if lingering.reason != reason {
+                        notice::give(Notice::VersionLingering, &format!("{}: {}", self.name(), lingering.reason));
                     }
-                    self.lingering.push(Lingering { reason, left: Left::of(library) });
+                    self.lingering.push(lingering);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::loader::code::Code;
 use crate::loader::examine::Examined;
-use crate::loader::library::Library;
+use crate::loader::library::{Closed, Library, Trace};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
 use crate::observe::notice::{self, Notice};
@@ -51,6 +51,8 @@ pub(super) enum Left {
     Nothing,
     /// To close it, once no thread needs it.
     Close(Library),
+    /// To see whether it is gone: it was closed.
+    Look(Trace),
     /// To unload it, once these instances, by their numbers, have stopped.
     Unload(Arc<Code>, BTreeSet<u32>),
 }
@@ -76,9 +78,16 @@ pub(super) enum Stop {
     Overdue(String),
 }
 
-impl Left {
-    pub(super) fn of(library: Option<Library>) -> Self {
-        library.map_or(Left::Nothing, Left::Close)
+impl Lingering {
+    /// What lingers of a library after it was closed; nothing where it is gone.
+    pub(super) fn after(closed: Closed) -> Option<Self> {
+        match closed {
+            Closed::Unmapped => None,
+            Closed::Lingering { reason, library } => {
+                Some(Lingering { reason, left: library.map_or(Left::Nothing, Left::Close) })
+            }
+            Closed::Unseen { reason, trace } => Some(Lingering { reason, left: Left::Look(trace) }),
+        }
     }
 }
 
@@ -166,6 +175,7 @@ impl Version {
 
     pub(super) fn wants_looking_after(&self) -> bool {
         let due = self.running.iter().any(|running| running.drain_due.is_some() || matches!(running.stop, Stop::By(_)));
-        due || self.stage == Stage::Draining || self.lingering.iter().any(|one| matches!(one.left, Left::Close(_)))
+        due || self.stage == Stage::Draining
+            || self.lingering.iter().any(|one| matches!(one.left, Left::Close(_) | Left::Look(_)))
     }
 }

@@ -10,6 +10,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,21 @@ pub enum Closed {
         /// The library, if it was not closed because a thread still needs it. It may be closed later.
         library: Option<Library>,
     },
+    /// It was closed, and whether it is gone cannot be read at the moment.
+    Unseen {
+        /// Why not.
+        reason: String,
+        /// What to look for later.
+        trace: Trace,
+    },
+}
+
+/// Where a library was that is closed.
+#[derive(Debug)]
+pub struct Trace {
+    path: PathBuf,
+    range: Range<usize>,
+    inode: Option<Inode>,
 }
 
 impl Library {
@@ -112,10 +128,23 @@ impl Library {
         }
         threads::delete_keys(&self.range);
         let Self { handle, path, range, inode } = self;
-        let closed = ManuallyDrop::into_inner(handle).close().map_err(|error| format!("it cannot be closed: {error}"));
-        match closed.and_then(|()| gone(&path, &range, inode.as_ref())) {
-            Ok(()) => Closed::Unmapped,
-            Err(reason) => Closed::Lingering { reason, library: None },
+        match ManuallyDrop::into_inner(handle).close() {
+            Ok(()) => Trace { path, range, inode }.look(),
+            Err(error) => Closed::Lingering { reason: format!("it cannot be closed: {error}"), library: None },
+        }
+    }
+}
+
+impl Trace {
+    /// Looks whether the library is gone.
+    pub fn look(self) -> Closed {
+        match keeper(&self.path, &self.range, self.inode.as_ref()) {
+            Ok(None) => Closed::Unmapped,
+            Ok(Some(reason)) => Closed::Lingering { reason, library: None },
+            // Out of descriptors, say.
+            Err(error) => {
+                Closed::Unseen { reason: format!("what is mapped cannot be read at the moment: {error}"), trace: self }
+            }
         }
     }
 }
@@ -187,29 +216,28 @@ unsafe fn open(path: &OsStr) -> Result<libloading::Library, libloading::Error> {
     unsafe { libloading::Library::new(path) }
 }
 
-/// Is nothing left of a library that was closed?
+/// What keeps a library that was closed; nothing where it is gone. An error where that cannot be read.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn gone(path: &Path, range: &Range<usize>, inode: Option<&Inode>) -> Result<(), String> {
+fn keeper(path: &Path, range: &Range<usize>, inode: Option<&Inode>) -> io::Result<Option<String>> {
     if find(path).is_some() {
         let why = match threads::installed() {
             true => "something loaded it a second time, or depends on it",
             false => "this executable was linked without the functions that see its thread-locals (host/build.rs)",
         };
-        return Err(format!("the dynamic linker keeps it: {why}"));
+        return Ok(Some(format!("the dynamic linker keeps it: {why}")));
     }
-    let Some(inode) = inode else { return Err("the kernel did not say which file was mapped".to_owned()) };
-    match image::mapped_bytes(inode, range) {
-        Err(error) => Err(format!("what is mapped cannot be read: {error}")),
-        Ok((0, 0)) => Ok(()),
-        Ok((0, outside)) => Err(format!(
+    let Some(inode) = inode else { return Ok(Some("the kernel did not say which file was mapped".to_owned())) };
+    Ok(match image::mapped_bytes(inode, range)? {
+        (0, 0) => None,
+        (0, outside) => Some(format!(
             "its code is gone, but {} KiB of its file are still mapped, as a backtrace leaves them behind",
             outside / 1024
         )),
-        Ok((inside, _)) => Err(format!("the kernel still maps {} KiB of it", inside / 1024)),
-    }
+        (inside, _) => Some(format!("the kernel still maps {} KiB of it", inside / 1024)),
+    })
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn gone(_path: &Path, _range: &Range<usize>, _inode: Option<&Inode>) -> Result<(), String> {
-    Err("this system does not say whether a library is gone".to_owned())
+fn keeper(_path: &Path, _range: &Range<usize>, _inode: Option<&Inode>) -> io::Result<Option<String>> {
+    Ok(Some("this system does not say whether a library is gone".to_owned()))
 }

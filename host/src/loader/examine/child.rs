@@ -160,7 +160,7 @@ fn close(mut library: Library) -> Result<Option<String>, String> {
     for _ in 0..PATIENCE {
         match library.close() {
             Closed::Unmapped => return Ok(None),
-            Closed::Lingering { reason, library: None } => return Ok(Some(reason)),
+            Closed::Lingering { reason, library: None } | Closed::Unseen { reason, .. } => return Ok(Some(reason)),
             // A thread that it joined may have some steps to go.
             Closed::Lingering { library: Some(still), .. } => library = still,
         }
