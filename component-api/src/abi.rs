@@ -30,7 +30,7 @@ use abi_stable::std_types::{RSlice, RStr};
 pub use abi_stable;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -146,6 +146,41 @@ pub mod kind {
     pub const DRAIN: u32 = 12;
     /// After a panic or a fault.
     pub const LAST_WORDS: u32 = 13;
+    // Revision 2.
+    /// `bytes` = the row, `detail` = 1 where there is one.
+    pub const ROW: u32 = 14;
+    /// `bytes` = a list of rows.
+    pub const ROWS: u32 = 15;
+    /// `detail` = 1 where an insert or a swap was done.
+    pub const CHANGED: u32 = 16;
+    /// `token` = the question, or 0 for what an event wrote; `detail` = a number of [`unstored`](super::unstored).
+    pub const STORE_FAILED: u32 = 17;
+}
+
+/// What is done with the rows of a table. In brackets: what `first` and `second` are, in MessagePack.
+pub mod row {
+    /// [the row]
+    pub const PUT: u32 = 1;
+    /// [the key and the columns to be changed]
+    pub const UPDATE: u32 = 2;
+    /// [the key; the column's name, as text], `number` = how much.
+    pub const ADD: u32 = 3;
+    /// [the key]
+    pub const DELETE: u32 = 4;
+    /// [the row]
+    pub const INSERT: u32 = 5;
+    /// [the key and the columns that are expected; the columns to be changed]
+    pub const SWAP: u32 = 6;
+    /// [the key]
+    pub const GET: u32 = 7;
+    /// [a `Scan`]
+    pub const SCAN: u32 = 8;
+}
+
+/// Why nothing was stored, as a number.
+pub mod unstored {
+    pub const UNAVAILABLE: u32 = 1;
+    pub const CONFLICT: u32 = 2;
 }
 
 /// Why a dial failed, as a number.
@@ -186,6 +221,17 @@ pub struct SinkTable {
     /// MessagePack of a map of names to values.
     #[sabi(last_prefix_field)]
     pub record: unsafe extern "C" fn(data: *mut (), fields: RSlice<'_, u8>),
+    // Revision 2.
+    /// An operation of [`row`] on a table.
+    pub row: unsafe extern "C" fn(
+        data: *mut (),
+        operation: u32,
+        table: RStr<'_>,
+        first: RSlice<'_, u8>,
+        second: RSlice<'_, u8>,
+        number: i64,
+        token: u64,
+    ),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -204,6 +250,7 @@ pub trait Effects {
     fn cancel(&mut self, token: u64);
     fn random(&mut self) -> u64;
     fn record(&mut self, fields: &[u8]);
+    fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64);
 }
 
 /// A borrowed `Effects` as it crosses the boundary.
@@ -260,6 +307,7 @@ through! {
     cancel(token: u64 => token);
     random() -> u64;
     record(fields: &[u8] => RSlice::from_slice(fields));
+    row(operation: u32 => operation, table: &str => RStr::from_str(table), first: &[u8] => RSlice::from_slice(first), second: &[u8] => RSlice::from_slice(second), number: i64 => number, token: u64 => token);
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -289,6 +337,7 @@ impl<E: Effects> Sinks<E> {
                 cancel: cancel::<E>,
                 random: random::<E>,
                 record: record::<E>,
+                row: row::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -322,6 +371,7 @@ receive! {
     cancel(token: u64 => token);
     random() -> u64;
     record(fields: RSlice<'_, u8> => fields.as_slice());
+    row(operation: u32 => operation, table: RStr<'_> => table.as_str(), first: RSlice<'_, u8> => first.as_slice(), second: RSlice<'_, u8> => second.as_slice(), number: i64 => number, token: u64 => token);
 }
 
 /// A buffer of the host that the other side writes into.

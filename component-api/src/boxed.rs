@@ -6,10 +6,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
-use crate::abi::{RawEvent, Sink, failure, kind};
+use crate::abi::{RawEvent, Sink, failure, kind, unstored};
 use crate::component::{Component, Opening, Refusal, Starting, Time};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
 use crate::out::Out;
+use crate::rows::{Row, Rows, StoreFailure};
 use crate::session::{Fault, Session, Then};
 
 /// A session with what it waits for: what a host's session handle points to.
@@ -177,6 +178,22 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         kind::WRITABLE => Event::Writable { then: waits.take(raw.token)? },
         kind::CLOSED => Event::Closed { stream },
         kind::DRAIN => Event::Drain { until: Time::from_nanos(raw.number) },
+        kind::ROW => {
+            let row = (raw.detail == 1).then(|| Row(raw.bytes.as_slice()));
+            Event::Answer { then: waits.take(raw.token)?, answer: Answer::Row(row) }
+        }
+        kind::ROWS => Event::Answer { then: waits.take(raw.token)?, answer: Answer::Rows(Rows(raw.bytes.as_slice())) },
+        kind::CHANGED => Event::Answer { then: waits.take(raw.token)?, answer: Answer::Changed(raw.detail == 1) },
+        kind::STORE_FAILED => {
+            let why = match raw.detail {
+                unstored::CONFLICT => StoreFailure::Conflict,
+                _ => StoreFailure::Unavailable,
+            };
+            if raw.token == 0 {
+                return Some(Event::StoreFailed { why });
+            }
+            Event::Answer { then: waits.take(raw.token)?, answer: Answer::NotStored(why) }
+        }
         _ => return None,
     })
 }

@@ -55,6 +55,15 @@ pub enum Effect {
     Record {
         fields: Range,
     },
+    /// An operation of [`row`](crate::abi::row).
+    Row {
+        operation: u32,
+        table: Range,
+        first: Range,
+        second: Range,
+        number: i64,
+        token: u64,
+    },
 }
 
 /// A part of a batch's bytes.
@@ -69,6 +78,7 @@ pub struct Batch {
     pub effects: Vec<Effect>,
     bytes: Vec<u8>,
     too_much: bool,
+    rows: bool,
     random: Box<dyn FnMut() -> u64 + Send>,
 }
 
@@ -78,7 +88,7 @@ impl Batch {
 
     /// An empty batch that draws its random numbers there.
     pub fn new(random: impl FnMut() -> u64 + Send + 'static) -> Self {
-        Batch { effects: Vec::new(), bytes: Vec::new(), too_much: false, random: Box::new(random) }
+        Batch { effects: Vec::new(), bytes: Vec::new(), too_much: false, rows: false, random: Box::new(random) }
     }
 
     /// The bytes of a range.
@@ -103,6 +113,7 @@ impl Batch {
         self.effects.clear();
         self.bytes.clear();
         self.too_much = false;
+        self.rows = false;
         self.bytes.shrink_to(KEPT_BYTES);
     }
 
@@ -111,6 +122,12 @@ impl Batch {
     #[inline]
     pub fn is_too_much(&self) -> bool {
         self.too_much
+    }
+
+    /// Whether some of the effects are operations on rows.
+    #[inline]
+    pub fn has_rows(&self) -> bool {
+        self.rows
     }
 
     /// One number from the batch's source.
@@ -192,6 +209,11 @@ impl Effects for Batch {
     fn record(&mut self, fields: &[u8]) {
         let fields = self.keep(fields);
         self.push(Effect::Record { fields });
+    }
+    fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64) {
+        let (table, first, second) = (self.keep(table.as_bytes()), self.keep(first), self.keep(second));
+        self.rows = true;
+        self.push(Effect::Row { operation, table, first, second, number, token });
     }
 }
 

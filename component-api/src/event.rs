@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::component::Time;
+use crate::rows::{Row, Rows, StoreFailure};
 
 /// One thing that happened to a session. What each kind means for it is in the [manual](crate::manual::sessions).
 ///
@@ -37,7 +38,7 @@ pub enum Event<'a, Then> {
         /// What it continues.
         then: Then,
         /// The answer.
-        answer: Answer,
+        answer: Answer<'a>,
     },
     /// The time of an [`after`](crate::Out::after) has come.
     Timeout {
@@ -60,12 +61,19 @@ pub enum Event<'a, Then> {
         /// After this the host closes the connection itself.
         until: Time,
     },
+    /// What the last event wrote could not be committed. None of its effects has happened, and the session is as it was
+    /// before it: this is the time to remember that the protocol's temporary error is to be said. The event follows again;
+    /// after the third failure in a row the session is ended.
+    StoreFailed {
+        /// Why.
+        why: StoreFailure,
+    },
 }
 
-/// The answer to a dial or a forward.
+/// The answer to a dial, a forward or a question to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Answer {
+pub enum Answer<'a> {
     /// A connection to a server of the upstream is there.
     Dialed {
         /// The stream under which the session uses it.
@@ -97,6 +105,14 @@ pub enum Answer {
         /// Whether nothing has moved for the forward's `idle`; the streams are still there.
         stalled: bool,
     },
+    /// The row that was asked for; `None` where there is none with that key.
+    Row(Option<Row<'a>>),
+    /// The rows that a scan found.
+    Rows(Rows<'a>),
+    /// Whether an insert or a swap was done.
+    Changed(bool),
+    /// The store could not answer.
+    NotStored(StoreFailure),
 }
 
 /// Why a dial failed.

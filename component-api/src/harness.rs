@@ -33,18 +33,23 @@
 //! assert_eq!(new.sent(Stream::OWN), b"onetwo");
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+mod rows;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::abi::{RawEvent, Sink, TO_END, failure, kind};
+use crate::abi::{RawEvent, Sink, TO_END, failure, kind, unstored};
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect};
 use crate::event::{DialFailure, Server, Stream};
+use crate::rows::StoreFailure;
 use crate::session::Fault;
+use crate::table::Table;
 
 /// One session of `C` and all that a host would hold for it.
 pub struct Harness<C: Component> {
@@ -87,6 +92,13 @@ struct Host {
     dials: VecDeque<Dialing>,
     answers: VecDeque<RawEvent<'static>>,
     records: Vec<Vec<u8>>,
+    tables: rows::Tables,
+    /// The bytes of answers that have some, by token.
+    found: HashMap<u64, Vec<u8>>,
+    /// Nothing can be stored, for this reason.
+    unstored: Option<StoreFailure>,
+    /// How many events in a row could not be stored.
+    failures: u32,
     blamed: Vec<Stream>,
     fault: Option<Fault>,
     /// The stream whose bytes the batch may consume.
@@ -128,6 +140,9 @@ struct Forwarding {
     token: u64,
 }
 
+/// So many events in a row may fail to be stored.
+const FAILURES_MAX: u32 = 3;
+
 const NOON: u64 = 1_767_268_800_000_000_000;
 
 impl<C: Component> Harness<C> {
@@ -154,6 +169,10 @@ impl<C: Component> Harness<C> {
             dials: VecDeque::new(),
             answers: VecDeque::new(),
             records: Vec::new(),
+            tables: rows::Tables::default(),
+            found: HashMap::new(),
+            unstored: None,
+            failures: 0,
             blamed: Vec::new(),
             fault: None,
             offered: None,
@@ -320,6 +339,21 @@ impl<C: Component> Harness<C> {
         std::mem::take(&mut self.host.records)
     }
 
+    /// All rows of a table, as a version that declares it so sees them.
+    ///
+    /// # Panics
+    /// Where a row does not fit `R`.
+    pub fn rows<R: DeserializeOwned>(&mut self, table: &Table) -> Vec<R> {
+        self.settle();
+        let rows = self.host.tables.all(table);
+        rows.iter().map(|row| rmp_serde::from_slice(row).expect("the row fits what it is read into")).collect()
+    }
+
+    /// From now on nothing can be stored, for this reason; or again, with `None`.
+    pub fn fail_store(&mut self, why: Option<StoreFailure>) {
+        self.host.unstored = why;
+    }
+
     /// The fault that ended the session, if one did.
     pub fn fault(&self) -> Option<&Fault> {
         self.host.fault.as_ref()
@@ -398,8 +432,9 @@ impl<C: Component> Harness<C> {
             };
             let event = if held { None } else { self.host.answers.pop_front() };
             if let Some(mut event) = event {
+                let found = self.host.found.remove(&event.token).unwrap_or_default();
                 event.now = self.host.now;
-                self.deliver(&event);
+                self.deliver(&RawEvent { bytes: found.as_slice().into(), ..event });
                 continue;
             }
             let Some(stream) = self.host.next_unread() else { break };
@@ -431,6 +466,7 @@ impl<C: Component> Harness<C> {
             return;
         }
         self.host.batch.clear();
+        let before = if C::TABLES.is_empty() { None } else { self.export().ok() };
         let result = boxed::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
         self.host.progress += 1;
         self.host.offered = (event.kind == kind::BYTES).then_some(event.stream);
@@ -438,6 +474,15 @@ impl<C: Component> Harness<C> {
             true => Err(Fault::from(Batch::TOO_MUCH)),
             false => Ok(()),
         });
+        let result = match result.and_then(|()| self.host.store(C::TABLES)) {
+            Ok(Some(why)) => return self.take_back(event, before, why),
+            Ok(None) => {
+                // Being told of a failure is not what went well after it.
+                self.host.failures *= u32::from(event.kind == kind::STORE_FAILED);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        };
         if let Err(fault) = result {
             self.host.batch.clear();
             let event = RawEvent::new(kind::LAST_WORDS, event.now);
@@ -450,7 +495,69 @@ impl<C: Component> Harness<C> {
     }
 }
 
+impl<C: Component> Harness<C> {
+    /// What an event wrote was not stored: the session is as it was before the event, is told so, and gets it again.
+    fn take_back(&mut self, event: &RawEvent<'_>, before: Option<Vec<u8>>, why: u32) {
+        self.host.batch.clear();
+        self.host.failures += 1;
+        if self.host.failures > FAILURES_MAX {
+            self.host.fault = Some(Fault::from("what it writes cannot be stored"));
+            self.host.over = true;
+            return;
+        }
+        let before = before.expect("a session with tables is exported before each event");
+        self.session = boxed::resume(&self.component, &self.host.opening(), &before).unwrap_or_else(|refusal| {
+            panic!("a session has to resume what it exported itself: {refusal}");
+        });
+        // Bytes are still unread, and are offered again.
+        if event.kind != kind::BYTES && event.kind != kind::STORE_FAILED {
+            if !event.bytes.is_empty() {
+                self.host.found.insert(event.token, event.bytes.as_slice().to_vec());
+            }
+            self.host.answers.push_front(RawEvent {
+                bytes: [].as_slice().into(),
+                more: [].as_slice().into(),
+                ..*event
+            });
+        }
+        self.host.answers.push_front(RawEvent { detail: why, ..RawEvent::new(kind::STORE_FAILED, 0) });
+    }
+}
+
 impl Host {
+    /// Carries out the operations on rows of the batch, as one transaction. `Some` where they fail.
+    fn store(&mut self, declared: &[Table]) -> Result<Option<u32>, Fault> {
+        if !self.batch.has_rows() {
+            return Ok(None);
+        }
+        let (mut tables, mut answers, mut writes) = (self.tables.clone(), Vec::new(), false);
+        for effect in &self.batch.effects {
+            let Effect::Row { operation, table, first, second, number, token } = *effect else { continue };
+            let (first, second) = (self.batch.bytes(first), self.batch.bytes(second));
+            let told = rows::Operation { operation, table: self.batch.text(table), first, second, number };
+            writes |= rows::writes(operation);
+            match tables.carry_out(declared, &told)? {
+                rows::Outcome::Silent => {}
+                rows::Outcome::Failed(why) => return Ok(Some(why)),
+                rows::Outcome::Answer(kind, detail, bytes) => answers.push((kind, detail, bytes, token)),
+            }
+        }
+        let unstored = self.unstored.map(|why| match why {
+            StoreFailure::Unavailable => unstored::UNAVAILABLE,
+            StoreFailure::Conflict => unstored::CONFLICT,
+        });
+        if let (Some(why), true) = (unstored, writes) {
+            return Ok(Some(why));
+        }
+        self.tables = tables;
+        for (kind, detail, bytes, token) in answers {
+            let (kind, detail) = unstored.map_or((kind, detail), |why| (kind::STORE_FAILED, why));
+            self.found.insert(token, bytes);
+            self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind, 0) });
+        }
+        Ok(None)
+    }
+
     fn opening(&self) -> Vec<u8> {
         let opening = Opening {
             service: "test",
@@ -593,6 +700,8 @@ impl Host {
                 Effect::Abort { stream } => self.end_stream(stream, Ending::Aborted),
                 Effect::After { nanos, token } => self.timers.push((self.now.saturating_add(nanos), token)),
                 Effect::Cancel { token } => self.cancel(token),
+                // Done already: all of an event's are one transaction, before its other effects.
+                Effect::Row { .. } => {}
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
             }
         }

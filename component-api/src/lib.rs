@@ -73,22 +73,25 @@ pub mod manifest;
 pub mod manual;
 pub mod out;
 mod report;
+pub mod rows;
 pub mod session;
 pub mod table;
 
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use out::{Dial, Forward, Out, Token};
+pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
-pub use table::{Column, Kind, Literal, Table};
+pub use table::{Column, Index, Kind, Literal, Table};
 pub use tandem_component_derive::Then;
 
 /// All that a component needs, for one `use`.
 pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
-        Answer, Column, Component, Dial, DialFailure, Event, Fault, Forward, Kind, Literal, Opening, Out, Peer, Policy,
-        Refusal, Role, Server, Session, Starting, Stream, Table, Then, Time, Token, Transport, export_component,
+        Answer, Column, Component, Dial, DialFailure, Event, Fault, Forward, Index, Kind, Literal, Opening, Out, Peer,
+        Policy, Refusal, Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time,
+        Token, Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

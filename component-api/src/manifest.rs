@@ -8,7 +8,7 @@
 use crate::abi::REVISION;
 use crate::component::Component;
 use crate::session::{Session, Then};
-use crate::table::{Column, Literal, Table};
+use crate::table::{Column, Index, Literal, Table};
 
 /// The section's name.
 pub const SECTION: &str = ".tandem";
@@ -100,10 +100,14 @@ impl<const LENGTH: usize> Json<LENGTH> {
                 Literal::Text(text) => self.text(text),
                 Literal::Boolean(true) => self.raw("true"),
                 Literal::Boolean(false) => self.raw("false"),
-                Literal::Empty => self.raw("null"),
+                Literal::Null => self.raw("null"),
             }
         }
-        self.raw(if column.index { ",\"index\":true}" } else { "}" });
+        self.raw(match column.index {
+            Index::None => "}",
+            Index::Plain => ",\"index\":true}",
+            Index::Unique => ",\"index\":true,\"unique\":true}",
+        });
     }
 
     const fn texts(&mut self, texts: &[&str]) {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::abi::{Sink, TO_END};
+use crate::abi::{Sink, TO_END, row};
 use crate::boxed::Waits;
 use crate::component::Time;
 use crate::event::{Server, Stream};
+use crate::rows::Scan;
 use crate::session::Session;
+use crate::table::Table;
 
 /// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
 /// after a panic or a [`Fault`](crate::Fault) none of them does.
@@ -250,6 +252,71 @@ impl<'a, S: Session> Out<'a, S> {
         Some(then)
     }
 
+    /// Makes a row be there with the columns that the struct has as fields, the key's among them. Columns of the table that
+    /// it has not keep what they have, or get their default.
+    ///
+    /// What an event writes is one transaction, committed before any of the event's other effects happens: whoever gets an
+    /// answer can rely on what is behind it. Where it cannot be committed, none of them does
+    /// ([`StoreFailed`](crate::Event::StoreFailed)). A value of another kind than its column's is a fault.
+    ///
+    /// # Panics
+    /// As all operations on rows, where a value cannot be serialized, which ends the session.
+    pub fn put<R: Serialize>(&mut self, table: &Table, row: &R) {
+        self.sink.row(row::PUT, table.name, &encode(row), &[], 0, 0);
+    }
+
+    /// Changes columns of a row that is there: the struct has the key's and those that are to change. Without such a row
+    /// nothing happens.
+    pub fn update<R: Serialize>(&mut self, table: &Table, columns: &R) {
+        self.sink.row(row::UPDATE, table.name, &encode(columns), &[], 0, 0);
+    }
+
+    /// Adds to a number, whoever else does at the same time. A row that is not there is made, and its number begins with
+    /// the column's default. `key` is the key's value, a tuple of them, or a struct.
+    pub fn add<K: Serialize>(&mut self, table: &Table, key: &K, column: &str, delta: i64) {
+        self.sink.row(row::ADD, table.name, &encode(key), column.as_bytes(), delta, 0);
+    }
+
+    /// Makes a row go. One that is put there afterwards is a new one, in all columns of all versions.
+    pub fn delete<K: Serialize>(&mut self, table: &Table, key: &K) {
+        self.sink.row(row::DELETE, table.name, &encode(key), &[], 0, 0);
+    }
+
+    /// Makes a row where there is none with its key. Answered by [`Changed`](crate::Answer::Changed) once it is committed.
+    pub fn insert<R: Serialize>(&mut self, table: &Table, row: &R, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.row(row::INSERT, table.name, &encode(row), &[], 0, token);
+        Token(token)
+    }
+
+    /// Changes columns of a row where others are as expected (compare and set): `expected` has the key's columns and
+    /// those, `columns` what is to change. Answered by [`Changed`](crate::Answer::Changed) once it is committed.
+    pub fn swap<E: Serialize, R: Serialize>(
+        &mut self,
+        table: &Table,
+        expected: &E,
+        columns: &R,
+        then: S::Then,
+    ) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.row(row::SWAP, table.name, &encode(expected), &encode(columns), 0, token);
+        Token(token)
+    }
+
+    /// Asks for a row. Answered by [`Row`](crate::Answer::Row), with what this session has written before.
+    pub fn get<K: Serialize>(&mut self, table: &Table, key: &K, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.row(row::GET, table.name, &encode(key), &[], 0, token);
+        Token(token)
+    }
+
+    /// Asks for rows in the order of an index. Answered by [`Rows`](crate::Answer::Rows).
+    pub fn scan(&mut self, scan: &Scan<'_>, then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.row(row::SCAN, scan.table.name, &scan.encode(), &[], 0, token);
+        Token(token)
+    }
+
     /// A random number, from the host; the harness's are reproducible.
     pub fn random(&mut self) -> u64 {
         self.sink.random()
@@ -264,4 +331,8 @@ impl<'a, S: Session> Out<'a, S> {
         let bytes = rmp_serde::to_vec_named(fields).expect("a record is a struct of numbers, texts and booleans");
         self.sink.record(&bytes);
     }
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).expect("a row is a struct of values that can be serialized")
 }

@@ -7,6 +7,7 @@
 //! | [`session`] | what the host holds of each session, and the driver that takes it from event to event |
 //! | [`worker`] | a thread with its runtime, its sessions, its pools |
 //! | [`service`] | what services use of the host besides their own connections |
+//! | [`store`] | the rows of the components' tables |
 //! | [`version`] | the life of a version, the table, the leases |
 //! | [`loader`] | the shelf, the examination, loading and unloading: the host's unsafe code |
 //! | [`host`] | the only place where parts are wired together: the reload |
@@ -28,6 +29,7 @@ pub mod loader;
 pub mod observe;
 pub mod service;
 pub mod session;
+pub mod store;
 mod sync;
 pub mod system;
 pub mod transport;

@@ -29,6 +29,7 @@ use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Session, Turn};
+use crate::store::{self, Failure, Found, Question, Settled, Transaction};
 use crate::transport::{Address, Bound, Socket};
 use crate::version::table::{Reader, Table};
 use crate::version::{Instance, Lease, Snapshot};
@@ -75,6 +76,18 @@ pub struct Handle {
     stuck: Cell<bool>,
 }
 
+/// What a worker is started with.
+pub struct Seat {
+    /// Which it is …
+    pub index: usize,
+    /// … of how many.
+    pub workers: usize,
+    /// The store, once there is one.
+    pub store: store::Handle,
+    /// What the store has settled of this worker's sessions: one transaction a session at most, so it is bounded by them.
+    pub settled: mpsc::UnboundedReceiver<Vec<Settled>>,
+}
+
 /// How many commands may wait.
 const COMMANDS: usize = 256;
 /// So long a worker gets to take one of them where that many wait: a reload may bring more than that at once.
@@ -110,6 +123,9 @@ pub struct Worker {
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, Listener>>,
+    store: store::Handle,
+    /// Opened for the first question.
+    reader: RefCell<Option<Box<dyn store::Reader>>>,
 }
 
 /// A task that accepts, and what stops it.
@@ -131,8 +147,9 @@ impl Handle {
     ///
     /// # Errors
     /// No thread or no runtime can be had.
-    pub fn start(index: usize, workers: usize, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
+    pub fn start(seat: Seat, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
+        let index = seat.index;
         let (reader, clock) = (table.reader(), clock.clone());
         let (built, is_built) = std::sync::mpsc::channel();
         // The runtime is built on its own thread, since it is not to leave it.
@@ -147,7 +164,7 @@ impl Handle {
                 Ok(runtime) => {
                     // Who started it waits for this word.
                     let _ = built.send(Ok(()));
-                    Worker::run(&runtime, index, workers, reader, (clock, slept), receiver);
+                    Worker::run(&runtime, seat, reader, (clock, slept), receiver);
                 }
                 Err(error) => drop(built.send(Err(error))),
             }
@@ -190,8 +207,7 @@ impl Handle {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        index: usize,
-        workers: usize,
+        Seat { index, workers, store, settled }: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
@@ -211,10 +227,13 @@ impl Worker {
             scratch: RefCell::default(),
             opened: Cell::new(0),
             listeners: RefCell::default(),
+            store,
+            reader: RefCell::default(),
         });
         runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
             tokio::task::spawn_local(Rc::clone(&worker).sweep());
+            tokio::task::spawn_local(Rc::clone(&worker).take_settled(settled));
             while let Some(command) = commands.recv().await {
                 match command {
                     Command::Stop(within) => return worker.stop(within).await,
@@ -384,7 +403,13 @@ impl Worker {
         match Session::open(self, service, publication, instance, socket, peer) {
             Ok(session) => {
                 let id = session.id;
-                let key = self.sessions().insert(Some(Box::new(session)));
+                let mut session = Box::new(session);
+                let mut sessions = self.sessions();
+                let place = sessions.vacant_entry();
+                let key = place.key();
+                session.key = key;
+                place.insert(Some(session));
+                drop(sessions);
                 tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
                 Some((key, id))
             }
@@ -463,6 +488,50 @@ impl Worker {
     /// Takes a connection back that can serve again.
     pub fn pool(&self, socket: Socket, ticket: Ticket, now: Nanos) {
         self.upstreams.borrow_mut().pool(socket, ticket, now);
+    }
+
+    /// Which worker it is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Answers a question from what is committed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn ask(&self, table: &store::table::Table, question: &Question) -> Result<Found, Failure> {
+        let mut reader = self.reader.borrow_mut();
+        let reader = match &mut *reader {
+            Some(reader) => reader,
+            none => {
+                let store = self.store.get().ok_or_else(|| Failure::Unavailable("there is no store".to_owned()))?;
+                none.insert(store.reader()?)
+            }
+        };
+        reader.ask(table, question)
+    }
+
+    /// Has the store write a transaction; its home is told.
+    pub fn give(&self, transaction: Transaction) {
+        match self.store.get() {
+            Some(store) => store.give(transaction),
+            // A version with tables is not taken before there is a store.
+            None => tracing::error!("a session writes, and there is no store: a bug in the host"),
+        }
+    }
+
+    /// Tells sessions what the store has settled.
+    async fn take_settled(self: Rc<Self>, mut settled: mpsc::UnboundedReceiver<Vec<Settled>>) {
+        while let Some(batch) = settled.recv().await {
+            let mut sessions = self.sessions();
+            for Settled { home, outcome } in batch {
+                if let Some(Some(session)) = sessions.get_mut(home.key)
+                    && session.id == home.session
+                {
+                    session.settled(outcome);
+                }
+            }
+        }
     }
 
     /// The batch that events write their effects into.

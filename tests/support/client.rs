@@ -151,6 +151,22 @@ impl Client {
         Ok(bytes)
     }
 
+    /// Reads a line, of a protocol that has such.
+    ///
+    /// # Errors
+    /// As for [`answer`](Client::answer).
+    pub fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
+            }
+            if !self.more()? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// Whether the other side has closed in order: nothing more comes, and no reset.
     ///
     /// # Errors

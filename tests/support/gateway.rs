@@ -187,6 +187,28 @@ impl Gateway {
         }
     }
 
+    /// Kills it, as a crash or a power cut would, and starts it again in the same place.
+    ///
+    /// # Panics
+    /// Where it does not serve again within [`PATIENCE`].
+    pub fn kill_and_start(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
+        self.child = run(self.directory.path(), None);
+        self.serves();
+    }
+
+    /// Waits until every service has a version.
+    fn serves(&mut self) {
+        eventually("the gateway serves", || {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                panic!("the gateway has ended: {status}");
+            }
+            let status: Status = serde_json::from_slice(&self.tandem(&["status", "--json"]).stdout).ok()?;
+            status.services.iter().all(|service| service.version.is_some()).then_some(())
+        });
+    }
+
     /// Its resident memory, in bytes.
     pub fn rss(&self) -> u64 {
         process::rss(self.pid())
@@ -236,13 +258,30 @@ impl Builder {
         self
     }
 
+    /// Keeps its data somewhere else.
+    #[must_use]
+    pub fn data(mut self, directory: &str) -> Self {
+        self.text = self.text.replace("data = \"data\"", &format!("data = \"{directory}\""));
+        self
+    }
+
     /// Puts a library into the components directory.
     ///
     /// # Panics
     /// Where it cannot be copied.
     #[must_use]
     pub fn library(self, library: &Path) -> Self {
-        place(&self.directory.path().join("components"), library, &file_name(library));
+        let name = file_name(library);
+        self.library_as(library, &name)
+    }
+
+    /// Puts a library into the components directory, under another name.
+    ///
+    /// # Panics
+    /// Where it cannot be copied.
+    #[must_use]
+    pub fn library_as(self, library: &Path, name: &str) -> Self {
+        place(&self.directory.path().join("components"), library, name);
         self
     }
 
@@ -263,13 +302,7 @@ impl Builder {
     /// Where it ends, or does not serve within [`PATIENCE`].
     pub fn start(self) -> Gateway {
         let mut gateway = self.spawn();
-        eventually("the gateway serves", || {
-            if let Some(status) = gateway.child.try_wait().expect("the child is ours") {
-                panic!("the gateway has ended: {status}");
-            }
-            let status: Status = serde_json::from_slice(&gateway.tandem(&["status", "--json"]).stdout).ok()?;
-            status.services.iter().all(|service| service.version.is_some()).then_some(())
-        });
+        gateway.serves();
         gateway
     }
 
@@ -285,33 +318,38 @@ impl Builder {
 
     fn spawn(self) -> Gateway {
         let Builder { directory, text, descriptors } = self;
-        let file = directory.path().join("tandem.toml");
-        fs::write(&file, text).expect("there is room for a configuration");
-        let log = fs::File::create(directory.path().join(LOG)).expect("there is room for a log");
-        let mut command = Command::new(&libraries().tandem);
-        command.arg("run").arg("--config").arg(&file).stdin(Stdio::null());
-        command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
-        // SAFETY: `prctl` takes numbers and may be called between fork and exec. The gateway ends with the thread that
-        // has started it, so that a test that is killed leaves none behind.
+        fs::write(directory.path().join("tandem.toml"), &text).expect("there is room for a configuration");
+        let child = run(directory.path(), descriptors);
+        Gateway { directory, child }
+    }
+}
+
+/// Runs a gateway in a directory, with its log there.
+fn run(directory: &Path, descriptors: Option<u64>) -> Child {
+    let log =
+        fs::OpenOptions::new().create(true).append(true).open(directory.join(LOG)).expect("there is room for a log");
+    let mut command = Command::new(&libraries().tandem);
+    command.arg("run").arg("--config").arg(directory.join("tandem.toml")).stdin(Stdio::null());
+    command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
+    // SAFETY: `prctl` takes numbers and may be called between fork and exec. The gateway ends with the thread that
+    // has started it, so that a test that is killed leaves none behind.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    if let Some(count) = descriptors {
+        let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+        // SAFETY: `setrlimit` may be called between fork and exec; the limit is a copy that the closure has.
         unsafe {
-            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
                 0 => Ok(()),
                 _ => Err(std::io::Error::last_os_error()),
             });
         }
-        if let Some(count) = descriptors {
-            let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
-            // SAFETY: `setrlimit` may be called between fork and exec; the limit is a copy that the closure has.
-            unsafe {
-                command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
-                    0 => Ok(()),
-                    _ => Err(std::io::Error::last_os_error()),
-                });
-            }
-        }
-        let child = command.spawn().expect("tandem can be run");
-        Gateway { directory, child }
     }
+    command.spawn().expect("tandem can be run")
 }
 
 /// A port of the loopback.

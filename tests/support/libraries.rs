@@ -1,5 +1,6 @@
 //! What the tests run, built as a user builds it: with cargo, in the profile of the tests.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,6 +50,29 @@ pub fn fixture(name: &str) -> PathBuf {
     }
     built(&mut build);
     Place::of_this_test().artifacts().join(format!("libmisbehaving_{name}.so"))
+}
+
+/// Builds a version of the ledger under `tests/ledger`: one that its feature makes, or the first.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn ledger(feature: Option<&str>) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut known = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = feature.unwrap_or("one");
+    if let Some(version) = known.get(name) {
+        return version.clone();
+    }
+    let mut build = cargo("build");
+    build.args(["--package", "tandem-ledger"]);
+    build.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
+    built(&mut build);
+    let library = Place::of_this_test().artifacts().join("libtandem_ledger.so");
+    // The next version is built to the same place; other tests' processes have theirs.
+    let version = target_directory(&format!("ledger-{name}-{}.so", std::process::id()));
+    std::fs::copy(library, &version).expect("it was built");
+    known.insert(name.to_owned(), version.clone());
+    version
 }
 
 /// A cargo command for this workspace, in the profile and the target directory of the tests.

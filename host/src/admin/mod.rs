@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::notice::Tally;
+use crate::store::Migration;
 
 pub use client::{AdminError, ask, stop};
 pub use server::serve;
@@ -22,6 +23,8 @@ pub enum Request {
     Reload,
     /// Say how things are.
     Status,
+    /// Say what was ever added to the tables of components.
+    Schema,
     /// Do what SIGTERM does. The connection then stays until the host's process is gone.
     Stop,
 }
@@ -162,6 +165,8 @@ pub enum Answer {
     Reload(Report),
     /// To a status.
     Status(Box<Status>),
+    /// Every change to the tables, oldest first.
+    Schema(Vec<Migration>),
     /// To a stop.
     Stop(Stopping),
     /// The request was not understood.

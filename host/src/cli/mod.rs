@@ -31,7 +31,13 @@ enum Verb {
     /// Do what SIGHUP does: look for new components and a changed configuration; one line for each file found
     Reload(Configured),
     /// Say which versions there are, what they do and why
-    Status(Configured),
+    Status {
+        #[command(flatten)]
+        configured: Configured,
+        /// Say instead what was ever added to the tables of components, by which version and when
+        #[arg(long)]
+        schema: bool,
+    },
     /// Do what SIGTERM does: finish what is under way and end; waits for it
     Stop(Configured),
     /// Read the manifest of a library without running any of its code
@@ -72,7 +78,8 @@ pub fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS),
         Verb::Check(configured) => check::check(&configured.source(), configured.json),
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
-        Verb::Status(configured) => status::status(&configured.source(), configured.json),
+        Verb::Status { configured, schema: true } => status::schema(&configured.source(), configured.json),
+        Verb::Status { configured, schema: false } => status::status(&configured.source(), configured.json),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
         Verb::Examine => return examine::child::main(),

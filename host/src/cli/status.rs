@@ -1,11 +1,13 @@
 //! `tandem status`: which versions there are, what they do and why.
 
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::bail;
 
 use crate::admin::{Answer, Request, Status, ask};
 use crate::config::Source;
+use crate::store::Migration;
 
 pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let status = match ask(&source.admin(), &Request::Status)? {
@@ -16,6 +18,25 @@ pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::to_string(&status)?);
     } else {
         print!("{}", text(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `tandem status --schema`
+pub(super) fn schema(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let migrations = match ask(&source.admin(), &Request::Schema)? {
+        Answer::Schema(migrations) => migrations,
+        Answer::Unknown(error) => bail!(error),
+        other => bail!("the host answered something else: {other:?}"),
+    };
+    if json {
+        println!("{}", serde_json::to_string(&migrations)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{:<20} {:<28} {:<20} ADDED", "WHEN", "VERSION", "TABLE");
+    for Migration { at, component, version, table, change } in migrations {
+        let when = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_nanos(at));
+        println!("{:<20} {version:<28} {:<20} {change}", when.to_string(), format!("{component}.{table}"));
     }
     Ok(ExitCode::SUCCESS)
 }

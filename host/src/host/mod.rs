@@ -7,6 +7,7 @@ mod findings;
 mod reload;
 mod retire;
 mod status;
+mod tables;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
 use crate::clock::Clock;
@@ -24,11 +26,12 @@ use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::loader::threads;
 use crate::observe::records::Records;
+use crate::store::{self, Settled};
 use crate::system::{self, Signal};
 use crate::transport::Address;
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
-use crate::worker::{Command, Handle};
+use crate::worker::{Command, Handle, Seat};
 
 use versions::Version;
 
@@ -67,6 +70,9 @@ pub struct Host {
     /// Counts versions and instances.
     seen: u64,
     instances: u32,
+    store: store::Handle,
+    /// Where each worker takes what the store has settled.
+    homes: Vec<UnboundedSender<Vec<Settled>>>,
     events: Sender<Event>,
     /// Holds the lock of the data directory.
     _lock: std::fs::File,
@@ -122,8 +128,12 @@ impl Host {
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let count = config.workers.unwrap_or_else(processors);
-        let workers = (0..count)
-            .map(|index| Handle::start(index, count, &table, &clock))
+        let store = store::Handle::default();
+        let (homes, settled): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+        let seats = settled.into_iter().enumerate();
+        let workers = seats
+            .map(|(index, settled)| Seat { index, workers: count, store: store.clone(), settled })
+            .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
         Ok(Host {
@@ -142,6 +152,8 @@ impl Host {
             findings: Vec::new(),
             seen: 0,
             instances: 0,
+            store,
+            homes,
             events,
             _lock: lock,
         })
@@ -179,6 +191,10 @@ impl Host {
                     self.look_after_draining(Instant::now());
                     // Who asked may have gone.
                     let _ = reply.send(Answer::Status(Box::new(self.status())));
+                }
+                Event::Asked(Request::Schema, reply) => {
+                    let schema = self.schema().map_err(|error| format!("{error:#}"));
+                    let _ = reply.send(schema.map_or_else(Answer::Unknown, Answer::Schema));
                 }
                 // Who asks is told first, and then has it stop: `Event::Stop` follows.
                 Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),

@@ -107,6 +107,7 @@ impl Host {
         self.hold_groups_together(&config, &mut decisions, found)?;
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
+        self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
         let before = self.active_versions();
         self.publish(config, &decisions, bound);
         self.take_stages(&decisions);
@@ -181,9 +182,7 @@ impl Host {
             return Ok(at);
         }
         let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
-        if !manifest.tables.is_empty() {
-            return Err("it declares tables, and this host has no store".into());
-        }
+        manifest.tables().map_err(|error| error.to_string())?;
         self.seen += 1;
         let mut version = Version::new(shelved.digest, manifest, self.seen);
         version.shelved = Some(shelved);
@@ -254,6 +253,7 @@ impl Host {
         let trials: Vec<Trial> =
             plans.iter().filter(|plan| unseen || self.standing(at, plan).is_none()).map(Plan::trial).collect();
         if unseen || !trials.is_empty() {
+            self.compare_tables(at)?;
             self.examine(at, &trials, config)?;
         }
         let mut instances = Vec::new();

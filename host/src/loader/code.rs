@@ -17,6 +17,7 @@ use super::library::{Closed, Library};
 use super::manifest::Manifest;
 use super::shelf::Shelf;
 use crate::observe::inside::{self, Reported};
+use crate::store::table::Table;
 use crate::version::Lease;
 
 /// A loaded library with its functions.
@@ -26,6 +27,8 @@ pub struct Code {
     library: Library,
     /// What the library says of itself.
     pub manifest: Manifest,
+    /// Its tables.
+    pub tables: Vec<Arc<Table>>,
 }
 
 /// The functions of a session's events, read out of the table once.
@@ -102,7 +105,8 @@ impl Code {
         let table = unsafe { header.unchecked_layout::<ComponentTableRef>() }.map_err(|error| format!("{error:?}"))?;
         let functions = Functions { at_boundary: table.at_boundary(), handle: table.handle(), close: table.close() };
         (table.begin())(abi::host_table::<Reported>());
-        Ok(Code { table, functions, library, manifest })
+        let tables = manifest.tables().map_err(|error| error.to_string())?;
+        Ok(Code { table, functions, library, tables: tables.into_iter().map(Arc::new).collect(), manifest })
     }
 
     /// Starts a component for a service. `starting` and `config` are MessagePack.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tandem_component::Policy;
 
 use super::elf::NotLoadable;
+use crate::store::table::{Misdeclared, Table};
 
 /// What a component's library says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ pub struct ColumnManifest {
     /// Whether rows are looked up by it.
     #[serde(default)]
     pub index: bool,
+    /// Whether no two rows share its value.
+    #[serde(default)]
+    pub unique: bool,
 }
 
 impl Manifest {
@@ -82,6 +86,14 @@ impl Manifest {
     fn find<'data>(data: impl ReadRef<'data>, revisions: RangeInclusive<u32>) -> Result<Self, ManifestError> {
         let section = section(data)?.ok_or(ManifestError::Missing)?;
         Self::from_json(section, revisions)
+    }
+
+    /// Its tables, checked.
+    ///
+    /// # Errors
+    /// One of them cannot be one.
+    pub fn tables(&self) -> Result<Vec<Table>, Misdeclared> {
+        self.tables.iter().map(|table| Table::of(&self.name, table)).collect()
     }
 
     /// Reads the manifest from the bytes of its section, or as the loaded library gives it.

@@ -43,6 +43,12 @@ pub enum Notice {
     ServerEjected,
     /// Records were dropped, because they could not be written as fast as they came.
     RecordsLost,
+    /// Nothing can be written to the store.
+    StoreFailing,
+    /// … and now it can again.
+    StoreBack,
+    /// A version has added to the tables.
+    SchemaGrown,
 }
 
 impl fmt::Display for Notice {

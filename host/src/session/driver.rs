@@ -80,9 +80,21 @@ impl<'w, 'c> Driver<'w, 'c> {
         // What it waited for may be that a peer takes more, or that a connection is made.
         self.session.busy |= self.session.waits_for_more_than_bytes();
         let (mut turn, before) = (Turn::Again, self.session.progress);
+        if let Some(outcome) = self.session.outcome.take() {
+            self.settle(outcome);
+        }
         for _ in 0..STEPS_MAX {
             if self.session.conversation.is_none() {
                 turn = self.close_out();
+                break;
+            }
+            if self.session.held.is_some() {
+                // No event before what the last one wrote is settled; streams go on.
+                if std::mem::take(&mut self.session.busy) && self.work() {
+                    self.session.busy = true;
+                    continue;
+                }
+                turn = Turn::Waits;
                 break;
             }
             if self.answer() || self.session.offers && self.offer() {
@@ -201,7 +213,10 @@ impl<'w, 'c> Driver<'w, 'c> {
         if let Some(answer) = self.session.answers.pop_front() {
             self.deliver(&answer.event(self.wall), None);
             match (answer.kind, answer.stream) {
-                (kind::CLOSED, 0) => self.end(),
+                (kind::CLOSED, 0) => match &mut self.session.held {
+                    Some(held) => held.last = true,
+                    None => self.end(),
+                },
                 (kind::CLOSED, stream) => self.session.pipes.retain(|pipe| pipe.number != stream),
                 _ => {}
             }
@@ -271,23 +286,44 @@ impl<'w, 'c> Driver<'w, 'c> {
         let Some(conversation) = &mut self.session.conversation else { return };
         let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
         batch.clear();
+        // Only a session that may write is ever made again what it was.
+        let before = match conversation.lease().stores {
+            true => conversation.export(self.session.id).ok(),
+            false => None,
+        };
         let result = conversation.handle(self.session.id, event, Sink::new(&mut *batch));
         self.session.progress += 1;
         self.session.busy = true;
         match result {
             Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
-            Ok(()) => match self.carry_out(&batch, offered) {
-                Ok(()) if self.session.over => self.end(),
-                Ok(()) => {}
-                Err(reason) => self.break_off(reason),
-            },
+            Ok(()) if batch.has_rows() => return self.store(batch, event, offered, before),
+            Ok(()) => {
+                if self.session.failures > 0 && event.kind != kind::STORE_FAILED {
+                    self.session.failures = 0;
+                }
+                self.happen(&batch, offered);
+            }
             Err(failure) => self.fail(failure, &mut batch),
         }
         self.batch = Some(batch);
     }
 
+    /// Makes the effects of an event happen.
+    pub(super) fn happen(&mut self, batch: &Batch, offered: Option<u64>) {
+        match self.carry_out(batch, offered) {
+            Ok(()) if self.session.over => self.end(),
+            Ok(()) => {}
+            Err(reason) => self.break_off(reason),
+        }
+    }
+
+    /// Puts a batch back for the next event.
+    pub(super) fn put_back(&mut self, batch: Box<Batch>) {
+        self.batch = Some(batch);
+    }
+
     /// The session cannot go on: none of the event's effects happens, and its last words are said.
-    fn fail(&mut self, failure: Failure, batch: &mut Batch) {
+    pub(super) fn fail(&mut self, failure: Failure, batch: &mut Batch) {
         let Some(conversation) = &mut self.session.conversation else { return };
         batch.clear();
         let event = RawEvent::new(kind::LAST_WORDS, self.wall);
@@ -303,7 +339,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     }
 
     /// Ends a session that did what it must not.
-    fn break_off(&mut self, reason: Reason) {
+    pub(super) fn break_off(&mut self, reason: Reason) {
         if let Some(instance) = self.session.instance() {
             instance.counts.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
@@ -322,6 +358,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         session.answers.clear();
         session.datagrams.clear();
         session.drained = None;
+        session.held = None;
         // What was sent on streams that were closed before is still brought out.
         session.pipes.retain(|pipe| pipe.number == 0 || pipe.closing && !pipe.unsent.is_empty());
         let own = &mut session.pipes[0];
@@ -418,7 +455,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             Ok(()) => {
                 pipe.socket = Link::Up(connecting.done());
                 let number = pipe.ticket.as_ref().map_or(0, crate::service::Ticket::server);
-                Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number }
+                Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number, ..Answer::default() }
             }
             Err(_) => dial_failed(pipe, token, failure::REFUSED, self.now),
         };
@@ -511,7 +548,7 @@ fn dial_failed(pipe: &Pipe, token: u64, detail: u32, now: Nanos) -> Answer {
         ticket.blame(now);
         number = ticket.server() + 1;
     }
-    Answer { kind: kind::DIAL_FAILED, detail, token, stream: 0, number }
+    Answer { kind: kind::DIAL_FAILED, detail, token, number, ..Answer::default() }
 }
 
 impl Session {

@@ -66,6 +66,8 @@ impl Driver<'_, '_> {
                     self.session.due_changed = true;
                 }
                 Effect::Cancel { token } => self.cancel(token),
+                // Done already: all that an event tells of rows is one transaction, before its other effects.
+                Effect::Row { .. } => {}
                 Effect::Record { fields } => {
                     self.worker.record(self.session, self.wall, batch.bytes(fields));
                 }
@@ -109,12 +111,13 @@ impl Driver<'_, '_> {
     }
 
     fn dial<N: Iterator<Item = u64>>(&mut self, upstream: &[u8], avoid: impl Fn() -> N, fresh: bool, token: u64) {
-        let failed = |detail, number| Answer { kind: kind::DIAL_FAILED, detail, token, number, stream: 0 };
+        let failed = |detail, number| Answer { kind: kind::DIAL_FAILED, detail, token, number, ..Answer::default() };
         match self.worker.dial(upstream, avoid, fresh, self.now) {
             Dialed::Reused(socket, ticket) => {
                 let (stream, server) = (self.session.next_stream, ticket.server());
                 self.session.add(Link::Up(socket), ticket);
-                let answer = Answer { kind: kind::DIALED, detail: 1, token, stream, number: server };
+                let answer =
+                    Answer { kind: kind::DIALED, detail: 1, token, stream, number: server, ..Answer::default() };
                 self.session.answers.push_back(answer);
             }
             Dialed::Connecting(connecting, deadline, ticket) => {

@@ -27,7 +27,7 @@ impl Forward {
 
     pub(super) fn failed(&self, broken: u64, stalled: bool) -> Answer {
         let (number, detail) = (self.moved, u32::from(stalled));
-        Answer { kind: kind::FORWARD_FAILED, detail, token: self.token, stream: broken, number }
+        Answer { kind: kind::FORWARD_FAILED, detail, token: self.token, stream: broken, number, ..Answer::default() }
     }
 
     /// How many of so many bytes belong to it.

@@ -11,6 +11,7 @@ mod effects;
 mod forward;
 mod moving;
 mod pipe;
+mod storing;
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -30,6 +31,8 @@ pub use pipe::Pipe;
 pub struct Session {
     /// Its number, unique in this run of the host.
     pub id: u64,
+    /// Its place in the worker's slab.
+    pub key: usize,
     /// The place of its service in the snapshot.
     pub service: usize,
     /// The component's side. `None` once it has ended: what is left is to bring the last bytes out.
@@ -68,6 +71,12 @@ pub struct Session {
     behind: bool,
     /// It was told to say goodbye, and is ended at this time.
     drained: Option<Nanos>,
+    /// An event whose effects wait for what it has written …
+    held: Option<Box<storing::Held>>,
+    /// … and what the store says of that.
+    outcome: Option<storing::Outcome>,
+    /// How many events in a row could not be stored.
+    failures: u32,
 }
 
 /// What an `Opening` is made of.
@@ -81,20 +90,28 @@ struct Greeting {
     idle_since: Nanos,
 }
 
-/// An answer without bytes: what a `RawEvent` is made of.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the event of an answer is made of.
+#[derive(Clone, Debug, Default)]
 struct Answer {
     kind: u32,
     detail: u32,
     token: u64,
     stream: u64,
     number: u64,
+    /// Rows; empty for all other kinds.
+    bytes: Vec<u8>,
 }
 
 impl Answer {
-    fn event(&self, wall: u64) -> RawEvent<'static> {
-        let Answer { kind, detail, token, stream, number } = *self;
-        RawEvent { detail, token, stream, number, ..RawEvent::new(kind, wall) }
+    fn event(&self, wall: u64) -> RawEvent<'_> {
+        let Answer { kind, detail, token, stream, number, ref bytes } = *self;
+        RawEvent { detail, token, stream, number, bytes: bytes.as_slice().into(), ..RawEvent::new(kind, wall) }
+    }
+
+    /// The answer that an event was made of.
+    fn again(event: &RawEvent<'_>) -> Self {
+        let RawEvent { kind, detail, token, stream, number, bytes, .. } = *event;
+        Answer { kind, detail, token, stream, number, bytes: bytes.as_slice().to_vec() }
     }
 }
 

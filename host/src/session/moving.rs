@@ -23,6 +23,9 @@ impl Driver<'_, '_> {
     #[inline]
     pub(super) fn follow(&mut self) {
         if let Some((publication, instance)) = self.worker.newer(self.session.publication, self.session.service) {
+            if self.session.held.is_some() {
+                return;
+            }
             self.session.publication = publication;
             if let Some(instance) = instance {
                 self.move_to(instance);
@@ -122,6 +125,7 @@ impl Session {
         };
         let mut session = Session {
             id: worker.next_session(),
+            key: 0,
             service,
             conversation: None,
             over: false,
@@ -142,6 +146,9 @@ impl Session {
             goodbye: None,
             behind: false,
             drained: None,
+            held: None,
+            outcome: None,
+            failures: 0,
         };
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;
@@ -153,6 +160,7 @@ impl Session {
     /// At a boundary, and nothing asked for but timers.
     fn may_renew(&self) -> bool {
         let asked = self.drained.is_some()
+            || self.held.is_some()
             || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()
@@ -168,7 +176,7 @@ impl Session {
         }
     }
 
-    fn opening(&self, worker: &Worker, now: Nanos, wall: u64) -> Vec<u8> {
+    pub(super) fn opening(&self, worker: &Worker, now: Nanos, wall: u64) -> Vec<u8> {
         let time = |at: Nanos| Time::from_nanos(wall.saturating_sub(now.saturating_sub(at)));
         let Greeting { transport, role, peer, local, established, idle_since } = self.greeting;
         worker.with_service_name(self.service, |service| {

@@ -10,6 +10,7 @@ use super::Lease;
 use crate::config;
 use crate::loader::code::Object;
 use crate::observe::records::Records;
+use crate::store::table::Table;
 
 /// A version at work for a service with one configuration.
 pub struct Instance {
@@ -22,6 +23,8 @@ pub struct Instance {
     pub counts: Arc<Counts>,
     /// What it was started with.
     pub started: Started,
+    /// Whether it has tables.
+    pub stores: bool,
 }
 
 /// What an instance is started with.
@@ -57,12 +60,18 @@ pub struct Counts {
 impl Instance {
     /// Of a component that was started.
     pub fn new(object: Object, version: Arc<str>, policy: Policy, counts: Arc<Counts>, started: Started) -> Self {
-        Instance { object, version, policy, counts, started }
+        let stores = !object.code().tables.is_empty();
+        Instance { object, version, policy, counts, started, stores }
     }
 
     /// The component that it is a version of.
     pub fn component(&self) -> &str {
         &self.object.code().manifest.name
+    }
+
+    /// The tables that it reads and writes.
+    pub fn tables(&self) -> &[Arc<Table>] {
+        &self.object.code().tables
     }
 
     /// The object, when the last lease is gone.

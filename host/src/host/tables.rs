@@ -1,0 +1,85 @@
+//! The tables of versions: the store is opened for the first version that has some, each version's are compared before
+//! it starts, and what they add is added as the last step before it serves.
+
+use anyhow::{Context, bail};
+
+use super::Host;
+use crate::observe::notice::{self, Notice};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Migrant, Migration, Settled, Store};
+
+/// The store's file in the data directory.
+const FILE: &str = "store.sqlite";
+
+impl Host {
+    /// Opens the store, where it is not open.
+    ///
+    /// # Errors
+    /// The file is no store, or cannot be opened.
+    fn open_store(&self) -> Result<&dyn Store, String> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let homes = self.homes.clone();
+        // A worker that has ended has no sessions to be told.
+        let deliver = move |worker: usize, settled: Vec<Settled>| {
+            let _ = homes.get(worker).map(|home| home.send(settled));
+        };
+        let store = Sqlite::open(&self.config.data.join(FILE), Box::new(deliver)).map_err(|error| error.to_string())?;
+        self.store.set(Box::new(store));
+        self.store.get().ok_or_else(|| "the store is not there".to_owned())
+    }
+
+    /// Compares a version's tables with those that there are. Nothing is changed.
+    ///
+    /// # Errors
+    /// The version would drop or change what is there, or the store cannot be asked.
+    pub(super) fn compare_tables(&self, at: usize) -> Result<(), String> {
+        let version = &self.versions[at];
+        let tables = version.manifest.tables().map_err(|error| error.to_string())?;
+        // A version without tables may be a newer one that has dropped them.
+        if tables.is_empty() && self.store.get().is_none() && !self.config.data.join(FILE).exists() {
+            return Ok(());
+        }
+        let name = version.name();
+        let migrant = Migrant { component: &version.manifest.name, number: &version.manifest.version, name: &name };
+        self.open_store()?.compare(&migrant, &tables).map_err(|error| error.to_string())
+    }
+
+    /// Adds what the tables of these versions have and the store has not.
+    ///
+    /// # Errors
+    /// The store could not take them, though they fit a moment ago.
+    pub(super) fn migrate_tables(&self, chosen: impl Iterator<Item = usize>) -> anyhow::Result<()> {
+        for at in chosen {
+            let version = &self.versions[at];
+            let tables = version.manifest.tables().map_err(anyhow::Error::msg)?;
+            if tables.is_empty() {
+                continue;
+            }
+            let name = version.name();
+            let migrant = Migrant { component: &version.manifest.name, number: &version.manifest.version, name: &name };
+            let store = self.open_store().map_err(anyhow::Error::msg)?;
+            let before = store.history()?.len();
+            store.migrate(&migrant, &tables).with_context(|| name.clone())?;
+            for Migration { table, change, .. } in store.history()?.into_iter().skip(before) {
+                notice::give(Notice::SchemaGrown, &format!("{name}: table {table}: {change}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every change that was made to the tables.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub(super) fn schema(&self) -> anyhow::Result<Vec<Migration>> {
+        if self.store.get().is_none() && !self.config.data.join(FILE).exists() {
+            return Ok(Vec::new());
+        }
+        match self.open_store() {
+            Ok(store) => Ok(store.history()?),
+            Err(error) => bail!(error),
+        }
+    }
+}

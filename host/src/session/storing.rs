@@ -1,0 +1,194 @@
+//! Commit before release: what an event writes is committed before any of its other effects happens.
+//!
+//! An event that writes has its batch held here, with the state of the session as it was before. Until the store has settled
+//! it the session takes no event and is not moved; its streams go on writing and forwarding. Committed, the effects happen
+//! in their order. Not committed, none does: the session is made what it was, is told, and gets the event again.
+
+use bytes::Buf;
+use tandem_component::abi::{RawEvent, kind, unstored};
+use tandem_component::effects::{Batch, Effect};
+
+use super::driver::Driver;
+use super::{Answer, Session};
+use crate::loader::code::{Conversation, Failure};
+use crate::store::{self, Found, Home, Step, Told, Transaction};
+
+/// An event whose effects wait for what it has written.
+pub(super) struct Held {
+    batch: Box<Batch>,
+    /// The stream whose unread bytes the batch may consume.
+    offered: Option<u64>,
+    /// The session before the event, where it could be exported.
+    before: Option<Vec<u8>>,
+    /// The event, where it is not bytes that are still unread.
+    event: Option<Again>,
+    /// The session ends with this event.
+    pub(super) last: bool,
+}
+
+/// An event that is told again.
+enum Again {
+    Answer(Answer),
+    Datagram(Vec<u8>),
+    End(u64),
+}
+
+/// What the store says of a transaction.
+pub(super) type Outcome = Result<Vec<(u64, Found)>, store::Failure>;
+
+/// After so many events in a row that could not be stored a session is ended: it does not listen.
+const FAILURES_MAX: u32 = 3;
+
+impl Driver<'_, '_> {
+    /// Has the store carry out what an event tells of rows. Questions alone are answered at once; what is written is
+    /// committed first, and the batch held until then.
+    #[cold]
+    pub(super) fn store(
+        &mut self,
+        mut batch: Box<Batch>,
+        event: &RawEvent<'_>,
+        offered: Option<u64>,
+        before: Option<Vec<u8>>,
+    ) {
+        let steps = match self.steps(&batch) {
+            Ok(steps) => steps,
+            Err(reason) => {
+                self.fail(Failure::Fault(reason), &mut batch);
+                self.put_back(batch);
+                return;
+            }
+        };
+        if steps.iter().all(|step| step.question().is_some()) {
+            for step in &steps {
+                if let Some((question, token)) = step.question() {
+                    let found = self.worker.ask(&step.table, question);
+                    self.session.answers.push_back(answer(token, found));
+                }
+            }
+            self.happen(&batch, offered);
+            self.put_back(batch);
+            return;
+        }
+        let home = Home { worker: self.worker.index(), key: self.session.key, session: self.session.id };
+        self.worker.give(Transaction { home, steps });
+        let event = match event.kind {
+            kind::BYTES | kind::STORE_FAILED => None,
+            kind::END => Some(Again::End(event.stream)),
+            kind::DATAGRAM => Some(Again::Datagram(event.bytes.as_slice().to_vec())),
+            _ => Some(Again::Answer(Answer::again(event))),
+        };
+        self.session.held = Some(Box::new(Held { batch, offered, before, event, last: false }));
+        self.put_back(self.worker.batch());
+    }
+
+    fn steps(&self, batch: &Batch) -> Result<Vec<Step>, String> {
+        let tables = self.session.instance().map_or(&[][..], |instance| instance.tables());
+        let rows = batch.effects.iter().filter_map(|effect| match *effect {
+            Effect::Row { operation, table, first, second, number, token } => Some(Told {
+                operation,
+                table: batch.text(table),
+                first: batch.bytes(first),
+                second: batch.bytes(second),
+                number,
+                token,
+            }),
+            _ => None,
+        });
+        rows.map(|told| Step::of(tables, &told)).collect()
+    }
+
+    /// The store has settled what the held event wrote.
+    #[cold]
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        let Some(held) = self.session.held.take() else { return };
+        let held = *held;
+        (self.session.busy, self.session.offers) = (true, true);
+        match outcome {
+            Ok(found) => {
+                self.session.progress += 1;
+                self.session.failures = 0;
+                self.session.answers.extend(found.into_iter().map(|(token, found)| answer(token, Ok(found))));
+                self.happen_late(&held);
+                if held.last {
+                    self.end();
+                }
+                self.worker.keep_batch(held.batch);
+            }
+            Err(failure) => {
+                self.worker.keep_batch(held.batch);
+                self.take_back(held.before.as_deref(), held.event, &failure);
+            }
+        }
+    }
+
+    /// Carries out a batch whose bytes on offer have gone back to the stream's unread ones meanwhile.
+    fn happen_late(&mut self, held: &Held) {
+        let stream = held.offered.and_then(|stream| self.session.pipe_mut(stream));
+        let Some(mut unread) = stream.map(|pipe| std::mem::take(&mut pipe.unread)) else {
+            return self.happen(&held.batch, held.offered);
+        };
+        self.offered_left = unread.len();
+        self.happen(&held.batch, held.offered);
+        unread.advance(unread.len() - self.offered_left);
+        if let Some(pipe) = held.offered.and_then(|stream| self.session.pipe_mut(stream)).filter(|pipe| pipe.gives()) {
+            pipe.unread = unread;
+        }
+    }
+
+    /// Makes the session what it was before an event whose writes were not committed.
+    fn take_back(&mut self, before: Option<&[u8]>, event: Option<Again>, failure: &store::Failure) {
+        let session = &mut *self.session;
+        session.failures += 1;
+        if session.failures > FAILURES_MAX {
+            return self.break_off(format!("what it writes cannot be stored: {failure}"));
+        }
+        let Some(before) = before else {
+            return self.break_off(format!("{failure}, and it could not be exported before"));
+        };
+        let Some(conversation) = &session.conversation else { return };
+        let lease = conversation.lease().clone();
+        let opening = session.opening(self.worker, self.now, self.wall);
+        match Conversation::resume(lease, &opening, before, session.id) {
+            Ok(restored) => session.conversation = Some(restored),
+            Err(reason) => return self.break_off(format!("it does not resume what it exported itself: {reason}")),
+        }
+        match event {
+            Some(Again::Answer(answer)) => session.answers.push_front(answer),
+            Some(Again::Datagram(datagram)) => session.datagrams.push_front(datagram),
+            Some(Again::End(stream)) => {
+                if let Some(pipe) = session.pipe_mut(stream) {
+                    pipe.end_told = false;
+                }
+            }
+            None => {}
+        }
+        let detail = why(failure);
+        self.deliver(&RawEvent { detail, ..RawEvent::new(kind::STORE_FAILED, self.wall) }, None);
+    }
+}
+
+fn why(failure: &store::Failure) -> u32 {
+    match failure {
+        store::Failure::Unavailable(_) => unstored::UNAVAILABLE,
+        store::Failure::Conflict(_) => unstored::CONFLICT,
+    }
+}
+
+fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
+    let (kind, detail, bytes) = match found {
+        Ok(Found::Row(Some(row))) => (kind::ROW, 1, row),
+        Ok(Found::Row(None)) => (kind::ROW, 0, Vec::new()),
+        Ok(Found::Rows(rows)) => (kind::ROWS, 0, rows),
+        Ok(Found::Done(done)) => (kind::CHANGED, u32::from(done), Vec::new()),
+        Err(failure) => (kind::STORE_FAILED, why(&failure), Vec::new()),
+    };
+    Answer { kind, detail, token, bytes, ..Answer::default() }
+}
+
+impl Session {
+    /// The store has settled what this session has written.
+    pub fn settled(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.wake();
+    }
+}

@@ -1,0 +1,376 @@
+//! The store in SQLite: one file, one writer, as many readers as workers.
+//!
+//! The writer is a thread of its own. It takes all transactions that wait and commits them with one sync of the disk
+//! (group commit), so the more sessions write, the less each pays. What fails by itself is taken out of its group.
+
+mod migrations;
+mod statement;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{self, Known};
+use super::table::Table;
+use super::{Failure, Found, Migrant, Migration, Operation, Question, Reader, Settled, Store, Transaction, Unfit};
+use crate::observe::notice::{self, Notice};
+
+/// Where a worker takes what has been settled: a batch for each group commit. It must not wait.
+pub type Deliver = Box<dyn Fn(usize, Vec<Settled>) + Send>;
+
+/// The store in SQLite.
+pub struct Sqlite {
+    path: PathBuf,
+    jobs: Option<Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is something else.
+    #[error("{path} is no SQLite file, or it is damaged ({reason}); move it away to begin with an empty store", path = path.display())]
+    NotSqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// The file is a database of another program.
+    #[error("{path} is the database of another program (application id {id:#x}); give `data` another directory", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its mark.
+        id: i32,
+    },
+    /// A later Tandem has written it.
+    #[error("{path} was written by a newer tandem (form {form}, this one reads up to {FORM}); upgrade the host", path = path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        form: i32,
+    },
+    /// The system or another process does not let it be opened.
+    #[error("{path} cannot be opened: {reason}", path = path.display())]
+    Unopened {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+enum Job {
+    Write(Transaction),
+    /// With a rehearsal nothing is changed.
+    Migrate {
+        migration: Box<migrations::Wanted>,
+        rehearsal: bool,
+        reply: Sender<Result<(), Unfit>>,
+    },
+    History(Sender<Result<Vec<Migration>, Failure>>),
+}
+
+/// Marks the file as ours: `TNDM`.
+const APPLICATION: i32 = 0x544e_444d;
+/// The form of what is not the components' own. A later one is for what an older Tandem must not write to.
+const FORM: i32 = 1;
+/// How long another process that holds the file is waited for.
+const BUSY: Duration = Duration::from_secs(1);
+/// So many transactions share one sync at most, so that the first of them does not wait for ever.
+const GROUP_MAX: usize = 1024;
+/// So many statements are kept ready a connection.
+const STATEMENTS: usize = 512;
+
+impl Sqlite {
+    /// Opens the store in a file, which is made if it is not there. `deliver` is called on the writer's thread.
+    ///
+    /// # Errors
+    /// The file is no store, is newer than this host, or cannot be opened.
+    pub fn open(path: &Path, deliver: Deliver) -> Result<Self, OpenError> {
+        let connection = open(path)?;
+        let (jobs, waiting) = channel();
+        let writer = Writer { connection, deliver, failing: false };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&waiting));
+        let thread =
+            thread.map_err(|error| OpenError::Unopened { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), writer: Some(thread) })
+    }
+
+    fn job<T>(&self, job: impl FnOnce(Sender<Result<T, Unfit>>) -> Job) -> Result<T, Unfit> {
+        let (reply, answer) = channel();
+        self.send(job(reply));
+        answer.recv().unwrap_or_else(|_| Err(Unfit::Store(gone())))
+    }
+
+    fn send(&self, job: Job) {
+        // The writer ends when the store is dropped, and not before. Where it has panicked, nobody answers, and whoever
+        // waits is told so by the closed channel.
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
+    }
+}
+
+impl Drop for Sqlite {
+    /// What was given is written first.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn reader(&self) -> Result<Box<dyn Reader>, Failure> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(failure)?;
+        connection.busy_timeout(BUSY).map_err(failure)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Box::new(Reading { connection, sql: String::new() }))
+    }
+
+    fn give(&self, transaction: Transaction) {
+        self.send(Job::Write(transaction));
+    }
+
+    fn compare(&self, version: &Migrant<'_>, tables: &[Table]) -> Result<(), Unfit> {
+        let migration = Box::new(migrations::Wanted::of(version, tables));
+        self.job(|reply| Job::Migrate { migration, rehearsal: true, reply })
+    }
+
+    fn migrate(&self, version: &Migrant<'_>, tables: &[Table]) -> Result<(), Unfit> {
+        let migration = Box::new(migrations::Wanted::of(version, tables));
+        self.job(|reply| Job::Migrate { migration, rehearsal: false, reply })
+    }
+
+    fn history(&self) -> Result<Vec<Migration>, Failure> {
+        let (reply, answer) = channel();
+        self.send(Job::History(reply));
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// A worker's connection.
+struct Reading {
+    connection: Connection,
+    sql: String,
+}
+
+impl Reader for Reading {
+    fn ask(&mut self, table: &Table, question: &Question) -> Result<Found, Failure> {
+        statement::ask(&self.connection, &mut self.sql, table, question).map_err(failure)
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    deliver: Deliver,
+    /// The last group was not committed: the operator has been told.
+    failing: bool,
+}
+
+impl Writer {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
+            match job {
+                Job::Write(first) => {
+                    let mut group = vec![first];
+                    while group.len() < GROUP_MAX {
+                        match jobs.try_recv() {
+                            Ok(Job::Write(transaction)) => group.push(transaction),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.write(group);
+                }
+                Job::Migrate { migration, rehearsal, reply } => {
+                    let _ = reply.send(migration.carry_out(&mut self.connection, rehearsal));
+                }
+                Job::History(reply) => {
+                    let _ = reply.send(migrations::history(&self.connection).map_err(failure));
+                }
+            }
+        }
+        // A short file for who looks at it next; what is in the log is found there as well.
+        let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+    }
+
+    /// Commits a group, and tells each home.
+    fn write(&mut self, group: Vec<Transaction>) {
+        // Without savepoints first: that one of a group fails by itself is rare.
+        let settled = match self.commit(&group, false) {
+            Ok(settled) => Ok(settled),
+            Err(Failure::Conflict(_)) => self.commit(&group, true),
+            Err(unavailable) => Err(unavailable),
+        };
+        self.tell_operator(settled.as_ref().err());
+        let settled = settled.unwrap_or_else(|failure| {
+            group.iter().map(|one| Settled { home: one.home, outcome: Err(failure.clone()) }).collect()
+        });
+        let mut homes: Vec<Vec<Settled>> = Vec::new();
+        for one in settled {
+            let worker = one.home.worker;
+            if homes.len() <= worker {
+                homes.resize_with(worker + 1, Vec::new);
+            }
+            homes[worker].push(one);
+        }
+        for (worker, settled) in homes.into_iter().enumerate().filter(|(_, settled)| !settled.is_empty()) {
+            (self.deliver)(worker, settled);
+        }
+    }
+
+    fn commit(&mut self, group: &[Transaction], apart: bool) -> Result<Vec<Settled>, Failure> {
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failure)?;
+        let mut settled = Vec::with_capacity(group.len());
+        let mut sql = String::new();
+        for one in group {
+            if apart {
+                transaction.prepare_cached("SAVEPOINT one").and_then(|mut save| save.execute([])).map_err(failure)?;
+            }
+            let outcome = carry_out(&transaction, &mut sql, one).map_err(failure);
+            if apart {
+                let end = if outcome.is_ok() { "RELEASE one" } else { "ROLLBACK TO one" };
+                transaction.prepare_cached(end).and_then(|mut end| end.execute([])).map_err(failure)?;
+            }
+            let outcome = match outcome {
+                Err(Failure::Conflict(reason)) if apart => Err(Failure::Conflict(reason)),
+                Err(failure) => return Err(failure),
+                Ok(answers) => Ok(answers),
+            };
+            settled.push(Settled { home: one.home, outcome });
+        }
+        transaction.commit().map_err(failure)?;
+        Ok(settled)
+    }
+
+    fn tell_operator(&mut self, failed: Option<&Failure>) {
+        match failed {
+            Some(failed) if !self.failing => {
+                notice::give(Notice::StoreFailing, &format!("nothing can be written to the store: {failed}"));
+            }
+            None if self.failing => notice::give(Notice::StoreBack, "the store can be written to again"),
+            _ => {}
+        }
+        self.failing = failed.is_some();
+    }
+}
+
+fn carry_out(
+    connection: &Connection,
+    sql: &mut String,
+    transaction: &Transaction,
+) -> rusqlite::Result<Vec<(u64, Found)>> {
+    let mut answers = Vec::new();
+    for step in &transaction.steps {
+        let table = &step.table;
+        let (token, found) = match &step.operation {
+            Operation::Ask { question, token } => (token, statement::ask(connection, sql, table, question)?),
+            Operation::Insert { columns, token } => {
+                (token, Found::Done(statement::insert(connection, sql, table, columns)?))
+            }
+            Operation::Swap { key, expected, columns, token } => {
+                (token, Found::Done(statement::update(connection, sql, table, key, expected, columns)?))
+            }
+            Operation::Put(columns) => {
+                statement::put(connection, sql, table, columns)?;
+                continue;
+            }
+            Operation::Update { key, columns } => {
+                statement::update(connection, sql, table, key, &[], columns)?;
+                continue;
+            }
+            Operation::Add { key, column, delta } => {
+                statement::add(connection, sql, table, key, *column, *delta)?;
+                continue;
+            }
+            Operation::Delete { key } => {
+                statement::delete(connection, sql, table, key)?;
+                continue;
+            }
+        };
+        answers.push((*token, found));
+    }
+    Ok(answers)
+}
+
+fn open(path: &Path) -> Result<Connection, OpenError> {
+    let refused = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::NotSqlite { path: path.to_owned(), reason: error.to_string() }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Unopened {
+            path: path.to_owned(),
+            reason: "another process holds it locked; end that one, or give `data` another directory".to_owned(),
+        },
+        _ => OpenError::Unopened { path: path.to_owned(), reason: error.to_string() },
+    };
+    let connection = Connection::open(path).map_err(refused)?;
+    connection.busy_timeout(BUSY).map_err(refused)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let (id, form) = (number("application_id").map_err(refused)?, number("user_version").map_err(refused)?);
+    if id != 0 && id != APPLICATION {
+        return Err(OpenError::Foreign { path: path.to_owned(), id });
+    }
+    if form > FORM {
+        return Err(OpenError::Newer { path: path.to_owned(), form });
+    }
+    let set = |pragma: &str, value: &dyn rusqlite::ToSql| connection.pragma_update(None, pragma, value);
+    set("journal_mode", &"WAL").map_err(refused)?;
+    // Whoever got an answer can rely on what is behind it, after a power cut as well.
+    set("synchronous", &"FULL").map_err(refused)?;
+    set("wal_autocheckpoint", &4000).map_err(refused)?;
+    if id == 0 {
+        migrations::begin(&connection).map_err(refused)?;
+        set("application_id", &APPLICATION).map_err(refused)?;
+        set("user_version", &FORM).map_err(refused)?;
+    }
+    Ok(connection)
+}
+
+/// Whose fault an error of SQLite is: the event's own, or the store's.
+fn failure(error: rusqlite::Error) -> Failure {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+            Failure::Conflict(error.to_string())
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Failure::Unavailable("another process holds the store locked".to_owned())
+        }
+        Some(ErrorCode::DiskFull) => Failure::Unavailable("its disk is full".to_owned()),
+        _ => Failure::Unavailable(error.to_string()),
+    }
+}
+
+fn gone() -> Failure {
+    Failure::Unavailable("its writer has ended".to_owned())
+}
+
+/// What there is of a component's tables.
+fn known(connection: &Connection, component: &str) -> rusqlite::Result<Vec<Known>> {
+    let mut known = Vec::new();
+    for (change, number) in migrations::of(connection, component)? {
+        Known::take(&mut known, &change, &number);
+    }
+    Ok(known)
+}
+
+/// What a version would add.
+fn additions(connection: &Connection, wanted: &migrations::Wanted) -> Result<Vec<schema::Change>, Unfit> {
+    let known = known(connection, &wanted.component).map_err(failure)?;
+    Ok(schema::additions(&known, &wanted.tables, &wanted.number)?)
+}
