@@ -71,6 +71,32 @@ fn a_version_that_takes_something_away_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_session_that_is_carried_through_older_versions_keeps_what_they_do_not_know() {
+    let place = Place::start("carry");
+    place.swap("three", "3.0.0");
+    let mut session = place.connect();
+    session.says("count 1", "counted 1");
+    session.says("tag 1 a", r#"{"a": Tag { n: 1, loud: "A" }}"#);
+    session.says("tag 2 b", r#"{"a": Tag { n: 1, loud: "A" }, "b": Tag { n: 2, loud: "B" }}"#);
+
+    // The first knows nothing of tags.
+    place.gateway.deploy(&version(None, "1.0.0"), FILE);
+    assert!(place.gateway.reload().ok);
+    session.says("count 1", "counted 2");
+    session.says("tag 1 a", "what");
+    // The second does, but not all of them.
+    place.swap("two", "2.0.0");
+    session.says("untag 0 b", r#"{"a": Tag { n: 1 }}"#);
+    session.says("tag 10 a", r#"{"a": Tag { n: 11 }}"#);
+    session.says("tag 5 b", r#"{"a": Tag { n: 11 }, "b": Tag { n: 5 }}"#);
+    session.says("untag 0 b", r#"{"a": Tag { n: 11 }}"#);
+    place.swap("three", "3.0.0");
+
+    session.says("count 1", "counted 3");
+    session.says("tag 100 c", r#"{"a": Tag { n: 11, loud: "A" }, "c": Tag { n: 100, loud: "C" }}"#);
+}
+
+#[test]
 fn a_store_that_is_none_keeps_the_gateway_from_starting_and_is_named() {
     let builder = Gateway::builder().library_as(&version(None, "1.0.0"), FILE).toml(&service(free_port(), "carry"));
     let data = builder.scratch("data");

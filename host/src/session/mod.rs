@@ -11,6 +11,7 @@ mod effects;
 mod forward;
 mod moving;
 mod pipe;
+mod remainder;
 mod storing;
 
 use std::collections::VecDeque;
@@ -77,6 +78,8 @@ pub struct Session {
     outcome: Option<storing::Outcome>,
     /// How many events in a row could not be stored.
     failures: u32,
+    /// What the version at work does not know of the state that it has resumed.
+    remainder: Option<Box<remainder::Remainder>>,
 }
 
 /// What an `Opening` is made of.

@@ -8,6 +8,7 @@ use tandem_component::{Opening, Policy, Time};
 
 use super::driver::Driver;
 use super::pipe::{Link, Pipe};
+use super::remainder::Remainder;
 use super::{Answer, Greeting, Session};
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
@@ -63,6 +64,7 @@ impl Driver<'_, '_> {
         match Conversation::open(to, &opening, session.id) {
             Ok(fresh) => {
                 session.replace(fresh);
+                session.remainder = None;
                 session.timers.clear();
                 session.answers.clear();
                 (session.pipes[0].offered, session.pipes[0].end_told, session.offers) = (None, false, true);
@@ -86,9 +88,16 @@ impl Driver<'_, '_> {
                 return false;
             }
         };
+        let state = match &session.remainder {
+            Some(remainder) => remainder.merge(state),
+            None => state,
+        };
         let opening = session.opening(self.worker, self.now, self.wall);
         match Conversation::resume(to, &opening, &state, session.id) {
             Ok(resumed) => {
+                // What it cannot export is lost with it in any case.
+                let again = resumed.export(session.id).ok();
+                session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
                 session.replace(resumed);
                 session.progress += 1;
                 true
@@ -149,6 +158,7 @@ impl Session {
             held: None,
             outcome: None,
             failures: 0,
+            remainder: None,
         };
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;

@@ -2,9 +2,13 @@
 //! columns, or fewer than they may.
 //!
 //! `put ID TEXT` sets all columns that this version knows but the amount, `add ID N` adds to the amount, `get ID` says what
-//! there is, `count N` adds to a number of the session alone.
+//! there is, `count N` adds to a number of the session alone. `tag N NAME` and `untag N NAME` work on a keyed map of the
+//! session that the second version knows, with a field in each entry that the third one knows.
 
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "two")]
+use std::collections::BTreeMap;
 
 use tandem_component::prelude::*;
 
@@ -63,6 +67,21 @@ pub struct Conversation {
     counted: i64,
     /// Nothing could be stored: the next line is refused.
     failed: bool,
+    /// By name.
+    #[cfg(feature = "two")]
+    #[serde(default)]
+    tags: BTreeMap<String, Tag>,
+}
+
+/// What stands under a name.
+#[cfg(feature = "two")]
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Tag {
+    n: i64,
+    /// The name in capitals.
+    #[cfg(feature = "three")]
+    #[serde(default)]
+    loud: String,
 }
 
 /// What an answer of the store continues.
@@ -86,7 +105,12 @@ impl Component for Ledger {
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
-        Ok(Conversation { counted: 0, failed: false })
+        Ok(Conversation {
+            counted: 0,
+            failed: false,
+            #[cfg(feature = "two")]
+            tags: BTreeMap::new(),
+        })
     }
 }
 
@@ -151,6 +175,19 @@ impl Conversation {
             "count" => {
                 self.counted += id;
                 return out.send(stream, format!("counted {}\n", self.counted).as_bytes());
+            }
+            #[cfg(feature = "two")]
+            "tag" => {
+                let tag = self.tags.entry(text.to_owned()).or_default();
+                tag.n += id;
+                #[cfg(feature = "three")]
+                tag.loud.clone_from(&text.to_uppercase());
+                return out.send(stream, format!("{:?}\n", self.tags).as_bytes());
+            }
+            #[cfg(feature = "two")]
+            "untag" => {
+                self.tags.remove(text);
+                return out.send(stream, format!("{:?}\n", self.tags).as_bytes());
             }
             "get" => {
                 out.get(&ENTRIES, &id, Waiting::Got { id });
