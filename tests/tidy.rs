@@ -41,11 +41,12 @@ fn unsafe_code_lies_where_it_is_expected() {
 
 #[test]
 fn time_comes_in_as_an_argument() {
-    const CLOCKS: [(&str, &str); 6] = [
+    const CLOCKS: [(&str, &str); 7] = [
         ("host/src/clock.rs", "the clock"),
         ("host/src/host/", "deadlines of the thread that reloads; no session sees them"),
         ("host/src/loader/examine/", "the time limit of an examination"),
         ("host/src/worker.rs", "the deadline of a shutdown, on the runtime's clock"),
+        ("host/src/worker/handle.rs", "how long a worker gets to take a command"),
         ("host/tests/", "tests wait"),
         ("tests/", "tests wait"),
     ];

@@ -222,7 +222,7 @@ pub struct SinkTable {
     #[sabi(last_prefix_field)]
     pub record: unsafe extern "C" fn(data: *mut (), fields: RSlice<'_, u8>),
     // Revision 2.
-    /// An operation of [`row`] on a table.
+    /// An operation of the module `row` on a table.
     pub row: unsafe extern "C" fn(
         data: *mut (),
         operation: u32,

@@ -6,21 +6,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use slab::Slab;
 use tandem_component::effects::Batch;
 use tokio::runtime::LocalRuntime;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{Clock, Nanos, nanos};
@@ -29,69 +25,17 @@ use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Session, Turn};
-use crate::store::{self, Failure, Found, Question, Settled, Transaction};
-use crate::transport::{Address, Bound, Socket};
-use crate::version::table::{Reader, Table};
+use crate::store;
+use crate::transport::{Address, Socket};
+use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
+mod handle;
+mod storing;
 
-/// What a worker is told.
-#[derive(Debug)]
-pub enum Command {
-    /// A publication is there: take it, say so, and wake the idle sessions so that they follow.
-    Publication(Sender<usize>),
-    /// Listen there for a service.
-    Listen {
-        /// The place of the service in the snapshot.
-        service: usize,
-        /// Where.
-        address: Address,
-        /// The socket.
-        bound: Bound,
-    },
-    /// Listen there no more.
-    Unlisten(Address),
-    /// Run what a library's code has left on this thread to be run at its end, and say so.
-    Clear(Range<usize>, Sender<usize>),
-    /// Ask sessions to say goodbye within a time, so many a second.
-    Drain {
-        /// Those of one instance, or all.
-        instance: Option<u32>,
-        /// How long each gets.
-        within: Duration,
-        /// How many a second; 0 is all at once.
-        rate: u32,
-    },
-    /// Stop listening, ask all sessions to say goodbye, and end when they have gone or the time is up.
-    Stop(Duration),
-}
+pub use handle::{Command, Handle, Seat};
 
-/// The host's hold on a worker.
-#[derive(Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    thread: Option<JoinHandle<()>>,
-    /// It was waited for in vain, and has taken nothing since.
-    stuck: Cell<bool>,
-}
-
-/// What a worker is started with.
-pub struct Seat {
-    /// Which it is …
-    pub index: usize,
-    /// … of how many.
-    pub workers: usize,
-    /// The store, once there is one.
-    pub store: store::Handle,
-    /// What the store has settled of this worker's sessions: one transaction a session at most, so it is bounded by them.
-    pub settled: mpsc::UnboundedReceiver<Vec<Settled>>,
-}
-
-/// How many commands may wait.
-const COMMANDS: usize = 256;
-/// So long a worker gets to take one of them where that many wait: a reload may bring more than that at once.
-const ROOM: Duration = Duration::from_secs(1);
 /// So much is read at once.
 const READ: usize = 64 * 1024;
 /// How many empty buffers are kept for the next sends.
@@ -140,68 +84,6 @@ struct Scratch {
     read: Vec<u8>,
     batch: Option<Box<Batch>>,
     spares: Vec<BytesMut>,
-}
-
-impl Handle {
-    /// Starts a worker.
-    ///
-    /// # Errors
-    /// No thread or no runtime can be had.
-    pub fn start(seat: Seat, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let index = seat.index;
-        let (reader, clock) = (table.reader(), clock.clone());
-        let (built, is_built) = std::sync::mpsc::channel();
-        // The runtime is built on its own thread, since it is not to leave it.
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let slept = Arc::new(AtomicBool::new(true));
-            let woke = Arc::clone(&slept);
-            match tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .on_thread_unpark(move || woke.store(true, Ordering::Relaxed))
-                .build_local(tokio::runtime::LocalOptions::default())
-            {
-                Ok(runtime) => {
-                    // Who started it waits for this word.
-                    let _ = built.send(Ok(()));
-                    Worker::run(&runtime, seat, reader, (clock, slept), receiver);
-                }
-                Err(error) => drop(built.send(Err(error))),
-            }
-        })?;
-        is_built.recv().map_err(io::Error::other)??;
-        Ok(Handle { commands, thread: Some(thread), stuck: Cell::new(false) })
-    }
-
-    /// Tells it something. False where it has ended, or is stuck in a component and has not taken what it was told before:
-    /// the host waits for it once, and no more until it takes something.
-    pub fn tell(&self, mut command: Command) -> bool {
-        let deadline = Instant::now() + ROOM;
-        loop {
-            match self.commands.try_send(command) {
-                Ok(()) => {
-                    self.stuck.set(false);
-                    return true;
-                }
-                Err(TrySendError::Closed(_)) => return false,
-                Err(TrySendError::Full(back)) => command = back,
-            }
-            if self.stuck.get() || Instant::now() >= deadline {
-                self.stuck.set(true);
-                tracing::error!(?command, "a worker takes no commands; is a component stuck in an event?");
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Waits until it has ended.
-    pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A worker that panicked has said so; there is nothing to add.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl Worker {
@@ -493,45 +375,6 @@ impl Worker {
     /// Which worker it is.
     pub fn index(&self) -> usize {
         self.index
-    }
-
-    /// Answers a question from what is committed.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn ask(&self, table: &store::table::Table, question: &Question) -> Result<Found, Failure> {
-        let mut reader = self.reader.borrow_mut();
-        let reader = match &mut *reader {
-            Some(reader) => reader,
-            none => {
-                let store = self.store.get().ok_or_else(|| Failure::Unavailable("there is no store".to_owned()))?;
-                none.insert(store.reader()?)
-            }
-        };
-        reader.ask(table, question)
-    }
-
-    /// Has the store write a transaction; its home is told.
-    pub fn give(&self, transaction: Transaction) {
-        match self.store.get() {
-            Some(store) => store.give(transaction),
-            // A version with tables is not taken before there is a store.
-            None => tracing::error!("a session writes, and there is no store: a bug in the host"),
-        }
-    }
-
-    /// Tells sessions what the store has settled.
-    async fn take_settled(self: Rc<Self>, mut settled: mpsc::UnboundedReceiver<Vec<Settled>>) {
-        while let Some(batch) = settled.recv().await {
-            let mut sessions = self.sessions();
-            for Settled { home, outcome } in batch {
-                if let Some(Some(session)) = sessions.get_mut(home.key)
-                    && session.id == home.session
-                {
-                    session.settled(outcome);
-                }
-            }
-        }
     }
 
     /// The batch that events write their effects into.

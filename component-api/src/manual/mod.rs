@@ -4,10 +4,12 @@
 //! - [`sessions`]: events, effects, unread bytes, boundaries, timers, other streams, backpressure.
 //! - [`testing`]: a session without a host: late answers, bytes one at a time, another version in the middle.
 //! - [`versions`]: what becomes of sessions when a newer version is active, and how state may grow.
+//! - [`tables`]: state that outlives sessions: rows, transactions, what happens where nothing can be stored.
 //! - [`rules`]: what a component must not do, and what happens where it does.
 
 pub mod echo;
 pub mod rules;
 pub mod sessions;
+pub mod tables;
 pub mod testing;
 pub mod versions;

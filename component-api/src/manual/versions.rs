@@ -89,8 +89,10 @@
 //! assert!(refused.to_string().contains("missing field `name`"));
 //! ```
 //!
-//! What an older version does not know of a state, it passes over: carried back and forth, such a field has its default
-//! again. So let a default be what is safe.
+//! What an older version does not know of a state is kept by the host meanwhile, in structs and keyed maps at any depth, and
+//! put back when the session moves on; in lists it is lost, since a place says nothing of what stands in it. A field that was
+//! not there when the session was carried has its default, so let that be what is safe. (The harness passes over what is not
+//! known: it tests one version at a time.)
 //!
 //! # The manifest
 //!

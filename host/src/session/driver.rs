@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Buf;
 use tandem_component::abi::{RawEvent, Sink, failure, kind};
 use tandem_component::effects::{Batch, Effect};
-use tokio::io::ReadBuf;
 
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
@@ -24,8 +23,6 @@ use crate::worker::Worker;
 pub(super) const UNSENT_HIGH: usize = 256 * 1024;
 /// With more than so many unsent bytes on one stream a session is ended.
 pub(super) const UNSENT_MAX: usize = 16 * 1024 * 1024;
-/// So many bytes are kept unread before the kernel is asked for no more.
-const UNREAD_HIGH: usize = 64 * 1024;
 /// How long a peer gets to take the last bytes of a closed stream, from the last time that it took some.
 pub(super) const LINGER: Nanos = nanos_of_seconds(30);
 /// After so many steps a session lets others have a turn.
@@ -59,7 +56,7 @@ pub struct Driver<'w, 'c> {
     /// What is read into.
     pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
-    read_next: usize,
+    pub(super) read_next: usize,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -179,21 +176,6 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
     }
 
-    /// Reads what has come in on the session's own stream and the runtime does not know of yet: it asks the kernel only
-    /// every few dozen turns, and what came before a goodbye is answered before it.
-    fn read_the_last(&mut self) -> bool {
-        let full = self.session.unsent() >= UNSENT_HIGH;
-        let own = &mut self.session.pipes[0];
-        let wanted =
-            !own.ended && !own.broken && !own.closing && own.forward.is_none() && own.unread.len() < UNREAD_HIGH;
-        let (Link::Up(socket), true) = (&own.socket, wanted && !full) else { return false };
-        let Ok(n @ 1..) = socket.read_at_once(&mut self.buffer) else { return false };
-        let memory = std::mem::take(&mut self.buffer);
-        self.take_in(0, &memory[..n]);
-        self.buffer = memory;
-        true
-    }
-
     /// Tells a session that is to say goodbye so: once it has seen what had come in before.
     fn goodbye(&mut self) -> bool {
         let Some(until) = self.session.goodbye.take() else { return false };
@@ -267,7 +249,7 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Offers bytes that are not among the stream's unread ones, to a session that has followed. Returns how many were
     /// consumed.
-    fn offer_bytes(&mut self, stream: u64, bytes: &[u8]) -> usize {
+    pub(super) fn offer_bytes(&mut self, stream: u64, bytes: &[u8]) -> usize {
         let progress = self.session.progress;
         self.offered_left = bytes.len();
         self.deliver(&RawEvent::bytes(stream, bytes, self.wall), Some(stream));
@@ -462,84 +444,6 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.answers.push_back(answer);
         true
     }
-
-    /// Reads once from one stream that wants it.
-    fn read(&mut self) -> bool {
-        let count = self.session.pipes.len();
-        let full = self.session.unsent() >= UNSENT_HIGH;
-        for _ in 0..count {
-            let at = if self.read_next < count { self.read_next } else { 0 };
-            self.read_next = at + 1;
-            if !self.session.wants_read(at, full) {
-                continue;
-            }
-            let pipe = &mut self.session.pipes[at];
-            let Link::Up(socket) = &mut pipe.socket else { continue };
-            // While our waker is with the runtime and nothing came, there is nothing to ask it.
-            if pipe.read_armed && !socket.may_read() {
-                continue;
-            }
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            let polled = socket.poll_read(self.cx, &mut buffer);
-            let n = buffer.filled().len();
-            pipe.read_armed = false;
-            match polled {
-                Poll::Pending => {
-                    pipe.read_asked = true;
-                    // Out of budget, the runtime has not taken our waker: it only wakes us to ask again.
-                    pipe.read_armed = tokio::task::coop::has_budget_remaining();
-                }
-                Poll::Ready(Err(_)) => (pipe.broken, self.session.busy) = (true, true),
-                Poll::Ready(Ok(())) if n == 0 => {
-                    (pipe.ended, self.session.offers, self.session.busy) = (true, true, true);
-                }
-                Poll::Ready(Ok(())) => {
-                    let stream = pipe.number;
-                    let memory = std::mem::take(&mut self.buffer);
-                    self.take_in(stream, &memory[..n]);
-                    self.buffer = memory;
-                }
-            }
-            if polled.is_ready() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Gives bytes that were just read to whom they are for; what is left is kept as unread.
-    fn take_in(&mut self, stream: u64, mut fresh: &[u8]) {
-        loop {
-            // First, since a session that renews another may have other wishes.
-            self.follow();
-            let Some(at) = self.session.position(stream) else { return };
-            let pipe = &mut self.session.pipes[at];
-            if !pipe.gives() {
-                return;
-            }
-            let taken = if !pipe.unread.is_empty() {
-                0
-            } else if pipe.forward.is_some() {
-                self.session.busy = true;
-                self.session.forward_fresh(at, fresh, self.now, self.cx)
-            } else if self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
-                self.offer_bytes(stream, fresh)
-            } else {
-                0
-            };
-            fresh = &fresh[taken..];
-            if fresh.is_empty() {
-                return;
-            }
-            if taken == 0 {
-                break;
-            }
-        }
-        if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
-            pipe.unread.extend_from_slice(fresh);
-            (self.session.offers, self.session.busy) = (true, true);
-        }
-    }
 }
 
 fn dial_failed(pipe: &Pipe, token: u64, detail: u32, now: Nanos) -> Answer {
@@ -585,20 +489,5 @@ impl Session {
     /// How much is unsent on all its streams.
     pub(super) fn unsent(&self) -> usize {
         self.pipes.iter().filter(|pipe| !pipe.closing).map(|pipe| pipe.unsent.len()).sum()
-    }
-
-    /// Whether a stream is to be read from. `full`: so much is unsent that the session is offered nothing.
-    #[inline]
-    fn wants_read(&self, at: usize, full: bool) -> bool {
-        let pipe = &self.pipes[at];
-        if pipe.read_asked || pipe.ended || pipe.broken || pipe.closing || !matches!(pipe.socket, Link::Up(_)) {
-            return false;
-        }
-        match &pipe.forward {
-            Some(forward) => {
-                pipe.unread.is_empty() && self.pipe(forward.to).is_none_or(|target| target.unsent.len() < UNSENT_HIGH)
-            }
-            None => pipe.unread.len() < UNREAD_HIGH && !full,
-        }
     }
 }

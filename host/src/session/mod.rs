@@ -11,6 +11,7 @@ mod effects;
 mod forward;
 mod moving;
 mod pipe;
+mod reading;
 mod remainder;
 mod storing;
 
