@@ -96,6 +96,36 @@ fn a_component_that_starts_threads_is_refused() {
 }
 
 #[test]
+fn a_component_that_starts_processes_is_refused_and_leaves_neither_these_nor_threads() {
+    const NAME: &str = "a_component_that_starts_processes_is_refused_and_leaves_neither_these_nor_threads";
+    // The threads are counted, so no other test may have some.
+    if std::env::var_os("TANDEM_TEST_ALONE").is_none() {
+        let this = std::env::current_exe().unwrap();
+        let alone = Command::new(this).args([NAME, "--exact"]).env("TANDEM_TEST_ALONE", "1").output().unwrap();
+        assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
+        return;
+    }
+    let (_shelf, shelved) = shelved("processes", &fixture());
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let before = threads();
+    for (act, took_at_most) in [("start-process", 1500), ("start-process-away", 4000)] {
+        let began = Instant::now();
+        let trial = trial("one", &json!({ "act": act }));
+        let reason = examine(&host(), &shelved, &[trial], Duration::from_secs(2)).unwrap_err().to_string();
+        assert!(began.elapsed() < Duration::from_millis(took_at_most), "{act}: {:?}", began.elapsed());
+        assert_eq!(
+            reason, "it was stopped, and a process that it started still runs; a component starts none",
+            "{act}"
+        );
+        let began = Instant::now();
+        while threads() > before || runs("sleep\x004711\0") {
+            assert!(began.elapsed() < Duration::from_secs(2), "{act}: {} threads of {before}", threads());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
 fn a_component_that_aborts_when_it_panics_is_refused() {
     let library = built("misbehaving-trials", &["--config", "profile.dev.panic=\"abort\""], "abort");
     let (_shelf, shelved) = shelved("aborts", &library);
@@ -237,6 +267,11 @@ fn directory(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examine").join(name);
     fs::create_dir_all(&directory).unwrap();
     directory
+}
+
+fn runs(command: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok()).any(|line| line == command)
 }
 
 fn mapped_anywhere(library: &str) -> bool {

@@ -5,14 +5,15 @@
 //! step it is entering before it enters it, so that whatever becomes of it, the reason names where. The invariants:
 //!
 //! - an [`Examined`] comes from nowhere else, and only by it a library is loaded: nothing runs unexamined;
-//! - the examination ends within its limit, whatever the library does, and leaves no process behind;
+//! - the examination ends within its limit, whatever the library does, and leaves no process and no thread behind
+//!   ([`group`]), but for a process that takes care to escape;
 //! - what the component says of its configuration reaches the operator as it said it, with the service.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -24,6 +25,9 @@ use super::library::{Library, LoadError};
 use super::shelf::{Digest, Shelf, ShelfError, Shelved};
 
 pub mod child;
+mod group;
+
+use group::{Group, Left, Talk};
 
 /// A component at work for one service, as it is to be tried: what `Code::start` will be given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,37 +80,51 @@ pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limit: Duration
     let request = Request { library: library.path.clone(), trials: trials.to_vec() };
     let request = rmp_serde::to_vec_named(&request).map_err(io::Error::other)?;
     let deadline = Instant::now() + limit;
-    let mut child = Command::new(host)
-        .arg("examine")
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let heard = listen(&mut child, request)?;
+    let mut command = Command::new(host);
+    command.arg("examine").env("RUST_BACKTRACE", "0");
+    let (mut group, talk) = Group::spawn(command)?;
+    let report = listen(talk, request).and_then(|heard| follow(&mut group, &heard, deadline));
+    // Also where something of ours went wrong: nothing of it stays, and nobody waits for it.
+    if report.is_err() {
+        // The first error is the one that is told.
+        let _ = group.kill();
+    }
+    group.hang_up();
+    report?.judge(limit).map(|lingers| Examined { digest: library.digest, lingers })
+}
 
+/// Hears the child to its end or to the deadline, and then all that is still under way.
+fn follow(group: &mut Group, heard: &mpsc::Receiver<Heard>, deadline: Instant) -> io::Result<Report> {
     let mut report = Report::default();
-    let end = loop {
-        match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Heard::Line(line)) => report.take(line),
-            Ok(Heard::Error(text)) => report.stderr = text,
-            // Both pipes are closed: the child has ended, or is about to.
-            Err(RecvTimeoutError::Disconnected) => break wait(&mut child, deadline)?,
-            Err(RecvTimeoutError::Timeout) => break None,
-        }
-    };
-    if end.is_none() {
-        child.kill()?;
-        child.wait()?;
-        // The pipes close with the child; a moment is enough for what is still in them.
-        while let Ok(heard) = heard.recv_timeout(Duration::from_millis(100)) {
-            match heard {
-                Heard::Line(line) => report.take(line),
-                Heard::Error(text) => report.stderr = text,
+    let left = |until: Instant| until.saturating_duration_since(Instant::now());
+    loop {
+        match heard.recv_timeout(left(deadline).min(LOOK)) {
+            Ok(heard) => report.take(heard),
+            Err(error) => {
+                report.end = group.ended()?;
+                if report.end.is_some() || Instant::now() >= deadline {
+                    break;
+                }
+                // Whoever has closed what it is heard by has ended, or is about to.
+                if error == RecvTimeoutError::Disconnected {
+                    thread::sleep(Duration::from_millis(1));
+                }
             }
         }
     }
-    report.judge(end, limit).map(|lingers| Examined { digest: library.digest, lingers })
+    report.left = group.kill()?;
+    // Nobody is left who could say more, but for one who has left the group.
+    let until = deadline.max(Instant::now() + LOOK);
+    loop {
+        match heard.recv_timeout(left(until)) {
+            Ok(heard) => report.take(heard),
+            Err(RecvTimeoutError::Disconnected) => return Ok(report),
+            Err(RecvTimeoutError::Timeout) => {
+                report.left = Left::Processes;
+                return Ok(report);
+            }
+        }
+    }
 }
 
 /// The executable that this process runs, even if the file at its path has been replaced since.
@@ -252,19 +270,15 @@ enum Heard {
     Error(String),
 }
 
-/// Writes the request and reads the answers on threads of their own, which end with the pipes: whoever waits for the
-/// child waits for no pipe.
-fn listen(child: &mut Child, request: Vec<u8>) -> io::Result<mpsc::Receiver<Heard>> {
+/// Writes the request and reads the answers on threads of their own, which end when the group is hung up on: whoever waits
+/// for the child waits for none of them.
+fn listen((mut to, stdout, stderr): Talk, request: Vec<u8>) -> io::Result<mpsc::Receiver<Heard>> {
     let (lines, heard) = mpsc::channel();
     let errors = lines.clone();
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let thread = |name: &str| thread::Builder::new().name(name.to_owned());
-    thread("examine-in").spawn(move || {
-        // A child that does not read its request is judged by how it ends.
-        stdin.map(|mut stdin| stdin.write_all(&request))
-    })?;
+    // A child that does not read its request is judged by how it ends.
+    thread("examine-in").spawn(move || to.write_all(&request))?;
     thread("examine-out").spawn(move || {
-        let Some(stdout) = stdout else { return };
         for line in BufReader::new(stdout.take(ANSWER_MAX)).lines().map_while(Result::ok) {
             // A line that is none of ours says nothing; without a verdict nothing passes.
             let Ok(line) = serde_json::from_str(&line) else { continue };
@@ -273,19 +287,8 @@ fn listen(child: &mut Child, request: Vec<u8>) -> io::Result<mpsc::Receiver<Hear
             }
         }
     })?;
-    thread("examine-err").spawn(move || errors.send(Heard::Error(stderr.map(last_lines).unwrap_or_default())))?;
+    thread("examine-err").spawn(move || errors.send(Heard::Error(last_lines(stderr))))?;
     Ok(heard)
-}
-
-/// Waits for a child that has closed its pipes. None at the deadline.
-fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
-    loop {
-        match child.try_wait()? {
-            Some(status) => return Ok(Some(status)),
-            None if Instant::now() >= deadline => return Ok(None),
-            None => thread::sleep(Duration::from_millis(1)),
-        }
-    }
 }
 
 /// What has been heard of the child.
@@ -294,22 +297,32 @@ struct Report {
     step: Option<Step>,
     verdict: Option<Result<Option<String>, String>>,
     stderr: String,
+    /// How it ended; none if it had to be killed.
+    end: Option<ExitStatus>,
+    /// What it left behind.
+    left: Left,
 }
 
 impl Report {
-    fn take(&mut self, line: Line) {
-        match line {
-            Line::Entering(step) => self.step = Some(step),
-            Line::Passed { lingers } => self.verdict = Some(Ok(lingers)),
-            Line::Unfit { reason } => self.verdict = Some(Err(reason)),
+    fn take(&mut self, heard: Heard) {
+        match heard {
+            Heard::Line(Line::Entering(step)) => self.step = Some(step),
+            Heard::Line(Line::Passed { lingers }) => self.verdict = Some(Ok(lingers)),
+            Heard::Line(Line::Unfit { reason }) => self.verdict = Some(Err(reason)),
+            Heard::Error(text) => self.stderr = text,
         }
     }
 
-    /// A verdict counts only if the child also ended well; `end` is none if it had to be killed.
-    fn judge(self, end: Option<ExitStatus>, limit: Duration) -> Result<Option<String>, Refused> {
-        let Self { step, verdict, stderr } = self;
+    /// A verdict counts only if the child also ended well, and with it all that it had started.
+    fn judge(self, limit: Duration) -> Result<Option<String>, Refused> {
+        let Self { step, verdict, stderr, end, left } = self;
         match (verdict, end) {
             (Some(Err(reason)), _) => Err(Refused::Unfit { step, reason }),
+            (Some(Ok(_)), Some(end)) if end.success() && left == Left::Processes => {
+                let reason =
+                    "it was stopped, and a process that it started still runs; a component starts none".to_owned();
+                Err(Refused::Unfit { step, reason })
+            }
             (_, None) => Err(Refused::TimedOut { limit, step, stderr }),
             (Some(Ok(lingers)), Some(end)) if end.success() => Ok(lingers),
             (_, Some(end)) if step == Some(Step::Panic) && signal(end) == Some(libc::SIGABRT) => {
@@ -374,5 +387,7 @@ fn last_lines(mut pipe: impl Read) -> String {
 
 /// A child says some dozen lines. More than this is none of ours.
 const ANSWER_MAX: u64 = 1 << 20;
+/// So often it is looked whether the child has ended, also where what it is heard by stays open.
+const LOOK: Duration = Duration::from_millis(50);
 /// So much of its standard error is looked at for its last lines.
 const STDERR_MAX: usize = 1024;

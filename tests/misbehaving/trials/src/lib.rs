@@ -1,6 +1,7 @@
 //! A component that fails its examination in whichever way it is told: by its configuration when it starts, and by the
 //! environment when it is loaded.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ enum Act {
     Crash,
     Print,
     StartThread,
+    StartProcess,
+    StartProcessAway,
     PanicWhenStopped,
     CrashWhenStopped,
 }
@@ -65,6 +68,9 @@ impl Component for Misbehaving {
                 drop(thread.spawn(|| thread::sleep(Duration::from_secs(60))));
                 Ok(Misbehaving { act: config.act })
             }
+            // What it says and hears goes on to the process, as with any that is started so.
+            Act::StartProcess => start_process(Command::new("sleep").arg("4711"), config.act),
+            Act::StartProcessAway => start_process(Command::new("setsid").args(["sleep", "5"]), config.act),
             Act::Hang => hang(),
             Act::Exit => std::process::exit(7),
             Act::Crash => crash(),
@@ -114,6 +120,10 @@ static CONSTRUCTOR: extern "C" fn() = {
     }
     construct
 };
+
+fn start_process(command: &mut Command, act: Act) -> Result<Misbehaving, Refusal> {
+    command.spawn().map(|_| Misbehaving { act }).map_err(|error| format!("no process: {error}").into())
+}
 
 fn hang() -> ! {
     loop {
