@@ -12,7 +12,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use abi_stable::library::AbiHeaderRef;
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::RSlice;
 use tandem_component::abi::{self, ComponentTableRef, REVISION, Reply, Reports};
 
@@ -76,10 +78,11 @@ fn check(
     let header = fit!(header.upgrade().map_err(|error| format!("its header does not fit this host: {error}")));
 
     enter(Step::Layout)?;
-    fit!(header.ensure_layout::<ComponentTableRef>().map_err(|error| {
+    let revision = fit!(Manifest::read(&request.library, 1..=REVISION)).api;
+    fit!(check_layout(header, revision).map_err(|error| {
         format!(
             "its types are laid out differently from this host's; build it with the host's tandem-component ({})",
-            first_words(&error.to_string())
+            first_words(&error)
         )
     }));
     // SAFETY: the layout has been checked in the line before. Package versions are not compared: what fits is decided by
@@ -109,6 +112,17 @@ fn check(
 
     enter(Step::Unload)?;
     Ok(close(library))
+}
+
+/// Compares the layout of the library's types with that of ours, in full.
+///
+/// Tables of functions grow at their end, and abi_stable takes the longer one for the newer: a library of our revision has
+/// to have all that we have, of one of an earlier revision we have to have all that it has. What it lacks is not used
+/// before its revision was looked at.
+fn check_layout(header: &LibHeader, revision: u32) -> Result<(), String> {
+    let (ours, theirs) = (ComponentTableRef::LAYOUT, header.layout().ok_or("it has none")?);
+    let (shorter, longer) = if revision < REVISION { (theirs, ours) } else { (ours, theirs) };
+    check_layout_compatibility(shorter, longer).map_err(|errors| errors.to_string())
 }
 
 /// The beginning of an explanation of many lines, as one line.
