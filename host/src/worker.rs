@@ -473,6 +473,8 @@ impl Future for Task {
             worker.sessions().remove(*key);
             return Poll::Ready(());
         }
+        // By what it was told just now it may have become one that moves: not only with its next event.
+        let again = turn == Turn::Again || session.may_follow();
         if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {
             worker.alarm_set.notify_one();
         }
@@ -481,7 +483,7 @@ impl Future for Task {
         }
         // Only now: what is not in its place has ended, for the sweep, and would never be woken again.
         worker.sweep_alarms();
-        if turn == Turn::Again {
+        if again {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -110,7 +110,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             // Each event follows by itself; an idle session is woken to be moved without one, and one that could not be
             // moved before its event may be at a boundary after it.
             let here = self.session.progress;
-            if here == before || self.session.behind {
+            if here == before || self.session.behind.is_some() {
                 self.follow();
                 if self.session.progress != here {
                     continue;

@@ -25,6 +25,8 @@ use crate::clock::Nanos;
 use crate::loader::code::Conversation;
 use crate::version::Instance;
 
+use moving::Behind;
+
 pub use alarms::Alarms;
 pub use driver::{Driver, Turn};
 pub use pipe::Pipe;
@@ -69,8 +71,8 @@ pub struct Session {
     waker: Option<Waker>,
     /// It is to be told to say goodbye until then, by the time of day.
     goodbye: Option<u64>,
-    /// It could not be moved to the version that is active: a renewing session is tried again at its next boundary.
-    behind: bool,
+    /// It could not be moved to the version that is active.
+    behind: Option<Behind>,
     /// It was told to say goodbye, and is ended at this time.
     drained: Option<Nanos>,
     /// An event whose effects wait for what it has written …

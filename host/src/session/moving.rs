@@ -27,20 +27,21 @@ impl Driver<'_, '_> {
             if self.session.held.is_some() {
                 return;
             }
-            self.session.publication = publication;
+            (self.session.publication, self.session.behind) = (publication, None);
             if let Some(instance) = instance {
                 self.move_to(instance);
             }
-        } else if self.session.behind && self.session.may_renew() {
-            self.session.behind = false;
-            if let Some(instance) = self.worker.serving(self.session.service) {
-                self.move_to(instance);
+        } else if self.session.may_follow() {
+            match self.worker.serving(self.session.service) {
+                Some(instance) => self.move_to(instance),
+                None => self.session.behind = None,
             }
         }
     }
 
     #[cold]
     fn move_to(&mut self, to: Lease<Instance>) {
+        let before = self.session.behind.take();
         let Some(conversation) = &self.session.conversation else { return };
         if conversation.lease().same(&to) {
             return;
@@ -52,8 +53,16 @@ impl Driver<'_, '_> {
         match conversation.lease().policy {
             Policy::Pin => {}
             Policy::Renew if self.session.may_renew() => self.renew(to),
-            Policy::Renew => self.session.behind = !self.carry(to),
-            Policy::Carry => drop(self.carry(to)),
+            Policy::Renew => {
+                if self.carry(to, true) != Carried::Taken {
+                    self.session.behind = Some(Behind::UntilBoundary);
+                }
+            }
+            Policy::Carry => {
+                if self.carry(to, before.is_none()) == Carried::Refused {
+                    self.session.behind = Some(Behind::after(before, self.session.progress));
+                }
+            }
         }
     }
 
@@ -76,16 +85,17 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// Takes the state over, in the middle of anything. False where one of the two refuses: it goes on where it is.
-    fn carry(&mut self, to: Lease<Instance>) -> bool {
+    /// Takes the state over, in the middle of anything. Where one of the two refuses, it goes on where it is; that the new
+    /// one does is said where it is `news`.
+    fn carry(&mut self, to: Lease<Instance>, news: bool) -> Carried {
         let session = &mut *self.session;
-        let Some(conversation) = &session.conversation else { return true };
+        let Some(conversation) = &session.conversation else { return Carried::Taken };
         let state = match conversation.export(session.id) {
             Ok(state) => state,
             Err(failure) => {
                 // What cannot be exported goes on where it is: nothing was changed yet.
                 self.worker.notice(session, Notice::MoveRefused, &format!("it cannot be exported: {failure}"));
-                return false;
+                return Carried::Unexported;
             }
         };
         let state = match &session.remainder {
@@ -100,13 +110,53 @@ impl Driver<'_, '_> {
                 session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
                 session.replace(resumed);
                 session.progress += 1;
-                true
+                Carried::Taken
             }
             Err(reason) => {
-                self.worker.notice(session, Notice::MoveRefused, &reason);
-                false
+                if news {
+                    self.worker.notice(session, Notice::MoveRefused, &reason);
+                }
+                Carried::Refused
             }
         }
+    }
+}
+
+/// What became of a session that was to be carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carried {
+    /// It is on the other version.
+    Taken,
+    /// Its own could not export it.
+    Unexported,
+    /// The other does not take it as it is: in the middle of what it does not know, say.
+    Refused,
+}
+
+/// When a session is tried again that could not be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// At its next boundary, where it is renewed.
+    UntilBoundary,
+    /// After some events, since each may be what it was in the middle of.
+    UntilProgress {
+        /// When it has made so much progress.
+        at: u64,
+        /// How many events that is after the last refusal.
+        wait: u64,
+    },
+}
+
+impl Behind {
+    /// Carrying was refused, after it had been refused `before`. The first event may be the one that it takes; the longer
+    /// that is not so, the less is it tried, up to a bound on how late it may come.
+    fn after(before: Option<Behind>, progress: u64) -> Self {
+        const LONGEST: u64 = 64;
+        let wait = match before {
+            Some(Behind::UntilProgress { wait, .. }) => (2 * wait).min(LONGEST),
+            Some(Behind::UntilBoundary) | None => 1,
+        };
+        Behind::UntilProgress { at: progress + wait, wait }
     }
 }
 
@@ -153,7 +203,7 @@ impl Session {
             due_changed: true,
             waker: None,
             goodbye: None,
-            behind: false,
+            behind: None,
             drained: None,
             held: None,
             outcome: None,
@@ -165,6 +215,16 @@ impl Session {
         conversation.lease().counts.enter();
         session.conversation = Some(conversation);
         Ok(session)
+    }
+
+    /// Whether it could not be moved, and is to be tried again now.
+    #[inline]
+    pub fn may_follow(&self) -> bool {
+        match self.behind {
+            None => false,
+            Some(Behind::UntilBoundary) => self.may_renew(),
+            Some(Behind::UntilProgress { at, .. }) => self.progress >= at && self.conversation.is_some(),
+        }
     }
 
     /// At a boundary, and nothing asked for but timers.
@@ -202,5 +262,22 @@ impl Session {
             };
             rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Behind;
+
+    #[test]
+    fn what_is_refused_again_and_again_is_tried_less_often_but_for_ever() {
+        let (mut behind, mut tried) = (None, vec![0]);
+        for _ in 0..8 {
+            let next = Behind::after(behind, tried[tried.len() - 1]);
+            let Behind::UntilProgress { at, .. } = next else { panic!("{next:?}") };
+            tried.push(at);
+            behind = Some(next);
+        }
+        assert_eq!(tried, [0, 1, 3, 7, 15, 31, 63, 127, 191]);
     }
 }
