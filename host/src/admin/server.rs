@@ -13,7 +13,7 @@ use crate::host::Event;
 use crate::observe::notice::{self, Notice};
 use crate::system::{AdminListener, AdminStream};
 
-/// How long a client may take to ask.
+/// How long a client may take to ask, and to take what it is answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure to accept the next try waits for so long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -65,6 +65,7 @@ pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
 
 fn answer(listener: &AdminListener, mut stream: &AdminStream, host: &Sender<Event>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
     let mut said = BufReader::new(stream.take(REQUEST_MAX));
     if !listener.admits(&mut said)? {
