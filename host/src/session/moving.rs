@@ -223,7 +223,9 @@ impl Session {
         match self.behind {
             None => false,
             Some(Behind::UntilBoundary) => self.may_renew(),
-            Some(Behind::UntilProgress { at, .. }) => self.progress >= at && self.conversation.is_some(),
+            Some(Behind::UntilProgress { at, .. }) => {
+                self.progress >= at && self.held.is_none() && self.conversation.is_some()
+            }
         }
     }
 
