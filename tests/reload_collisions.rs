@@ -2,12 +2,66 @@
 //! is hurt.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use support::{Client, Gateway, fixture, free_port, libraries, relabel, settled, stamp};
+use support::{Client, Gateway, Status, fixture, free_port, libraries, relabel, settled, signal, stamp};
 
 const FILE: &str = "libtandem_echo.so";
+
+#[test]
+fn a_signal_that_comes_before_the_gateway_serves_is_a_reload_and_not_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, pipe) = (directory.path().join("whole.toml"), directory.path().join("tandem.toml"));
+    fs::create_dir(directory.path().join("components")).unwrap();
+    fs::copy(&libraries().echo, directory.path().join("components").join(FILE)).unwrap();
+    let port = free_port();
+    let text = format!(
+        r#"
+components = "components"
+data = "data"
+[service.echo]
+component = "echo"
+listen = ["tcp://127.0.0.1:{port}"]
+"#
+    );
+    fs::write(&file, &text).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+    let tandem = |command| {
+        let mut tandem = Command::new(&libraries().tandem);
+        tandem.arg(command).arg("--config").arg(&pipe).stderr(Stdio::null());
+        tandem
+    };
+    let mut gateway = Killed(tandem("run").spawn().unwrap());
+    // It is open once somebody reads it: the gateway is about to read its configuration, and waits for it.
+    let mut reader = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    fs::rename(&file, &pipe).unwrap();
+
+    signal(gateway.0.id(), libc::SIGHUP);
+
+    reader.write_all(text.as_bytes()).unwrap();
+    drop(reader);
+    settled(Some(2), || {
+        if let Some(status) = gateway.0.try_wait().unwrap() {
+            panic!("it has ended: {status}");
+        }
+        let status = tandem("status").arg("--json").output().unwrap();
+        Some(serde_json::from_slice::<Status>(&status.stdout).ok()?.publication)
+    });
+}
+
+/// A process that goes with its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 #[test]
 fn of_two_files_of_one_number_the_newer_one_serves_and_says_so() {

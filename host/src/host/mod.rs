@@ -86,11 +86,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// The configuration is wrong, the data directory is in use, nothing can be loaded, or a port is taken.
 pub fn run(source: Source) -> anyhow::Result<()> {
+    let (events, received) = channel();
+    // First: a signal that nobody takes ends the process, and whoever sends one does not know how far it is.
+    system::on_signal(take_signals(events.clone())).context("signals")?;
     let config = source.read()?;
     // So that the examination's child is this very program, also when another is installed at its path.
     examine::own_executable().context("this executable")?;
-    let (events, received) = channel();
-    system::on_signal(take_signals(events.clone())).context("signals")?;
     let mut host = Host::new(source, config, events)?;
     let report = host.reload();
     for line in report.lines() {
