@@ -282,6 +282,30 @@ fn a_version_that_is_named_and_not_there() {
 }
 
 #[test]
+fn what_is_said_of_a_component_that_nobody_has() {
+    let mut serving = Serving::start();
+    serving.gateway.configure(|text| format!("{text}[component.ecko]\nversions = {{ keep = 3 }}\n"));
+
+    let reload = serving.gateway.reload();
+
+    assert_eq!((reload.ok, reload.code), (false, Some(1)), "{reload:?}");
+    let [finding] = &reload.findings[..] else { panic!("one finding: {reload:?}") };
+    assert!(finding.starts_with("component.ecko: ") && finding.contains("`echo`"), "{finding}");
+    serving.serves_on();
+    let checked = serving.gateway.tandem(&["check"]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(String::from_utf8_lossy(&checked.stdout).contains(finding.as_str()), "{checked:?}");
+
+    // Of one that is only about to serve, something may be said.
+    let (other, file) = (serving.gateway.scratch("other"), "other.so");
+    relabel(&libraries().echo, &other, "ecko", "1.0.0").unwrap();
+    serving.gateway.deploy(&other, file);
+    let reload = serving.gateway.reload();
+    assert!(reload.ok && reload.file(file).outcome == "kept", "{reload:?}");
+    serving.serves_on();
+}
+
+#[test]
 fn a_gateway_does_not_start_where_it_could_not_serve() {
     let port = free_port();
     let echo = format!("[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]");

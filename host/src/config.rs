@@ -2,7 +2,7 @@
 //!
 //! An error names the key, the line and what would be right. Paths in the file are relative to the file's directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -334,6 +334,17 @@ impl Config {
     /// What is said of a component, or what holds where nothing is.
     pub fn component(&self, name: &str) -> Component {
         self.component.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Of which components it says something, though no service has them and they are none of those that are there.
+    pub fn unknown_components<'a>(&'a self, there: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let served = self.service.values().map(|service| service.component.as_str());
+        let known: BTreeSet<&str> = served.chain(there).collect();
+        let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let unknown = self.component.keys().filter(|name| !known.contains(name.as_str()));
+        let finding =
+            |name| format!("component.{name}: no file is this component, and no service has it; there are {names}");
+        unknown.map(finding).collect()
     }
 
     /// Where the admin socket is.

@@ -19,7 +19,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         .filter(|path| path.extension().is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION))
         .collect();
     files.sort();
-    let (host, mut served) = (examine::own_executable()?, Vec::new());
+    let (host, mut there, mut served) = (examine::own_executable()?, Vec::new(), Vec::new());
     for file in &files {
         let name = file.display();
         let manifest = match Manifest::read(file, 1..=abi::REVISION) {
@@ -29,6 +29,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
+        there.push(manifest.name.clone());
         let version = format!("{}@{}", manifest.name, manifest.version);
         let trials: Result<Vec<Trial>, rmp_serde::encode::Error> = config
             .service
@@ -56,6 +57,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             findings.push(format!("service.{name}: no library in {directory} can serve `{}`", service.component));
         }
     }
+    findings.extend(config.unknown_components(there.iter().map(String::as_str)));
     if json {
         println!("{}", serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
     } else if findings.is_empty() {

@@ -114,6 +114,8 @@ impl Host {
         self.findings.extend(self.wait_until_taken());
         self.findings.extend(self.unserved());
         self.findings.extend(self.not_as_named());
+        let there = self.versions.iter().map(|version| version.manifest.name.as_str());
+        self.findings.extend(self.config.unknown_components(there));
         self.keep_no_more_than_wanted();
         Ok(found.iter().map(|one| self.file_report(one, &before)).collect())
     }
