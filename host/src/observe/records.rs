@@ -2,7 +2,7 @@
 //!
 //! A worker never waits for a disk: where the queue is full, records are dropped, counted, and a notice is given.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
@@ -68,7 +68,7 @@ impl Records {
         let file = system::append(path)?;
         let id = file.metadata().ok().and_then(|metadata| system::file_id(&metadata));
         let (queue, entries) = sync_channel(QUEUE);
-        thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, BufWriter::new(file)))?;
+        thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, Lines::to(file)))?;
         Ok(Records { queue, path: path.to_owned(), file: id })
     }
 
@@ -105,7 +105,7 @@ impl Records {
     }
 }
 
-fn write_all(entries: &Receiver<Entry>, mut file: BufWriter<std::fs::File>) {
+fn write_all<W: Write>(entries: &Receiver<Entry>, mut file: Lines<W>) {
     let clock = Clock::new();
     // When what was written first has to be in the file.
     let mut due: Option<Nanos> = None;
@@ -117,9 +117,7 @@ fn write_all(entries: &Receiver<Entry>, mut file: BufWriter<std::fs::File>) {
         let written = match entry {
             Ok(Entry::Line(line)) => {
                 due.get_or_insert(clock.now() + nanos(FLUSH));
-                serde_json::to_writer(&mut file, &line.object())
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| file.write_all(b"\n"))
+                file.write(&line.object())
             }
             Ok(Entry::Flush(done)) => {
                 due = None;
@@ -143,6 +141,37 @@ fn write_all(entries: &Receiver<Entry>, mut file: BufWriter<std::fs::File>) {
     }
 }
 
+/// Writes lines, of which none is broken for those that follow: also where the disk was full in between.
+struct Lines<W: Write> {
+    file: BufWriter<W>,
+    /// The last one may be there in part.
+    broken: bool,
+}
+
+impl<W: Write> Lines<W> {
+    fn to(file: W) -> Self {
+        Lines { file: BufWriter::new(file), broken: false }
+    }
+
+    /// Writes one line, whole or not at all, but for one that is longer than what is kept.
+    fn write(&mut self, object: &Map<String, Value>) -> io::Result<()> {
+        let mut line = if self.broken { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, object)?;
+        line.push(b'\n');
+        let written = self.file.write_all(&line);
+        // A shorter one that did not fit waits in the buffer, or was not put there; a longer one goes past it.
+        self.broken = match written {
+            Ok(()) => false,
+            Err(_) => self.broken || line.len() >= self.file.capacity(),
+        };
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Line {
     fn object(self) -> Map<String, Value> {
         let mut object = Map::new();
@@ -156,5 +185,67 @@ impl Line {
             Err(error) => drop(object.insert("unreadable".into(), error.to_string().into())),
         }
         object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::io::{self, Write};
+
+    use serde_json::{Map, Value};
+
+    use super::Lines;
+
+    /// A disk with room for so many bytes.
+    #[derive(Default)]
+    struct Disk {
+        room: Cell<usize>,
+        file: RefCell<Vec<u8>>,
+    }
+
+    impl Write for &Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room.get());
+            if taken == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room.set(self.room.get() - taken);
+            self.file.borrow_mut().extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_whole_lines_and_breaks_but_one_that_is_very_long() {
+        for (length, broken) in [(100, 0), (5000, 0), (20_000, 1)] {
+            let disk = Disk::default();
+            let mut lines = Lines::to(&disk);
+            let mut write = |number: u64| {
+                let text = "x".repeat(length);
+                let object = [("number", number.into()), ("text", text.into())];
+                lines.write(
+                    &object
+                        .map(|(key, value): (&str, Value)| (key.to_owned(), value))
+                        .into_iter()
+                        .collect::<Map<_, _>>(),
+                )
+            };
+            disk.room.set(50_000);
+            let lost = (0..1000).filter(|number| write(*number).is_err()).count();
+            assert!(lost > 0, "{length}: it was full");
+            disk.room.set(1_000_000);
+            (1000..1010).for_each(|number| write(number).unwrap());
+            lines.flush().unwrap();
+
+            let text = String::from_utf8(disk.file.take()).unwrap();
+            let (whole, others): (Vec<&str>, Vec<&str>) =
+                text.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
+            assert_eq!((whole.len(), others.len()), (1010 - lost, broken), "{length}");
+        }
     }
 }
