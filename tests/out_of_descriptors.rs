@@ -61,7 +61,7 @@ versions = {{ keep = 0 }}
 
     drop(last);
 
-    settled(true, || gateway.log().contains("what is mapped cannot be read at the moment"));
+    settled(true, || gateway.log().contains("what is mapped cannot be read"));
     assert_eq!(gateway.maps().len(), 1, "it is gone");
     limit_descriptors(gateway.pid(), before);
     settled(vec!["0.1.0".to_owned()], || {

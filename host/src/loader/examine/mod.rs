@@ -6,7 +6,7 @@
 //!
 //! - an [`Examined`] comes from nowhere else, and only by it a library is loaded: nothing runs unexamined;
 //! - the examination ends within its limit, whatever the library does, and leaves no process and no thread behind
-//!   ([`group`]), but for a process that takes care to escape;
+//!   (`group`), but for a process that takes care to escape;
 //! - what the component says of its configuration reaches the operator as it said it, with the service.
 
 use std::collections::VecDeque;
