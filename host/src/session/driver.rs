@@ -77,8 +77,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         // What it waited for may be that a peer takes more, or that a connection is made.
         self.session.busy |= self.session.waits_for_more_than_bytes();
         let (mut turn, before) = (Turn::Again, self.session.progress);
-        if let Some(outcome) = self.session.outcome.take() {
-            self.settle(outcome);
+        if self.session.held.is_some() {
+            self.settle();
         }
         for _ in 0..STEPS_MAX {
             if self.session.conversation.is_none() {

@@ -75,10 +75,8 @@ pub struct Session {
     behind: Option<Behind>,
     /// It was told to say goodbye, and is ended at this time.
     drained: Option<Nanos>,
-    /// An event whose effects wait for what it has written …
+    /// An event whose effects wait for what it has written.
     held: Option<Box<storing::Held>>,
-    /// … and what the store says of that.
-    outcome: Option<storing::Outcome>,
     /// How many events in a row could not be stored.
     failures: u32,
     /// What the version at work does not know of the state that it has resumed.
@@ -104,20 +102,29 @@ struct Answer {
     token: u64,
     stream: u64,
     number: u64,
-    /// Rows; empty for all other kinds.
-    bytes: Vec<u8>,
+    /// Rows, for those that have some. A thin pointer, since most answers have none and are many.
+    #[expect(clippy::box_collection, reason = "a boxed slice is twice as wide")]
+    bytes: Option<Box<Vec<u8>>>,
 }
 
 impl Answer {
     fn event(&self, wall: u64) -> RawEvent<'_> {
         let Answer { kind, detail, token, stream, number, ref bytes } = *self;
-        RawEvent { detail, token, stream, number, bytes: bytes.as_slice().into(), ..RawEvent::new(kind, wall) }
+        RawEvent {
+            detail,
+            token,
+            stream,
+            number,
+            bytes: bytes.as_ref().map_or(&[][..], |bytes| bytes).into(),
+            ..RawEvent::new(kind, wall)
+        }
     }
 
     /// The answer that an event was made of.
     fn again(event: &RawEvent<'_>) -> Self {
         let RawEvent { kind, detail, token, stream, number, bytes, .. } = *event;
-        Answer { kind, detail, token, stream, number, bytes: bytes.as_slice().to_vec() }
+        let bytes = (!bytes.is_empty()).then(|| Box::new(bytes.as_slice().to_vec()));
+        Answer { kind, detail, token, stream, number, bytes }
     }
 }
 

@@ -206,7 +206,6 @@ impl Session {
             behind: None,
             drained: None,
             held: None,
-            outcome: None,
             failures: 0,
             remainder: None,
         };

@@ -24,6 +24,8 @@ pub(super) struct Held {
     event: Option<Again>,
     /// The session ends with this event.
     pub(super) last: bool,
+    /// What the store says.
+    outcome: Option<Outcome>,
 }
 
 /// An event that is told again.
@@ -77,7 +79,7 @@ impl Driver<'_, '_> {
             kind::DATAGRAM => Some(Again::Datagram(event.bytes.as_slice().to_vec())),
             _ => Some(Again::Answer(Answer::again(event))),
         };
-        self.session.held = Some(Box::new(Held { batch, offered, before, event, last: false }));
+        self.session.held = Some(Box::new(Held { batch, offered, before, event, last: false, outcome: None }));
         self.put_back(self.worker.batch());
     }
 
@@ -97,9 +99,10 @@ impl Driver<'_, '_> {
         rows.map(|told| Step::of(tables, &told)).collect()
     }
 
-    /// The store has settled what the held event wrote.
+    /// Looks whether the store has settled what the held event wrote.
     #[cold]
-    pub(super) fn settle(&mut self, outcome: Outcome) {
+    pub(super) fn settle(&mut self) {
+        let Some(outcome) = self.session.held.as_mut().and_then(|held| held.outcome.take()) else { return };
         let Some(held) = self.session.held.take() else { return };
         let held = *held;
         (self.session.busy, self.session.offers) = (true, true);
@@ -176,11 +179,11 @@ fn why(failure: &store::Failure) -> u32 {
 
 fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
     let (kind, detail, bytes) = match found {
-        Ok(Found::Row(Some(row))) => (kind::ROW, 1, row),
-        Ok(Found::Row(None)) => (kind::ROW, 0, Vec::new()),
-        Ok(Found::Rows(rows)) => (kind::ROWS, 0, rows),
-        Ok(Found::Done(done)) => (kind::CHANGED, u32::from(done), Vec::new()),
-        Err(failure) => (kind::STORE_FAILED, why(&failure), Vec::new()),
+        Ok(Found::Row(Some(row))) => (kind::ROW, 1, Some(Box::new(row))),
+        Ok(Found::Row(None)) => (kind::ROW, 0, None),
+        Ok(Found::Rows(rows)) => (kind::ROWS, 0, Some(Box::new(rows))),
+        Ok(Found::Done(done)) => (kind::CHANGED, u32::from(done), None),
+        Err(failure) => (kind::STORE_FAILED, why(&failure), None),
     };
     Answer { kind, detail, token, bytes, ..Answer::default() }
 }
@@ -188,7 +191,10 @@ fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
 impl Session {
     /// The store has settled what this session has written.
     pub fn settled(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-        self.wake();
+        // Of one that has ended meanwhile nothing is held.
+        if let Some(held) = &mut self.held {
+            held.outcome = Some(outcome);
+            self.wake();
+        }
     }
 }
