@@ -1,0 +1,171 @@
+//! What an operator configures: [`Config`], checked before anything is served with it.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+
+use crate::message::State;
+
+/// `[service.NAME.config]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Under which name the gateway answers a bind.
+    #[serde(default = "tandem")]
+    pub system_id: String,
+    /// Who may bind.
+    pub accounts: Vec<Account>,
+    /// How many requests of a peer may be unanswered, and how many of ours.
+    #[serde(default)]
+    pub window: Windows,
+    /// The longest PDU, in bytes. The host reads no more than 64 KiB ahead.
+    #[serde(default = "pdu_bytes_max")]
+    pub pdu_bytes_max: u32,
+    /// What is waited for, and how long.
+    #[serde(default)]
+    pub timers: Timers,
+    /// What the simulated SMSC makes of a message.
+    #[serde(default)]
+    pub smsc: Smsc,
+}
+
+/// An ESME.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its name, up to 15 characters.
+    pub system_id: String,
+    /// Its password, up to 8 characters.
+    pub password: String,
+    /// How many sessions it may have at a time.
+    #[serde(default = "four")]
+    pub max_binds: u32,
+}
+
+/// Requests that are not answered yet.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Windows {
+    /// Of the peer: one more is answered by ESME_RTHROTTLED.
+    pub submit: u32,
+    /// Of ours: one more waits in the store.
+    pub deliver: u32,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Windows { submit: 100, deliver: 10 }
+    }
+}
+
+/// The timers of section 7.2.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timers {
+    /// `session_init_timer`: from the connection to its bind.
+    #[serde(with = "humantime_serde")]
+    pub bind: Duration,
+    /// `enquire_link_timer`: without a PDU of the peer, it is asked whether it is there.
+    #[serde(with = "humantime_serde")]
+    pub enquire_link: Duration,
+    /// `inactivity_timer`: without a transaction but `enquire_link`, the session is unbound. Never, where it is left out.
+    #[serde(with = "humantime_serde")]
+    pub inactivity: Option<Duration>,
+    /// `response_timer`: from a request of ours to its response.
+    #[serde(with = "humantime_serde")]
+    pub response: Duration,
+    /// How often a receiver looks for receipts that other sessions of its account have caused.
+    #[serde(with = "humantime_serde")]
+    pub receipts: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            bind: Duration::from_secs(30),
+            enquire_link: Duration::from_secs(60),
+            inactivity: None,
+            response: Duration::from_secs(30),
+            receipts: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The simulated SMSC.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smsc {
+    /// From a submission to the message's final state.
+    #[serde(with = "humantime_serde")]
+    pub receipt_after: Duration,
+    /// That state.
+    pub state: State,
+}
+
+impl Default for Smsc {
+    fn default() -> Self {
+        Smsc { receipt_after: Duration::from_secs(1), state: State::Delivered }
+    }
+}
+
+impl Config {
+    /// The configuration, where it can be served.
+    ///
+    /// # Errors
+    /// The key that is wrong, and what would be right.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        word("system_id", &self.system_id, 15)?;
+        for (n, account) in self.accounts.iter().enumerate() {
+            word(&format!("accounts[{n}].system_id"), &account.system_id, 15)?;
+            word(&format!("accounts[{n}].password"), &account.password, 8)?;
+            if account.max_binds == 0 {
+                return Err(Refusal::from(format!("accounts[{n}].max_binds: at least 1")));
+            }
+            if self.accounts[..n].iter().any(|other| other.system_id == account.system_id) {
+                return Err(Refusal::from(format!("accounts[{n}].system_id: {} is there twice", account.system_id)));
+            }
+        }
+        if !(1..=WINDOW_MAX).contains(&self.window.submit) || !(1..=WINDOW_MAX).contains(&self.window.deliver) {
+            return Err(Refusal::from(format!("window: between 1 and {WINDOW_MAX}")));
+        }
+        if !(256..=PDU_MAX).contains(&self.pdu_bytes_max) {
+            return Err(Refusal::from(format!("pdu_bytes_max: between 256 and {PDU_MAX}")));
+        }
+        let timers = &self.timers;
+        for (name, span) in [
+            ("bind", timers.bind),
+            ("enquire_link", timers.enquire_link),
+            ("inactivity", timers.inactivity.unwrap_or(Duration::MAX)),
+            ("response", timers.response),
+            ("receipts", timers.receipts),
+        ] {
+            if span < Duration::from_millis(100) {
+                return Err(Refusal::from(format!("timers.{name}: at least 100ms")));
+            }
+        }
+        if self.smsc.state == State::Enroute {
+            return Err(Refusal::from("smsc.state: ENROUTE is not final"));
+        }
+        Ok(self)
+    }
+}
+
+fn word(key: &str, value: &str, longest: usize) -> Result<(), Refusal> {
+    let fits = (1..=longest).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(()) } else { Err(Refusal::from(format!("{key}: between 1 and {longest} printable ASCII characters"))) }
+}
+
+const WINDOW_MAX: u32 = 1000;
+const PDU_MAX: u32 = 64 << 10;
+
+fn tandem() -> String {
+    "tandem".into()
+}
+
+fn pdu_bytes_max() -> u32 {
+    16 << 10
+}
+
+fn four() -> u32 {
+    4
+}

@@ -1,0 +1,216 @@
+//! What an ESME asks of messages that it has submitted: `query_sm` (4.8), `cancel_sm` (4.9) and `replace_sm` (4.10).
+//!
+//! Each reads the row first. What it changes then, it changes only where the message is still under way (compare-and-set).
+
+use rusmpp_core::pdus::owned::{Pdu, QuerySmResp};
+use rusmpp_core::types::owned::EmptyOrFullCOctetString;
+use rusmpp_core::values::MessageState;
+use tandem_component::prelude::*;
+
+use crate::date::{absolute, is_time};
+use crate::message::{MESSAGES, Message, State, nanos};
+use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
+use crate::pdu::{RESPONSE, bytes_of};
+use crate::session::{Bind, Stage, Then};
+
+/// What is asked of a message, while its row is read.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Recall {
+    /// What has become of it.
+    Query,
+    /// It is not to be delivered.
+    Cancel,
+    /// It gets another text.
+    Replace {
+        /// `registered_delivery`
+        registered_delivery: u8,
+        /// `short_message`
+        #[serde(with = "serde_bytes")]
+        short_message: Vec<u8>,
+        /// The TLV `message_payload`, or nothing.
+        #[serde(with = "serde_bytes")]
+        tlvs: Vec<u8>,
+    },
+}
+
+#[derive(Serialize)]
+struct Enroute<'a> {
+    id: &'a str,
+    state: State,
+}
+
+#[derive(Serialize)]
+struct Cancelled<'a> {
+    id: &'a str,
+    state: State,
+    due_at: i64,
+}
+
+#[derive(Serialize)]
+struct Replaced<'a> {
+    id: &'a str,
+    registered_delivery: u8,
+    #[serde(with = "serde_bytes")]
+    short_message: &'a [u8],
+    #[serde(with = "serde_bytes")]
+    tlvs: &'a [u8],
+}
+
+impl Recall {
+    fn command(&self) -> u32 {
+        match self {
+            Recall::Query => QUERY_SM,
+            Recall::Cancel => CANCEL_SM,
+            Recall::Replace { .. } => REPLACE_SM,
+        }
+    }
+}
+
+impl Bind {
+    /// Reads the row that a request is about.
+    pub(crate) fn recall(&mut self, pdu: Pdu, sequence: u32, out: &mut Out<'_, Bind>) -> Result<(), Status> {
+        let (message_id, source, recall) = match pdu {
+            Pdu::QuerySm(it) => (it.message_id, it.source_addr, Recall::Query),
+            Pdu::CancelSm(it) if it.message_id.as_str().is_empty() => {
+                let (source, destination) = (it.source_addr.as_str().to_owned(), it.destination_addr.as_str());
+                let service_type = it.service_type.value().as_str().to_owned();
+                let then = Then::CancelAll { sequence, source, service_type };
+                out.scan(&Scan::of(&MESSAGES).by("destination").at(&destination).limit(ALL_MAX), then);
+                self.pending += 1;
+                return Ok(());
+            }
+            Pdu::CancelSm(it) => (it.message_id, it.source_addr, Recall::Cancel),
+            Pdu::ReplaceSm(it) => {
+                if !is_time(it.schedule_delivery_time.as_str()) {
+                    return Err(Status::EsmeRinvsched);
+                }
+                if !is_time(it.validity_period.as_str()) {
+                    return Err(Status::EsmeRinvexpiry);
+                }
+                let recall = Recall::Replace {
+                    registered_delivery: it.registered_delivery.into(),
+                    short_message: it.short_message().clone().into_vec(),
+                    tlvs: it.message_payload_tlv().map(|tlv| bytes_of(std::slice::from_ref(tlv))).unwrap_or_default(),
+                };
+                (it.message_id, it.source_addr, recall)
+            }
+            _ => return Err(Status::EsmeRinvcmdid),
+        };
+        let (id, source) = (message_id.as_str().to_owned(), source.as_str().to_owned());
+        out.get(&MESSAGES, &id, Then::Recalled { sequence, source, recall });
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// The row is there, or is not.
+    pub(crate) fn recalled(
+        &mut self,
+        (sequence, source, recall): (u32, &str, Recall),
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        let command = recall.command();
+        let failure = match recall {
+            Recall::Query => Status::EsmeRqueryfail,
+            Recall::Cancel => Status::EsmeRcancelfail,
+            Recall::Replace { .. } => Status::EsmeRreplacefail,
+        };
+        let Answer::Row(row) = answer else { return self.settled(command, sequence, Status::EsmeRsyserr, out) };
+        let message: Option<Message> = row.map(|row| row.read()).transpose()?;
+        let Some(message) = message.filter(|message| self.owns(message)) else {
+            return self.settled(command, sequence, Status::EsmeRinvmsgid, out);
+        };
+        if message.source != source {
+            return self.settled(command, sequence, failure, out);
+        }
+        let (state, enroute) = (message.state_at(out.now()), Enroute { id: &message.id, state: State::Enroute });
+        match recall {
+            Recall::Query => {
+                self.pending = self.pending.saturating_sub(1);
+                let response = found(&message, state);
+                out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &response));
+            }
+            _ if state != State::Enroute => return self.settled(command, sequence, failure, out),
+            _ if failed => return self.settled(command, sequence, Status::EsmeRsyserr, out),
+            Recall::Cancel => {
+                let cancelled = Cancelled { id: &message.id, state: State::Deleted, due_at: nanos(out.now()) };
+                out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command });
+            }
+            Recall::Replace { registered_delivery, short_message, tlvs } => {
+                let replaced =
+                    Replaced { id: &message.id, registered_delivery, short_message: &short_message, tlvs: &tlvs };
+                out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command });
+            }
+        }
+        Ok(())
+    }
+
+    /// A message was changed, or was no longer under way.
+    pub(crate) fn changed(
+        &mut self,
+        (sequence, command): (u32, u32),
+        answer: Answer<'_>,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        let status = match (answer, command) {
+            (Answer::Changed(true), _) => Status::EsmeRok,
+            (Answer::Changed(false), CANCEL_SM) => Status::EsmeRcancelfail,
+            (Answer::Changed(false), _) => Status::EsmeRreplacefail,
+            _ => Status::EsmeRsyserr,
+        };
+        self.settled(command, sequence, status, out)
+    }
+
+    /// Cancels all messages between two addresses (section 4.9.1).
+    pub(crate) fn cancel_all(
+        &mut self,
+        (sequence, source, service_type): (u32, &str, &str),
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        let Answer::Rows(rows) = answer else { return self.settled(CANCEL_SM, sequence, Status::EsmeRsyserr, out) };
+        if failed {
+            return self.settled(CANCEL_SM, sequence, Status::EsmeRsyserr, out);
+        }
+        let (now, mut count) = (out.now(), 0);
+        for message in rows.read::<Message>()? {
+            let service = service_type.is_empty() || service_type == message.service_type;
+            let enroute = message.state_at(now) == State::Enroute;
+            if service && enroute && message.source == source && self.owns(&message) {
+                out.update(&MESSAGES, &Cancelled { id: &message.id, state: State::Deleted, due_at: nanos(now) });
+                count += 1;
+            }
+        }
+        let status = if count == 0 { Status::EsmeRcancelfail } else { Status::EsmeRok };
+        self.settled(CANCEL_SM, sequence, status, out)
+    }
+
+    fn owns(&self, message: &Message) -> bool {
+        match &self.stage {
+            Stage::Bound { login, .. } | Stage::Unbinding { login, .. } => login.system_id == message.system_id,
+            _ => false,
+        }
+    }
+
+    /// Answers a request that has waited for the store.
+    fn settled(&mut self, command: u32, sequence: u32, status: Status, out: &mut Out<'_, Bind>) -> Result<(), Fault> {
+        self.pending = self.pending.saturating_sub(1);
+        out.send(Stream::OWN, &header(command | RESPONSE, status, sequence));
+        Ok(())
+    }
+}
+
+fn found(message: &Message, state: State) -> Pdu {
+    let done = if state == State::Enroute { String::new() } else { absolute(message.due_at) };
+    let done = match done.is_empty() {
+        true => EmptyOrFullCOctetString::empty(),
+        false => EmptyOrFullCOctetString::from_vec([done.as_bytes(), b"\0"].concat())
+            .unwrap_or_else(|_| EmptyOrFullCOctetString::empty()),
+    };
+    QuerySmResp::new(field(&message.message_id), done, MessageState::from(state as u8), 0).into()
+}
+
+/// So many messages to one destination are looked at where all are to be cancelled.
+const ALL_MAX: u32 = 1000;

@@ -1,0 +1,373 @@
+//! One connection of an ESME: [`Bind`], from the first byte to the goodbye.
+
+use tandem_component::prelude::*;
+
+use crate::Smpp;
+use crate::alarm::Alarm;
+use crate::bind::{Login, RENEWAL, is_bind};
+use crate::date::seconds;
+use crate::frame::{self, Frame, NoFrame};
+use crate::message::MESSAGES;
+use crate::pdu::{self, Status, decode, encode, header};
+use crate::recall::Recall;
+use crate::receipt::{Receipt, release};
+use crate::submit::submit;
+use crate::window::{Request, Window};
+
+/// One connection of an ESME.
+#[derive(Serialize, Deserialize)]
+pub struct Bind {
+    pub(crate) stage: Stage,
+    pub(crate) window: Window,
+    /// The peer's requests that wait for the store.
+    pub(crate) pending: u32,
+    /// What the last event wrote was not stored.
+    store_failed: bool,
+    /// When the peer's last PDU came, and its last that was no `enquire_link`.
+    heard: Time,
+    transacted: Time,
+    /// When receipts are looked for next, and whether they are now.
+    pub(crate) look_at: Option<Time>,
+    pub(crate) looking: bool,
+    /// There are more receipts than the window takes.
+    pub(crate) more: bool,
+    /// Receipts that are being claimed.
+    pub(crate) claims: u32,
+    /// Acknowledged receipts that are not written down yet.
+    pub(crate) unsettled: Vec<String>,
+    alarm: Alarm,
+}
+
+/// How far it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// Awaits a bind.
+    Unbound { since: Time },
+    /// Awaits what the store knows of the account's other binds. Nothing is read meanwhile.
+    Binding { sequence: u32, login: Login },
+    /// Awaits requests.
+    Bound { login: Login, renew_at: Time },
+    /// Awaits the response to our `unbind`.
+    Unbinding { login: Login, until: Time },
+    /// Awaits nothing.
+    Over,
+}
+
+/// What a session waits for.
+#[derive(Serialize, Deserialize, tandem_component::Then)]
+pub enum Then {
+    /// The next of all deadlines.
+    Alarm,
+    /// The account's other binds.
+    OtherBinds,
+    /// The receipts that are owed to the account.
+    Owed,
+    /// Whether a receipt is ours to send.
+    Claimed {
+        /// The receipt.
+        receipt: Receipt,
+    },
+    /// The row that a request is about.
+    Recalled {
+        /// The request's number.
+        sequence: u32,
+        /// Whose message it says that it is.
+        source: String,
+        /// What it asks.
+        recall: Recall,
+    },
+    /// Whether a message was changed.
+    Changed {
+        /// The request's number.
+        sequence: u32,
+        /// `command_id` of the request.
+        command: u32,
+    },
+    /// The messages to a destination, to be cancelled.
+    CancelAll {
+        /// The request's number.
+        sequence: u32,
+        /// From whom.
+        source: String,
+        /// Of what kind; any, where it is empty.
+        service_type: String,
+    },
+}
+
+/// What the requests of one event have in common.
+struct Turn {
+    /// What they would write cannot be stored.
+    failed: bool,
+    /// How many of them were taken.
+    taken: u32,
+}
+
+impl Session for Bind {
+    type Component = Smpp;
+    type Then = Then;
+
+    fn handle(&mut self, smpp: &Smpp, event: Event<'_, Then>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+        if let Event::StoreFailed { .. } = event {
+            self.store_failed = true;
+            return Ok(());
+        }
+        let failed = std::mem::take(&mut self.store_failed);
+        match event {
+            Event::Bytes { bytes, .. } => self.read(smpp, bytes, failed, out),
+            Event::Answer { then, answer } => match then {
+                Then::Alarm => {}
+                Then::OtherBinds => self.other_binds(smpp, answer, failed, out)?,
+                Then::Owed => self.owed(smpp, answer, failed, out)?,
+                Then::Claimed { receipt } => self.claimed(&receipt, answer, failed, out),
+                Then::Recalled { sequence, source, recall } => {
+                    self.recalled((sequence, &source, recall), answer, failed, out)?;
+                }
+                Then::Changed { sequence, command } => self.changed((sequence, command), answer, out)?,
+                Then::CancelAll { sequence, source, service_type } => {
+                    self.cancel_all((sequence, &source, &service_type), answer, failed, out)?;
+                }
+            },
+            Event::Timeout { .. } => {
+                self.alarm.fired();
+                self.wait_no_longer(smpp, failed, out);
+            }
+            Event::Drain { until } => match self.stage {
+                Stage::Bound { .. } => self.unbind(until.min(out.now() + smpp.config.timers.response), out),
+                Stage::Unbinding { .. } => {}
+                _ => self.leave(failed, out),
+            },
+            Event::End { .. } => self.leave(failed, out),
+            Event::Closed { stream: Stream::OWN } => self.forget(failed, out),
+            _ => {}
+        }
+        self.alarm.arm(self.due(smpp), out);
+        Ok(())
+    }
+
+    fn at_boundary(&self) -> bool {
+        self.pending == 0 && self.window.oldest().is_none() && !matches!(self.stage, Stage::Binding { .. })
+    }
+
+    fn last_words(&mut self, _: &Smpp, out: &mut Out<'_, Self>) {
+        out.send(Stream::OWN, &header(pdu::GENERIC_NACK, Status::EsmeRsyserr, 0));
+    }
+}
+
+impl Bind {
+    /// A connection that was just established.
+    pub(crate) fn new(since: Time) -> Self {
+        Bind {
+            stage: Stage::Unbound { since },
+            window: Window::default(),
+            pending: 0,
+            store_failed: false,
+            heard: since,
+            transacted: since,
+            look_at: None,
+            looking: false,
+            more: false,
+            claims: 0,
+            unsettled: Vec::new(),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// The bind was accepted.
+    pub(crate) fn bound(&mut self, login: Login, out: &mut Out<'_, Self>) {
+        self.stage = Stage::Bound { login, renew_at: out.now() + RENEWAL };
+        (self.heard, self.transacted) = (out.now(), out.now());
+    }
+
+    /// Answers all whole PDUs. What they write is one transaction.
+    fn read(&mut self, smpp: &Smpp, bytes: &[u8], failed: bool, out: &mut Out<'_, Self>) {
+        let (mut turn, mut rest) = (Turn { failed, taken: 0 }, bytes);
+        while !rest.is_empty() && !matches!(self.stage, Stage::Binding { .. } | Stage::Over) {
+            match frame::next(rest, smpp.config.pdu_bytes_max) {
+                // A goodbye waits until all is answered that came before it.
+                Ok(frame) if frame.id == pdu::UNBIND && self.pending > 0 => break,
+                Ok(frame) => {
+                    rest = &rest[frame.length()..];
+                    self.take(smpp, &frame, &mut turn, out);
+                }
+                Err(NoFrame::Incomplete) => break,
+                Err(NoFrame::Length(length)) => {
+                    tracing::warn!(length, "command_length is out of range");
+                    out.send(Stream::OWN, &header(pdu::GENERIC_NACK, Status::EsmeRinvcmdlen, 0));
+                    self.leave(failed, out);
+                }
+            }
+        }
+        let consumed = bytes.len() - rest.len();
+        if consumed > 0 {
+            out.consume(consumed);
+        }
+    }
+
+    fn take(&mut self, smpp: &Smpp, frame: &Frame<'_>, turn: &mut Turn, out: &mut Out<'_, Self>) {
+        self.heard = out.now();
+        if frame.id & pdu::RESPONSE != 0 {
+            return self.response(smpp, frame, turn, out);
+        }
+        if frame.id != pdu::ENQUIRE_LINK {
+            self.transacted = out.now();
+        }
+        match frame.id {
+            id if is_bind(id) => self.bind(smpp, frame, out),
+            pdu::ENQUIRE_LINK | pdu::UNBIND if !frame.body.is_empty() => {
+                self.refuse(frame.id, frame.sequence, Status::EsmeRinvcmdlen, out);
+            }
+            pdu::ENQUIRE_LINK => self.refuse(frame.id, frame.sequence, Status::EsmeRok, out),
+            pdu::UNBIND => match self.stage {
+                Stage::Bound { .. } | Stage::Unbinding { .. } => {
+                    self.refuse(frame.id, frame.sequence, Status::EsmeRok, out);
+                    self.leave(turn.failed, out);
+                }
+                _ => self.refuse(frame.id, frame.sequence, Status::EsmeRinvbndsts, out),
+            },
+            pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM | pdu::QUERY_SM | pdu::CANCEL_SM | pdu::REPLACE_SM => {
+                if let Err(status) = self.request(smpp, frame, turn, out) {
+                    self.refuse(frame.id, frame.sequence, status, out);
+                }
+            }
+            _ => out.send(Stream::OWN, &header(pdu::GENERIC_NACK, Status::EsmeRinvcmdid, frame.sequence)),
+        }
+    }
+
+    /// What only a bound transmitter may ask.
+    fn request(
+        &mut self,
+        smpp: &Smpp,
+        frame: &Frame<'_>,
+        turn: &mut Turn,
+        out: &mut Out<'_, Self>,
+    ) -> Result<(), Status> {
+        let login = match &self.stage {
+            Stage::Bound { login, .. } if login.transmits() => login,
+            _ => return Err(Status::EsmeRinvbndsts),
+        };
+        // All that one event has brought is unanswered, whatever of it was read before.
+        if turn.taken + self.pending >= smpp.config.window.submit {
+            return Err(Status::EsmeRthrottled);
+        }
+        let body = decode(frame).ok_or(Status::EsmeRinvcmdlen)?;
+        if matches!(frame.id, pdu::QUERY_SM | pdu::CANCEL_SM | pdu::REPLACE_SM) {
+            return self.recall(body, frame.sequence, out);
+        }
+        if turn.failed {
+            return Err(Status::EsmeRsyserr);
+        }
+        let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
+        let submission = submit(body, id, &login.system_id, &smpp.config.smsc, out.now())?;
+        for message in &submission.messages {
+            out.put(&MESSAGES, message);
+            if message.receipt_for.is_some() && login.receives() {
+                let due = Time::from_nanos(message.due_at.cast_unsigned());
+                self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
+            }
+        }
+        out.send(Stream::OWN, &encode(Status::EsmeRok, frame.sequence, &submission.response));
+        turn.taken += 1;
+        Ok(())
+    }
+
+    /// The peer has answered. A response that nobody waits for is passed over.
+    fn response(&mut self, smpp: &Smpp, frame: &Frame<'_>, turn: &Turn, out: &mut Out<'_, Self>) {
+        match self.window.answered(frame.sequence) {
+            Some(Request::Receipt { id }) => {
+                // A peer that does not know deliver_sm says so in a status that is none of success.
+                self.acknowledged(smpp, id, frame.status, turn.failed, out);
+            }
+            Some(Request::Unbind) => self.leave(turn.failed, out),
+            Some(Request::EnquireLink) => {}
+            None => tracing::debug!(sequence = frame.sequence, "a response to no request"),
+        }
+    }
+
+    /// Some deadline has come.
+    fn wait_no_longer(&mut self, smpp: &Smpp, failed: bool, out: &mut Out<'_, Self>) {
+        let (now, timers) = (out.now(), &smpp.config.timers);
+        if self.due(smpp).is_none_or(|due| due > now) {
+            return;
+        }
+        let late = self.window.oldest().is_some_and(|at| at + timers.response <= now);
+        match &mut self.stage {
+            Stage::Unbound { .. } => self.leave(failed, out),
+            Stage::Unbinding { until, .. } if *until <= now || late => self.leave(failed, out),
+            Stage::Bound { .. } if late => {
+                tracing::warn!("no response in time");
+                let sequence = self.window.ask(Request::Unbind, now);
+                out.send(Stream::OWN, &header(pdu::UNBIND, Status::EsmeRok, sequence));
+                self.leave(failed, out);
+            }
+            Stage::Bound { login, renew_at } => {
+                if *renew_at <= now {
+                    *renew_at = now + RENEWAL;
+                    if !failed {
+                        login.renew(out);
+                    }
+                }
+                if timers.inactivity.is_some_and(|span| self.transacted + span <= now) {
+                    return self.unbind(now + timers.response, out);
+                }
+                if self.heard + timers.enquire_link <= now && !self.window.enquires() {
+                    let sequence = self.window.ask(Request::EnquireLink, now);
+                    out.send(Stream::OWN, &header(pdu::ENQUIRE_LINK, Status::EsmeRok, sequence));
+                }
+                if self.look_at.is_some_and(|at| at <= now) {
+                    if !failed {
+                        self.settle(out);
+                    }
+                    self.look_at = Some(now + timers.receipts);
+                    self.look(smpp, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The next deadline.
+    fn due(&self, smpp: &Smpp) -> Option<Time> {
+        let timers = &smpp.config.timers;
+        let response = self.window.oldest().map(|at| at + timers.response);
+        match &self.stage {
+            Stage::Unbound { since } => Some(*since + timers.bind),
+            Stage::Bound { renew_at, .. } => {
+                let enquire = (!self.window.enquires()).then(|| self.heard + timers.enquire_link);
+                let inactive = timers.inactivity.map(|span| self.transacted + span);
+                [Some(*renew_at), response, enquire, inactive, self.look_at].into_iter().flatten().min()
+            }
+            Stage::Unbinding { until, .. } => Some(response.map_or(*until, |at| at.min(*until))),
+            Stage::Binding { .. } | Stage::Over => None,
+        }
+    }
+
+    /// Says goodbye, and waits for the answer.
+    fn unbind(&mut self, until: Time, out: &mut Out<'_, Self>) {
+        let Stage::Bound { login, .. } = &self.stage else { return };
+        self.stage = Stage::Unbinding { login: login.clone(), until };
+        let sequence = self.window.ask(Request::Unbind, out.now());
+        out.send(Stream::OWN, &header(pdu::UNBIND, Status::EsmeRok, sequence));
+    }
+
+    /// Closes the connection.
+    fn leave(&mut self, failed: bool, out: &mut Out<'_, Self>) {
+        self.forget(failed, out);
+        out.close(Stream::OWN);
+    }
+
+    /// The bind is no more: what it held is free for others. Where that cannot be stored, it runs out.
+    fn forget(&mut self, failed: bool, out: &mut Out<'_, Self>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        if let (Stage::Bound { login, .. } | Stage::Unbinding { login, .. }, false) = (stage, failed) {
+            self.settle(out);
+            self.window.receipts().for_each(|id| release(id, out));
+            login.end(out);
+        }
+        self.window = Window::default();
+    }
+
+    /// A response without a body: an error, or the success of what has none.
+    pub(crate) fn refuse(&mut self, command: u32, sequence: u32, status: Status, out: &mut Out<'_, Self>) {
+        out.send(Stream::OWN, &header(command | pdu::RESPONSE, status, sequence));
+    }
+}

@@ -1,0 +1,74 @@
+//! query_sm, cancel_sm, replace_sm.
+
+use crate::support::*;
+
+#[test]
+fn a_query_says_the_state() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSMITTER);
+        let id = esme.ask(&submit(2, "hello", 0)).text();
+        let expected = |rest: &[u8]| [id.as_bytes(), b"\0", rest].concat();
+        assert_eq!(
+            esme.ask(&query(3, &id, "100")),
+            Pdu { id: QUERY_SM | RESP, status: 0, sequence: 3, body: expected(b"\0\x01\0") }
+        );
+        esme.wait(SECOND);
+        assert_eq!(esme.ask(&query(4, &id, "100")).body, expected(b"260101120001000+\0\x02\0"));
+        assert_eq!(esme.ask(&query(5, &id, "101")).status, RQUERYFAIL);
+        assert_eq!(esme.ask(&query(6, "none", "100")).status, RINVMSGID);
+    });
+}
+
+#[test]
+fn a_message_under_way_can_be_cancelled_and_its_receipt_says_so() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSCEIVER);
+        let id = esme.ask(&submit(2, "hello", 1)).text();
+        assert_eq!(esme.ask(&cancel(3, &id)), Pdu { id: CANCEL_SM | RESP, status: 0, sequence: 3, body: vec![] });
+        assert_eq!(esme.ask(&cancel(4, &id)).status, RCANCELFAIL);
+        esme.wait(SECOND);
+        let receipt = esme.heard().remove(0);
+        assert!(String::from_utf8_lossy(&receipt.body).contains("stat:DELETED"));
+    });
+}
+
+#[test]
+fn a_delivered_message_cannot_be_cancelled_or_replaced() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSMITTER);
+        let id = esme.ask(&submit(2, "hello", 0)).text();
+        esme.wait(SECOND);
+        assert_eq!(esme.ask(&cancel(3, &id)).status, RCANCELFAIL);
+        assert_eq!(esme.ask(&replace(4, &id, "other")).status, RREPLACEFAIL);
+        assert_eq!(esme.ask(&cancel(5, "none")).status, RINVMSGID);
+    });
+}
+
+#[test]
+fn all_messages_between_two_addresses_can_be_cancelled() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSMITTER);
+        for n in 2..5 {
+            esme.ask(&submit(n, "hello", 0));
+        }
+        let other = esme.ask(&submit_to("300", 5, "hello", 0, &[])).text();
+        assert_eq!(esme.ask(&cancel(6, "")).status, 0);
+        assert_eq!(esme.ask(&cancel(7, "")).status, RCANCELFAIL);
+        for message in esme.messages() {
+            assert_eq!(message.state.word(), if message.id == other { "ENROUTE" } else { "DELETED" });
+        }
+    });
+}
+
+#[test]
+fn a_message_under_way_can_be_replaced() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSMITTER);
+        let id = esme.ask(&submit(2, "hello", 0)).text();
+        assert_eq!(
+            esme.ask(&replace(3, &id, "good day")),
+            Pdu { id: REPLACE_SM | RESP, status: 0, sequence: 3, body: vec![] }
+        );
+        assert_eq!(esme.messages()[0].short_message, b"good day");
+    });
+}
