@@ -426,8 +426,11 @@ impl<C: Component> Harness<C> {
     fn turn(&mut self) {
         loop {
             self.host.move_forwards();
+            // What an event could not store is told before the event comes again.
+            let urgent =
+                self.host.answers.front().is_some_and(|answer| answer.kind == kind::STORE_FAILED && answer.token == 0);
             let held = match &mut self.host.late {
-                Some(state) => next(state).is_multiple_of(2),
+                Some(state) => next(state).is_multiple_of(2) && !urgent,
                 None => false,
             };
             let event = if held { None } else { self.host.answers.pop_front() };
