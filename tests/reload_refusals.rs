@@ -54,6 +54,25 @@ fn a_library_without_a_manifest() {
 }
 
 #[test]
+fn a_component_that_nothing_can_serve_does_not_stop_a_service_that_is_served() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().echo)
+        .toml(&format!("[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"))
+        .start();
+    gateway.configure(|text| text.replace("component = \"echo\"", "component = \"ecko\""));
+
+    let reload = gateway.reload();
+
+    let error = reload.error.expect("nothing was changed");
+    assert!(error.contains("service.echo.component: no version of `ecko` can serve it; known are echo"), "{error}");
+    assert_eq!(reload.code, Some(1));
+    let mut client = gateway.connect(port);
+    client.send(b"still here").unwrap();
+    assert_eq!(client.read(10).unwrap(), b"still here");
+}
+
+#[test]
 fn a_library_of_another_revision_of_the_api() {
     for (revision, way_out) in [(9, "upgrade the host"), (0, "build it again")] {
         Serving::start().refuses(

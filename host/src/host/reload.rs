@@ -16,7 +16,7 @@ use tandem_component::{Starting, abi};
 use super::versions::{Running, Stop, Version};
 use super::{Event, Host};
 use crate::admin::{FileReport, Outcome, Refused, Report};
-use crate::config::{Config, Upstreams};
+use crate::config::{Config, Source, Upstreams};
 use crate::loader::code::Code;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -105,6 +105,7 @@ impl Host {
             decisions.push(self.decide(component, &config, found)?);
         }
         self.hold_groups_together(&config, &mut decisions, found)?;
+        self.check_component_changes(&config, &decisions)?;
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
         self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
@@ -118,6 +119,23 @@ impl Host {
         self.findings.extend(self.config.unknown_components(there));
         self.keep_no_more_than_wanted();
         Ok(found.iter().map(|one| self.file_report(one, &before)).collect())
+    }
+
+    /// A service that is served does not stop because its configuration names a component that nothing can serve.
+    fn check_component_changes(&self, config: &Config, decisions: &[Decision]) -> anyhow::Result<()> {
+        let snapshot = self.table.current();
+        for (name, service) in &config.service {
+            let changed = self.config.service.get(name).is_some_and(|before| before.component != service.component);
+            let served = snapshot.services.iter().any(|one| *one.name == **name && one.instance.is_some());
+            let serves = decisions.iter().any(|one| one.component == service.component && one.version.is_some());
+            if changed && served && !serves {
+                let there: BTreeSet<&str> = self.versions.iter().map(|one| one.manifest.name.as_str()).collect();
+                let there = there.into_iter().collect::<Vec<_>>().join(", ");
+                let reason = format!("no version of `{}` can serve it; known are {there}", service.component);
+                return Err(Source::wrong_at(&self.source, &["service", name], "component", &reason).into());
+            }
+        }
+        Ok(())
     }
 
     fn check_fixed_keys(&self, config: &Config) -> anyhow::Result<()> {
