@@ -50,6 +50,37 @@ routes = [{{ path = "/", status = 200, body = "fine" }}]
 }
 
 #[test]
+fn a_line_that_a_predecessor_has_left_unfinished_breaks_none_that_follows() {
+    let port = free_port();
+    let builder = Gateway::builder().library(&libraries().http);
+    let file = builder.scratch("records.jsonl");
+    std::fs::write(&file, "{\"whole\":1}\n{\"time_ns\":17").unwrap();
+    let mut gateway = builder
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+records = "{}"
+[service.web.config]
+access_log = true
+routes = [{{ path = "/", status = 200 }}]
+"#,
+            file.display()
+        ))
+        .start();
+    assert_eq!(gateway.connect(port).get("/after").unwrap().status, 200);
+
+    assert_eq!(gateway.stop(libc::SIGTERM, Duration::from_secs(10)).code(), Some(0));
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    let [_, unfinished, after] = &text.lines().collect::<Vec<_>>()[..] else { panic!("three lines: {text}") };
+    assert_eq!(*unfinished, "{\"time_ns\":17");
+    let after: serde_json::Value = serde_json::from_str(after).expect("it is whole");
+    assert_eq!(after["target"], "/after");
+}
+
+#[test]
 fn a_file_that_was_moved_away_is_begun_anew_by_a_reload() {
     let port = free_port();
     let gateway = Gateway::builder()

@@ -2,7 +2,8 @@
 //!
 //! A worker never waits for a disk: where the queue is full, records are dropped, counted, and a notice is given.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
@@ -67,8 +68,10 @@ impl Records {
         }
         let file = system::append(path)?;
         let id = file.metadata().ok().and_then(|metadata| system::file_id(&metadata));
+        // One that cannot be read, only written, is taken for whole.
+        let broken = ends_within_a_line(path).unwrap_or(false);
         let (queue, entries) = sync_channel(QUEUE);
-        thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, Lines::to(file)))?;
+        thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, Lines::to(file, broken)))?;
         Ok(Records { queue, path: path.to_owned(), file: id })
     }
 
@@ -149,8 +152,8 @@ struct Lines<W: Write> {
 }
 
 impl<W: Write> Lines<W> {
-    fn to(file: W) -> Self {
-        Lines { file: BufWriter::new(file), broken: false }
+    fn to(file: W, broken: bool) -> Self {
+        Lines { file: BufWriter::new(file), broken }
     }
 
     /// Writes one line, whole or not at all, but for one that is longer than what is kept.
@@ -170,6 +173,19 @@ impl<W: Write> Lines<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Whether the last line of a file is there in part: its writer ended while the disk was full.
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    // A pipe would have us wait for what is never written to it.
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(false);
+    }
+    let (mut file, mut last) = (File::open(path)?, [0]);
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 impl Line {
@@ -224,7 +240,7 @@ mod tests {
     fn a_full_disk_loses_whole_lines_and_breaks_but_one_that_is_very_long() {
         for (length, broken) in [(100, 0), (5000, 0), (20_000, 1)] {
             let disk = Disk::default();
-            let mut lines = Lines::to(&disk);
+            let mut lines = Lines::to(&disk, false);
             let mut write = |number: u64| {
                 let text = "x".repeat(length);
                 let object = [("number", number.into()), ("text", text.into())];
