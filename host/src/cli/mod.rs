@@ -73,7 +73,7 @@ impl Configured {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Verb::Run(configured) => crate::observe::log::begin()
+        Verb::Run(configured) => crate::observe::log::begin(configured.json)
             .and_then(|()| crate::host::run(configured.source()))
             .map(|()| ExitCode::SUCCESS),
         Verb::Check(configured) => check::check(&configured.source(), configured.json),

@@ -2,19 +2,19 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Begins to log. `TANDEM_LOG_FORMAT=json` writes one JSON object a line.
+/// Begins to log; as one JSON object a line where that is wanted, or `TANDEM_LOG_FORMAT=json` says so.
 ///
 /// # Errors
 /// `TANDEM_LOG` is no filter, or a log was begun before.
-pub fn begin() -> anyhow::Result<()> {
+pub fn begin(json: bool) -> anyhow::Result<()> {
     let filter = match std::env::var("TANDEM_LOG") {
         Ok(text) => EnvFilter::try_new(&text).map_err(|error| anyhow::anyhow!("TANDEM_LOG=`{text}`: {error}"))?,
         Err(_) => EnvFilter::new("info"),
     };
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
-    let result = match std::env::var("TANDEM_LOG_FORMAT").as_deref() {
-        Ok("json") => log.json().try_init(),
-        _ => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    let result = match json || std::env::var("TANDEM_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        true => log.json().try_init(),
+        false => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
     };
     result.map_err(|error| anyhow::anyhow!("the log: {error}"))
 }
