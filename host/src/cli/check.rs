@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tandem_component::{Starting, abi};
 
+use super::say;
 use crate::config::Source;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -59,11 +60,11 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     }
     findings.extend(config.unknown_components(there.iter().map(String::as_str)));
     if json {
-        println!("{}", serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
+        say(serde_json::json!({ "ok": findings.is_empty(), "findings": findings }));
     } else if findings.is_empty() {
-        println!("right: {} services, {} libraries", config.service.len(), files.len());
+        say(format_args!("right: {} services, {} libraries", config.service.len(), files.len()));
     } else {
-        findings.iter().for_each(|finding| println!("{finding}"));
+        findings.iter().for_each(say);
     }
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tandem_component::abi;
 
+use super::say;
 use crate::loader::manifest::Manifest;
 
 pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -15,17 +16,17 @@ pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         let mut object = serde_json::to_value(&manifest)?;
         object["digest"] = digest.to_string().into();
-        println!("{object}");
+        say(object);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}@{}#{}", manifest.name, manifest.version, digest.short());
-    println!("api     {}", manifest.api);
-    println!("policy  {}", serde_json::to_value(manifest.policy)?.as_str().unwrap_or_default());
-    println!("then    {}", if manifest.then.is_empty() { "-".to_owned() } else { manifest.then.join(" ") });
+    say(format_args!("{}@{}#{}", manifest.name, manifest.version, digest.short()));
+    say(format_args!("api     {}", manifest.api));
+    say(format_args!("policy  {}", serde_json::to_value(manifest.policy)?.as_str().unwrap_or_default()));
+    say(format_args!("then    {}", if manifest.then.is_empty() { "-".to_owned() } else { manifest.then.join(" ") }));
     for table in &manifest.tables {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        println!("table   {}({}) key {}", table.name, columns.join(", "), table.key.join(", "));
+        say(format_args!("table   {}({}) key {}", table.name, columns.join(", "), table.key.join(", ")));
     }
-    println!("digest  {digest}");
+    say(format_args!("digest  {digest}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,8 @@ mod reload;
 mod status;
 mod stop;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,6 +70,11 @@ impl Configured {
     fn source(&self) -> Source {
         self.config.clone().map_or(Source::Embedded, Source::File)
     }
+}
+
+/// Prints a line. Who reads may have seen enough (`tandem status | head`): that is nobody's error.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Runs the command line of this process.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::say;
 use crate::admin::{Answer, Request, ask};
 use crate::config::Source;
 
@@ -13,10 +14,10 @@ pub(super) fn reload(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         other => bail!("the host answered something else: {other:?}"),
     };
     if json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(serde_json::to_string(&report)?);
     } else {
         for line in report.lines() {
-            println!("{line}");
+            say(line);
         }
     }
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })

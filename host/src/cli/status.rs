@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::bail;
 
+use super::say;
 use crate::admin::{Answer, Request, Status, ask};
 use crate::config::Source;
 use crate::store::Migration;
@@ -15,9 +16,9 @@ pub(super) fn status(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         other => bail!("the host answered something else: {other:?}"),
     };
     if json {
-        println!("{}", serde_json::to_string(&status)?);
+        say(serde_json::to_string(&status)?);
     } else {
-        print!("{}", text(&status));
+        say(text(&status).trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -30,13 +31,13 @@ pub(super) fn schema(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         other => bail!("the host answered something else: {other:?}"),
     };
     if json {
-        println!("{}", serde_json::to_string(&migrations)?);
+        say(serde_json::to_string(&migrations)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:<20} {:<28} {:<20} ADDED", "WHEN", "VERSION", "TABLE");
+    say(format_args!("{:<20} {:<28} {:<20} ADDED", "WHEN", "VERSION", "TABLE"));
     for Migration { at, component, version, table, change } in migrations {
         let when = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_nanos(at));
-        println!("{:<20} {version:<28} {:<20} {change}", when.to_string(), format!("{component}.{table}"));
+        say(format_args!("{:<20} {version:<28} {:<20} {change}", when.to_string(), format!("{component}.{table}")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
+use super::say;
 use crate::admin;
 use crate::config::Source;
 
 pub(super) fn stop(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let stopping = admin::stop(&source.admin())?;
     if json {
-        println!("{}", serde_json::to_string(&stopping)?);
+        say(serde_json::to_string(&stopping)?);
     } else {
-        println!("stopped {}", stopping.pid);
+        say(format_args!("stopped {}", stopping.pid));
     }
     Ok(ExitCode::SUCCESS)
 }
