@@ -30,7 +30,7 @@ use abi_stable::std_types::{RSlice, RStr};
 pub use abi_stable;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -155,6 +155,19 @@ pub mod kind {
     pub const CHANGED: u32 = 16;
     /// `token` = the question, or 0 for what an event wrote; `detail` = a number of [`unstored`](super::unstored).
     pub const STORE_FAILED: u32 = 17;
+    // Revision 3.
+    /// `number` = the request, `bytes` = what is asked, `more` = the name of the service that asks.
+    pub const REQUEST: u32 = 18;
+    /// `number` = the request.
+    pub const WITHDRAWN: u32 = 19;
+    /// `bytes` = the response.
+    pub const ANSWERED: u32 = 20;
+    /// `detail` = a number of [`uncalled`](super::uncalled).
+    pub const CALL_FAILED: u32 = 21;
+    /// `detail` = 1 where the secret is the account's, `bytes` = its name.
+    pub const AUTHENTICATED: u32 = 22;
+    /// `detail` = 0, or a number of [`unstored`](super::unstored).
+    pub const ROUTED: u32 = 23;
 }
 
 /// What is done with the rows of a table. In brackets: what `first` and `second` are, in MessagePack.
@@ -181,6 +194,16 @@ pub mod row {
 pub mod unstored {
     pub const UNAVAILABLE: u32 = 1;
     pub const CONFLICT: u32 = 2;
+}
+
+/// Why a call failed, as a number.
+pub mod uncalled {
+    pub const UNKNOWN: u32 = 1;
+    pub const DOWN: u32 = 2;
+    pub const FULL: u32 = 3;
+    pub const TIMED_OUT: u32 = 4;
+    pub const ENDED: u32 = 5;
+    pub const TOO_DEEP: u32 = 6;
 }
 
 /// Why a dial failed, as a number.
@@ -232,6 +255,14 @@ pub struct SinkTable {
         number: i64,
         token: u64,
     ),
+    // Revision 3.
+    /// What is asked, in MessagePack; `within` in nanoseconds.
+    pub call: unsafe extern "C" fn(data: *mut (), service: RStr<'_>, asked: RSlice<'_, u8>, within: u64, token: u64),
+    pub answer: unsafe extern "C" fn(data: *mut (), request: u64, response: RSlice<'_, u8>),
+    pub serve: unsafe extern "C" fn(data: *mut (), serving: bool),
+    pub authenticate: unsafe extern "C" fn(data: *mut (), account: RStr<'_>, secret: RSlice<'_, u8>, token: u64),
+    pub route: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
+    pub save: unsafe extern "C" fn(data: *mut ()),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -251,6 +282,12 @@ pub trait Effects {
     fn random(&mut self) -> u64;
     fn record(&mut self, fields: &[u8]);
     fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64);
+    fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64);
+    fn answer(&mut self, request: u64, response: &[u8]);
+    fn serve(&mut self, serving: bool);
+    fn authenticate(&mut self, account: &str, secret: &[u8], token: u64);
+    fn route(&mut self, key: &[u8]);
+    fn save(&mut self);
 }
 
 /// A borrowed `Effects` as it crosses the boundary.
@@ -308,6 +345,12 @@ through! {
     random() -> u64;
     record(fields: &[u8] => RSlice::from_slice(fields));
     row(operation: u32 => operation, table: &str => RStr::from_str(table), first: &[u8] => RSlice::from_slice(first), second: &[u8] => RSlice::from_slice(second), number: i64 => number, token: u64 => token);
+    call(service: &str => RStr::from_str(service), asked: &[u8] => RSlice::from_slice(asked), within: u64 => within, token: u64 => token);
+    answer(request: u64 => request, response: &[u8] => RSlice::from_slice(response));
+    serve(serving: bool => serving);
+    authenticate(account: &str => RStr::from_str(account), secret: &[u8] => RSlice::from_slice(secret), token: u64 => token);
+    route(key: &[u8] => RSlice::from_slice(key));
+    save();
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -338,6 +381,12 @@ impl<E: Effects> Sinks<E> {
                 random: random::<E>,
                 record: record::<E>,
                 row: row::<E>,
+                call: call::<E>,
+                answer: answer::<E>,
+                serve: serve::<E>,
+                authenticate: authenticate::<E>,
+                route: route::<E>,
+                save: save::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -372,6 +421,12 @@ receive! {
     random() -> u64;
     record(fields: RSlice<'_, u8> => fields.as_slice());
     row(operation: u32 => operation, table: RStr<'_> => table.as_str(), first: RSlice<'_, u8> => first.as_slice(), second: RSlice<'_, u8> => second.as_slice(), number: i64 => number, token: u64 => token);
+    call(service: RStr<'_> => service.as_str(), asked: RSlice<'_, u8> => asked.as_slice(), within: u64 => within, token: u64 => token);
+    answer(request: u64 => request, response: RSlice<'_, u8> => response.as_slice());
+    serve(serving: bool => serving);
+    authenticate(account: RStr<'_> => account.as_str(), secret: RSlice<'_, u8> => secret.as_slice(), token: u64 => token);
+    route(key: RSlice<'_, u8> => key.as_slice());
+    save();
 }
 
 /// A buffer of the host that the other side writes into.

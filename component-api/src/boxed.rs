@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
-use crate::abi::{RawEvent, Sink, failure, kind, unstored};
+use crate::abi::{RawEvent, Sink, failure, kind, uncalled, unstored};
+use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::{Component, Opening, Refusal, Starting, Time};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
 use crate::out::Out;
@@ -185,17 +186,46 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         kind::ROWS => Event::Answer { then: waits.take(raw.token)?, answer: Answer::Rows(Rows(raw.bytes.as_slice())) },
         kind::CHANGED => Event::Answer { then: waits.take(raw.token)?, answer: Answer::Changed(raw.detail == 1) },
         kind::STORE_FAILED => {
-            let why = match raw.detail {
-                unstored::CONFLICT => StoreFailure::Conflict,
-                _ => StoreFailure::Unavailable,
-            };
+            let why = store_failure(raw.detail);
             if raw.token == 0 {
                 return Some(Event::StoreFailed { why });
             }
             Event::Answer { then: waits.take(raw.token)?, answer: Answer::NotStored(why) }
         }
+        kind::REQUEST => Event::Request {
+            id: RequestId(raw.number),
+            request: Request { from: std::str::from_utf8(raw.more.as_slice()).ok()?, asked: raw.bytes.as_slice() },
+        },
+        kind::WITHDRAWN => Event::Withdrawn { id: RequestId(raw.number) },
+        kind::ANSWERED => {
+            Event::Answer { then: waits.take(raw.token)?, answer: Answer::Answered(Response(raw.bytes.as_slice())) }
+        }
+        kind::CALL_FAILED => {
+            let why = match raw.detail {
+                uncalled::UNKNOWN => CallFailure::Unknown,
+                uncalled::FULL => CallFailure::Full,
+                uncalled::TIMED_OUT => CallFailure::TimedOut,
+                uncalled::ENDED => CallFailure::Ended,
+                uncalled::TOO_DEEP => CallFailure::TooDeep,
+                _ => CallFailure::Down,
+            };
+            Event::Answer { then: waits.take(raw.token)?, answer: Answer::CallFailed(why) }
+        }
+        kind::AUTHENTICATED => {
+            let then = waits.take(raw.token)?;
+            let account = (raw.detail == 1).then(|| std::str::from_utf8(raw.bytes.as_slice()).ok()).flatten();
+            Event::Answer { then, answer: Answer::Authenticated(account.map(|name| Account { name })) }
+        }
+        kind::ROUTED => Event::Routed { bound: if raw.detail == 0 { Ok(()) } else { Err(store_failure(raw.detail)) } },
         _ => return None,
     })
+}
+
+fn store_failure(detail: u32) -> StoreFailure {
+    match detail {
+        unstored::CONFLICT => StoreFailure::Conflict,
+        _ => StoreFailure::Unavailable,
+    }
 }
 
 /// Reads a configuration. None at all is `()`, or a table without keys, whichever the component takes.

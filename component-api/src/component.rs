@@ -104,6 +104,9 @@ pub struct Opening<'a> {
     pub established: Time,
     /// Since when the connection is idle: no exchange has begun since. A renewed session counts its idle time from here.
     pub idle_since: Time,
+    /// The conversation that the session is, where it was opened or resumed because another had [named](crate::Out::route) it.
+    #[serde(default, borrow, with = "serde_bytes", skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a [u8]>,
 }
 
 /// What carries the bytes of a session's own stream.
@@ -117,6 +120,9 @@ pub enum Transport {
     Udp,
     /// A Unix stream socket.
     Unix,
+    /// No connection: the session was opened for one request of another service. It ends once that is answered and it waits
+    /// for nothing else.
+    Call,
 }
 
 /// Which side of the protocol a session plays.
@@ -144,6 +150,8 @@ pub enum Peer {
     Inet(SocketAddr),
     /// An unnamed end of a Unix socket.
     Unix,
+    /// Another service of this gateway.
+    Service,
 }
 
 impl Peer {
@@ -151,7 +159,7 @@ impl Peer {
     pub fn ip(&self) -> Option<std::net::IpAddr> {
         match self {
             Peer::Inet(address) => Some(address.ip()),
-            Peer::Unix => None,
+            Peer::Unix | Peer::Service => None,
         }
     }
 }
@@ -161,6 +169,7 @@ impl fmt::Display for Peer {
         match self {
             Peer::Inet(address) => address.fmt(f),
             Peer::Unix => f.write_str("unix"),
+            Peer::Service => f.write_str("service"),
         }
     }
 }

@@ -64,6 +64,28 @@ pub enum Effect {
         number: i64,
         token: u64,
     },
+    Call {
+        service: Range,
+        asked: Range,
+        within: u64,
+        token: u64,
+    },
+    Answer {
+        request: u64,
+        response: Range,
+    },
+    Serve {
+        serving: bool,
+    },
+    Authenticate {
+        account: Range,
+        secret: Range,
+        token: u64,
+    },
+    Route {
+        key: Range,
+    },
+    Save,
 }
 
 /// A part of a batch's bytes.
@@ -214,6 +236,28 @@ impl Effects for Batch {
         let (table, first, second) = (self.keep(table.as_bytes()), self.keep(first), self.keep(second));
         self.rows = true;
         self.push(Effect::Row { operation, table, first, second, number, token });
+    }
+    fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) {
+        let (service, asked) = (self.keep(service.as_bytes()), self.keep(asked));
+        self.push(Effect::Call { service, asked, within, token });
+    }
+    fn answer(&mut self, request: u64, response: &[u8]) {
+        let response = self.keep(response);
+        self.push(Effect::Answer { request, response });
+    }
+    fn serve(&mut self, serving: bool) {
+        self.push(Effect::Serve { serving });
+    }
+    fn authenticate(&mut self, account: &str, secret: &[u8], token: u64) {
+        let (account, secret) = (self.keep(account.as_bytes()), self.keep(secret));
+        self.push(Effect::Authenticate { account, secret, token });
+    }
+    fn route(&mut self, key: &[u8]) {
+        let key = self.keep(key);
+        self.push(Effect::Route { key });
+    }
+    fn save(&mut self) {
+        self.push(Effect::Save);
     }
 }
 

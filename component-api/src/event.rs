@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::Time;
 use crate::rows::{Row, Rows, StoreFailure};
 
@@ -68,9 +69,31 @@ pub enum Event<'a, Then> {
         /// Why.
         why: StoreFailure,
     },
+    /// Another session asks for something ([`call`](crate::Out::call)), because this one has said that it
+    /// [serves](crate::Out::serve), or was opened for this one request.
+    Request {
+        /// Under which it is [answered](crate::Out::answer), in this event or a later one; valid in every version.
+        id: RequestId,
+        /// What is asked, and by whom.
+        request: Request<'a>,
+    },
+    /// Who asked no longer waits: it has cancelled, has ended, or its time is up. An answer goes nowhere.
+    Withdrawn {
+        /// The request.
+        id: RequestId,
+    },
+    /// The conversation that this session has [named](crate::Out::route) is found or begun, and this session's version is
+    /// the one that it is bound to. The unread bytes are offered next: of this exchange, `route` was asked.
+    ///
+    /// It comes to whichever session has the exchange now: the one that asked, or, right after its
+    /// [`Opened`](Event::Opened), one of another version.
+    Routed {
+        /// Or the store that keeps the bindings could not be asked: answer with the protocol's temporary error.
+        bound: Result<(), StoreFailure>,
+    },
 }
 
-/// The answer to a dial, a forward or a question to the store.
+/// The answer to a dial, a forward, a call, or a question to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer<'a> {
@@ -113,6 +136,12 @@ pub enum Answer<'a> {
     Changed(bool),
     /// The store could not answer.
     NotStored(StoreFailure),
+    /// What a service has answered to a call.
+    Answered(Response<'a>),
+    /// It has not.
+    CallFailed(CallFailure),
+    /// Whose secret it is; `None` where there is no such account or the secret is another.
+    Authenticated(Option<Account<'a>>),
 }
 
 /// Why a dial failed.

@@ -33,6 +33,7 @@
 //! assert_eq!(new.sent(Stream::OWN), b"onetwo");
 //! ```
 
+mod calls;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -45,11 +46,13 @@ use serde::de::DeserializeOwned;
 use crate::abi::{RawEvent, Sink, TO_END, failure, kind, unstored};
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
-use crate::effects::{Batch, Effect};
+use crate::effects::{Batch, Effect, Range};
 use crate::event::{DialFailure, Server, Stream};
 use crate::rows::StoreFailure;
 use crate::session::Fault;
 use crate::table::Table;
+
+pub use calls::Calling;
 
 /// One session of `C` and all that a host would hold for it.
 pub struct Harness<C: Component> {
@@ -93,6 +96,13 @@ struct Host {
     answers: VecDeque<RawEvent<'static>>,
     records: Vec<Vec<u8>>,
     tables: rows::Tables,
+    calls: calls::Calls,
+    /// The conversation that the session is.
+    key: Option<Vec<u8>>,
+    /// The keys that were named, and whether the last is still looked for.
+    routes: Vec<Vec<u8>>,
+    routing: bool,
+    saved: Option<Vec<u8>>,
     /// The bytes of answers that have some, by token.
     found: HashMap<u64, Vec<u8>>,
     /// Nothing can be stored, for this reason.
@@ -170,6 +180,11 @@ impl<C: Component> Harness<C> {
             answers: VecDeque::new(),
             records: Vec::new(),
             tables: rows::Tables::default(),
+            calls: calls::Calls::default(),
+            key: None,
+            routes: Vec::new(),
+            routing: false,
+            saved: None,
             found: HashMap::new(),
             unstored: None,
             failures: 0,
@@ -354,6 +369,16 @@ impl<C: Component> Harness<C> {
         self.host.unstored = why;
     }
 
+    /// The keys that the session has [named](crate::Out::route).
+    pub fn routes(&self) -> &[Vec<u8>] {
+        &self.host.routes
+    }
+
+    /// The state that was [saved](crate::Out::save) last, in MessagePack.
+    pub fn saved(&self) -> Option<&[u8]> {
+        self.host.saved.as_deref()
+    }
+
     /// The fault that ended the session, if one did.
     pub fn fault(&self) -> Option<&Fault> {
         self.host.fault.as_ref()
@@ -435,9 +460,14 @@ impl<C: Component> Harness<C> {
             };
             let event = if held { None } else { self.host.answers.pop_front() };
             if let Some(mut event) = event {
-                let found = self.host.found.remove(&event.token).unwrap_or_default();
+                self.host.routing &= event.kind != kind::ROUTED;
+                let (found, more) = match event.kind {
+                    kind::REQUEST => self.host.calls.take_asked(event.number),
+                    _ => (self.host.found.remove(&event.token).unwrap_or_default(), String::new()),
+                };
                 event.now = self.host.now;
-                self.deliver(&RawEvent { bytes: found.as_slice().into(), ..event });
+                let (bytes, more) = (found.as_slice().into(), more.as_bytes().into());
+                self.deliver(&RawEvent { bytes, more, ..event });
                 continue;
             }
             let Some(stream) = self.host.next_unread() else { break };
@@ -469,7 +499,7 @@ impl<C: Component> Harness<C> {
             return;
         }
         self.host.batch.clear();
-        let before = if C::TABLES.is_empty() { None } else { self.export().ok() };
+        let before = if C::TABLES.is_empty() && self.host.key.is_none() { None } else { self.export().ok() };
         let result = boxed::deliver(&self.component, &mut self.session, event, Sink::new(&mut self.host.batch));
         self.host.progress += 1;
         self.host.offered = (event.kind == kind::BYTES).then_some(event.stream);
@@ -477,6 +507,7 @@ impl<C: Component> Harness<C> {
             true => Err(Fault::from(Batch::TOO_MUCH)),
             false => Ok(()),
         });
+        let result = result.and_then(|()| self.save());
         let result = match result.and_then(|()| self.host.store(C::TABLES)) {
             Ok(Some(why)) => return self.take_back(event, before, why),
             Ok(None) => {
@@ -499,6 +530,20 @@ impl<C: Component> Harness<C> {
 }
 
 impl<C: Component> Harness<C> {
+    /// Keeps the session's state where the event has asked for it, and nothing else is against it.
+    fn save(&mut self) -> Result<(), Fault> {
+        if !self.host.batch.effects.iter().any(|effect| matches!(effect, Effect::Save)) {
+            return Ok(());
+        }
+        if self.host.key.is_none() {
+            return Err(Fault::from("a session is saved under its key, and this one has none: route it first"));
+        }
+        if self.host.unstored.is_none() {
+            self.host.saved = Some(self.export()?);
+        }
+        Ok(())
+    }
+
     /// What an event wrote was not stored: the session is as it was before the event, is told so, and gets it again.
     fn take_back(&mut self, event: &RawEvent<'_>, before: Option<Vec<u8>>, why: u32) {
         self.host.batch.clear();
@@ -508,13 +553,15 @@ impl<C: Component> Harness<C> {
             self.host.over = true;
             return;
         }
-        let before = before.expect("a session with tables is exported before each event");
+        let before = before.expect("a session with tables or a key is exported before each event");
         self.session = boxed::resume(&self.component, &self.host.opening(), &before).unwrap_or_else(|refusal| {
             panic!("a session has to resume what it exported itself: {refusal}");
         });
         // Bytes are still unread, and are offered again.
         if event.kind != kind::BYTES && event.kind != kind::STORE_FAILED {
-            if !event.bytes.is_empty() {
+            if event.kind == kind::REQUEST {
+                self.host.calls.ask_again(event);
+            } else if !event.bytes.is_empty() {
                 self.host.found.insert(event.token, event.bytes.as_slice().to_vec());
             }
             self.host.answers.push_front(RawEvent {
@@ -530,6 +577,10 @@ impl<C: Component> Harness<C> {
 impl Host {
     /// Carries out the operations on rows of the batch, as one transaction. `Some` where they fail.
     fn store(&mut self, declared: &[Table]) -> Result<Option<u32>, Fault> {
+        let saves = self.batch.effects.iter().any(|effect| matches!(effect, Effect::Save));
+        if saves && let Some(why) = self.unstored {
+            return Ok(Some(number(why)));
+        }
         if !self.batch.has_rows() {
             return Ok(None);
         }
@@ -545,10 +596,7 @@ impl Host {
                 rows::Outcome::Answer(kind, detail, bytes) => answers.push((kind, detail, bytes, token)),
             }
         }
-        let unstored = self.unstored.map(|why| match why {
-            StoreFailure::Unavailable => unstored::UNAVAILABLE,
-            StoreFailure::Conflict => unstored::CONFLICT,
-        });
+        let unstored = self.unstored.map(number);
         if let (Some(why), true) = (unstored, writes) {
             return Ok(Some(why));
         }
@@ -571,6 +619,7 @@ impl Host {
             local: Peer::Inet(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 2), 80))),
             established: Time::from_nanos(self.opening.established),
             idle_since: Time::from_nanos(self.opening.idle_since),
+            key: self.key.as_deref(),
         };
         rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
     }
@@ -582,7 +631,7 @@ impl Host {
 
     /// The next stream with something to offer: unread bytes that were not refused as they are, or an end not told.
     fn next_unread(&self) -> Option<u64> {
-        if self.over {
+        if self.over || self.routing {
             return None;
         }
         let progress = self.progress;
@@ -597,7 +646,7 @@ impl Host {
     fn next_due(&self) -> Option<u64> {
         let timers = self.timers.iter().map(|(due, _)| *due);
         let forwards = self.streams.values().filter_map(|pipe| pipe.forward.as_ref()).map(|forward| forward.deadline);
-        timers.chain(forwards).min()
+        timers.chain(forwards).chain(self.calls.deadlines()).min()
     }
 
     /// Tells what is due at this time.
@@ -608,6 +657,7 @@ impl Host {
         for (_, token) in self.timers.drain(..due) {
             self.answers.push_back(RawEvent { token, ..RawEvent::new(kind::TIMEOUT, 0) });
         }
+        self.answers.extend(self.calls.overdue(now));
         for (stream, pipe) in &mut self.streams {
             if let Some(forward) = pipe.forward.take_if(|forward| forward.deadline <= now) {
                 self.answers.push_back(forward.failed(*stream, true));
@@ -704,7 +754,23 @@ impl Host {
                 Effect::After { nanos, token } => self.timers.push((self.now.saturating_add(nanos), token)),
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all of an event's are one transaction, before its other effects.
-                Effect::Row { .. } => {}
+                Effect::Row { .. } | Effect::Save => {}
+                Effect::Call { service, asked, within, token } => {
+                    let (service, asked) = (self.batch.text(service).to_owned(), self.batch.bytes(asked).to_vec());
+                    self.calls.call(service, asked, self.now.saturating_add(within), token);
+                }
+                Effect::Answer { request, response } => self.calls.answer(request, self.batch.bytes(response)),
+                Effect::Serve { serving } => self.calls.serving = serving,
+                Effect::Authenticate { account, secret, token } => {
+                    let (account, secret) = (self.batch.text(account), self.batch.bytes(secret));
+                    let right = self.calls.is_secret(account, secret);
+                    if right {
+                        self.found.insert(token, account.as_bytes().to_vec());
+                    }
+                    let detail = u32::from(right);
+                    self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind::AUTHENTICATED, 0) });
+                }
+                Effect::Route { key } => self.route(key),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
             }
         }
@@ -719,7 +785,18 @@ impl Host {
         }
     }
 
+    /// Finds the conversation: in the harness every one is bound to the version at hand.
+    fn route(&mut self, key: Range) {
+        let key = self.batch.bytes(key).to_vec();
+        self.key = Some(key.clone());
+        self.routes.push(key);
+        self.routing = true;
+        let detail = self.unstored.map_or(0, number);
+        self.answers.push_back(RawEvent { detail, ..RawEvent::new(kind::ROUTED, 0) });
+    }
+
     fn cancel(&mut self, token: u64) {
+        self.calls.cancel(token);
         self.timers.retain(|timer| timer.1 != token);
         self.dials.retain(|dial| dial.token != token);
         self.answers.retain(|answer| answer.token != token);
@@ -734,6 +811,13 @@ impl Host {
         pipe.forward = None;
         self.fail_forwards(stream);
         self.over |= stream == Stream::OWN.0;
+    }
+}
+
+fn number(why: StoreFailure) -> u32 {
+    match why {
+        StoreFailure::Unavailable => unstored::UNAVAILABLE,
+        StoreFailure::Conflict => unstored::CONFLICT,
     }
 }
 

@@ -51,7 +51,7 @@
 //! ```
 //!
 //! The modules, in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
-//! [`harness`], then [`manifest`] and [`table`], and the [`manual`].
+//! [`calls`], [`harness`], then [`manifest`] and [`table`], and the [`manual`].
 
 #![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary.
 #![allow(clippy::needless_doctest_main)] // A library's `main` is its export; the examples show whole files.
@@ -61,6 +61,7 @@ extern crate self as tandem_component;
 #[doc(hidden)]
 pub mod abi;
 mod boxed;
+pub mod calls;
 pub mod component;
 #[doc(hidden)]
 #[allow(missing_docs)] // Each effect is documented where the author meets it, in `Out`.
@@ -77,6 +78,7 @@ pub mod rows;
 pub mod session;
 pub mod table;
 
+pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use out::{Dial, Forward, Out, Token};
@@ -89,9 +91,9 @@ pub use tandem_component_derive::Then;
 pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
-        Answer, Column, Component, Dial, DialFailure, Event, Fault, Forward, Index, Kind, Literal, Opening, Out, Peer,
-        Policy, Refusal, Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time,
-        Token, Transport, export_component,
+        Account, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault, Forward, Index, Kind,
+        Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Starting,
+        StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

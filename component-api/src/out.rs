@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::abi::{Sink, TO_END, row};
 use crate::boxed::Waits;
+use crate::calls::{Call, RequestId};
 use crate::component::Time;
 use crate::event::{Server, Stream};
 use crate::rows::Scan;
@@ -317,6 +318,61 @@ impl<'a, S: Session> Out<'a, S> {
         Token(token)
     }
 
+    /// Asks a service for something: a session of it that [serves](Out::serve), on whichever worker, or, where it keeps no
+    /// connections of its own, one that is opened for this. Answered by [`Answered`](crate::Answer::Answered) or
+    /// [`CallFailed`](crate::Answer::CallFailed), once.
+    ///
+    /// It is queued, never re-entered: also a session of the same service gets it after this event.
+    ///
+    /// # Panics
+    /// Where `asked` cannot be serialized, which ends the session.
+    pub fn call<'c, R: Serialize>(&mut self, call: impl Into<Call<'c>>, asked: &R, then: S::Then) -> Token {
+        let call = call.into();
+        let token = self.waits.mint(then);
+        self.sink.call(call.service, &encode_call(asked), call.within, token);
+        Token(token)
+    }
+
+    /// Answers a [`Request`](crate::Event::Request). One that was answered or [withdrawn](crate::Event::Withdrawn) is ignored.
+    ///
+    /// # Panics
+    /// Where `response` cannot be serialized, which ends the session.
+    pub fn answer<R: Serialize>(&mut self, request: RequestId, response: &R) {
+        self.sink.answer(request.0, &encode_call(response));
+    }
+
+    /// From now on this session takes requests to its service, or no more. A connection to an SMSC takes some once it is bound.
+    /// It holds over a swap; the session's end ends it.
+    pub fn serve(&mut self, serving: bool) {
+        self.sink.serve(serving);
+    }
+
+    /// Asks whether a secret is that of an account. Answered by [`Authenticated`](crate::Answer::Authenticated), or by
+    /// [`NotStored`](crate::Answer::NotStored) where the accounts cannot be read.
+    pub fn authenticate(&mut self, account: &str, secret: &[u8], then: S::Then) -> Token {
+        let token = self.waits.mint(then);
+        self.sink.authenticate(account, secret, token);
+        Token(token)
+    }
+
+    /// Names the conversation that the exchange belongs to, before anything of it is consumed or done: by a cookie, a
+    /// Call-ID, a client's name of up to 255 bytes. It ends the turn. The host finds the version that the conversation is bound to,
+    /// or binds it to the one that is active, and gives the untouched bytes to a session of that version, after
+    /// [`Routed`](crate::Event::Routed).
+    ///
+    /// A datagram goes to the conversation's own session, wherever that is: one for a key, with the key in its
+    /// [`Opening`](crate::Opening). Bindings outlive a restart; a version that is bound is there again after it.
+    pub fn route(&mut self, key: &[u8]) {
+        self.sink.route(key);
+    }
+
+    /// Keeps the session, as it is after this event, in the store under the key that it was [routed](Out::route) by: it is
+    /// resumed when the key is named again, also after a restart. As with rows, nothing that the event tells happens before
+    /// that is committed. Without a key it is a fault.
+    pub fn save(&mut self) {
+        self.sink.save();
+    }
+
     /// A random number, from the host; the harness's are reproducible.
     pub fn random(&mut self) -> u64 {
         self.sink.random()
@@ -331,6 +387,10 @@ impl<'a, S: Session> Out<'a, S> {
         let bytes = rmp_serde::to_vec_named(fields).expect("a record is a struct of numbers, texts and booleans");
         self.sink.record(&bytes);
     }
+}
+
+fn encode_call<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).expect("what is asked or answered is a value that can be serialized")
 }
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {

@@ -67,7 +67,16 @@ impl Driver<'_, '_> {
                 }
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all that an event tells of rows is one transaction, before its other effects.
-                Effect::Row { .. } => {}
+                Effect::Row { .. } | Effect::Save => {}
+                Effect::Call { service, asked, within, token } => {
+                    self.call(batch.text(service), batch.bytes(asked), within, token)?;
+                }
+                Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
+                Effect::Serve { serving } => self.serve(serving)?,
+                Effect::Authenticate { account, secret, token } => {
+                    self.authenticate(batch.text(account), batch.bytes(secret), token)?;
+                }
+                Effect::Route { key } => self.route(batch.bytes(key))?,
                 Effect::Record { fields } => {
                     self.worker.record(self.session, self.wall, batch.bytes(fields));
                 }

@@ -4,7 +4,9 @@
 //! and unsent bytes, timers, and answers that were not yet delivered. All of it but the handle stays where it is when the
 //! session moves to another version (`moving`).
 
+mod accounts;
 mod alarms;
+mod calls;
 mod closing;
 mod driver;
 mod effects;
@@ -13,6 +15,7 @@ mod moving;
 mod pipe;
 mod reading;
 mod remainder;
+mod routing;
 mod storing;
 
 use std::collections::VecDeque;

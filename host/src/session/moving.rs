@@ -260,6 +260,7 @@ impl Session {
                 local,
                 established: time(established),
                 idle_since: time(idle_since),
+                key: None,
             };
             rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
         })

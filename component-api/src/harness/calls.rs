@@ -1,0 +1,183 @@
+//! The harness's other services: a test asks, and answers what the session asks.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Harness;
+use crate::abi::{RawEvent, kind, uncalled};
+use crate::calls::{CallFailure, RequestId};
+use crate::component::Component;
+
+/// A call of the session that the test has not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calling {
+    /// The service that is asked.
+    pub service: String,
+    asked: Vec<u8>,
+    /// In nanoseconds since 1970.
+    deadline: u64,
+    token: u64,
+}
+
+impl Calling {
+    /// Reads what is asked.
+    ///
+    /// # Panics
+    /// Where it does not fit `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> T {
+        rmp_serde::from_slice(&self.asked).expect("what is asked fits what it is read into")
+    }
+}
+
+/// What the session asks of others, and others of it.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) serving: bool,
+    made: VecDeque<Calling>,
+    /// Requests that were not delivered yet: who asks, and what.
+    asked: BTreeMap<u64, (Vec<u8>, String)>,
+    /// Requests that are not answered.
+    open: Vec<u64>,
+    responses: BTreeMap<u64, Vec<u8>>,
+    secrets: BTreeMap<String, Vec<u8>>,
+    requests: u64,
+}
+
+impl<C: Component> Harness<C> {
+    /// Another service asks the session for something.
+    ///
+    /// # Panics
+    /// Where `asked` cannot be serialized.
+    pub fn request(&mut self, from: &str, asked: &impl Serialize) -> RequestId {
+        let calls = &mut self.host.calls;
+        calls.requests += 1;
+        let id = calls.requests;
+        let asked = rmp_serde::to_vec_named(asked).expect("what a test asks can be serialized");
+        calls.asked.insert(id, (asked, from.to_owned()));
+        calls.open.push(id);
+        self.host.answers.push_back(RawEvent { number: id, ..RawEvent::new(kind::REQUEST, 0) });
+        self.turn();
+        RequestId(id)
+    }
+
+    /// Who asked no longer waits.
+    pub fn withdraw(&mut self, request: RequestId) {
+        self.host.calls.open.retain(|id| *id != request.0);
+        self.host.answers.push_back(RawEvent { number: request.0, ..RawEvent::new(kind::WITHDRAWN, 0) });
+        self.turn();
+    }
+
+    /// Takes what the session has answered to a request; `None` where it has not.
+    ///
+    /// # Panics
+    /// Where it does not fit `T`.
+    pub fn response<T: DeserializeOwned>(&mut self, request: RequestId) -> Option<T> {
+        self.settle();
+        let response = self.host.calls.responses.remove(&request.0)?;
+        Some(rmp_serde::from_slice(&response).expect("the response fits what it is read into"))
+    }
+
+    /// Whether the session takes requests to its service.
+    pub fn serving(&mut self) -> bool {
+        self.settle();
+        self.host.calls.serving
+    }
+
+    /// The oldest call that is not answered yet.
+    pub fn calling(&mut self) -> Option<Calling> {
+        self.settle();
+        self.host.calls.made.front().cloned()
+    }
+
+    /// Answers the oldest call.
+    ///
+    /// # Panics
+    /// Where there is none, or `response` cannot be serialized.
+    pub fn reply(&mut self, response: &impl Serialize) {
+        self.settle();
+        let call = self.host.calls.made.pop_front().expect("the session has called");
+        let response = rmp_serde::to_vec_named(response).expect("what a test answers can be serialized");
+        self.host.found.insert(call.token, response);
+        self.host.answers.push_back(RawEvent { token: call.token, ..RawEvent::new(kind::ANSWERED, 0) });
+        self.turn();
+    }
+
+    /// Answers the oldest call with a failure.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn fail_call(&mut self, why: CallFailure) {
+        self.settle();
+        let call = self.host.calls.made.pop_front().expect("the session has called");
+        self.host.answers.push_back(call.failed(number(why)));
+        self.turn();
+    }
+
+    /// An account, with its secret, that [`authenticate`](crate::Out::authenticate) knows from now on.
+    pub fn account(&mut self, name: &str, secret: &[u8]) {
+        self.host.calls.secrets.insert(name.to_owned(), secret.to_vec());
+    }
+}
+
+impl Calling {
+    fn failed(&self, detail: u32) -> RawEvent<'static> {
+        RawEvent { token: self.token, detail, ..RawEvent::new(kind::CALL_FAILED, 0) }
+    }
+}
+
+impl Calls {
+    /// What a request says, and who asks it.
+    pub(super) fn take_asked(&mut self, request: u64) -> (Vec<u8>, String) {
+        self.asked.remove(&request).unwrap_or_default()
+    }
+
+    /// A request that is delivered again.
+    pub(super) fn ask_again(&mut self, event: &RawEvent<'_>) {
+        let from = String::from_utf8_lossy(event.more.as_slice()).into_owned();
+        self.asked.insert(event.number, (event.bytes.as_slice().to_vec(), from));
+    }
+
+    pub(super) fn call(&mut self, service: String, asked: Vec<u8>, deadline: u64, token: u64) {
+        self.made.push_back(Calling { service, asked, deadline, token });
+    }
+
+    pub(super) fn cancel(&mut self, token: u64) {
+        self.made.retain(|call| call.token != token);
+    }
+
+    pub(super) fn answer(&mut self, request: u64, response: &[u8]) {
+        if let Some(at) = self.open.iter().position(|id| *id == request) {
+            self.open.swap_remove(at);
+            self.responses.insert(request, response.to_vec());
+        }
+    }
+
+    pub(super) fn is_secret(&self, account: &str, secret: &[u8]) -> bool {
+        self.secrets.get(account).is_some_and(|known| known == secret)
+    }
+
+    /// When the time of each call is up.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = u64> + '_ {
+        self.made.iter().map(|call| call.deadline)
+    }
+
+    /// Takes the calls whose time is up.
+    pub(super) fn overdue(&mut self, now: u64) -> Vec<RawEvent<'static>> {
+        let (late, left): (Vec<_>, _) = self.made.drain(..).partition(|call| call.deadline <= now);
+        self.made = left.into();
+        late.iter().map(|call| call.failed(uncalled::TIMED_OUT)).collect()
+    }
+}
+
+fn number(why: CallFailure) -> u32 {
+    match why {
+        CallFailure::Unknown => uncalled::UNKNOWN,
+        CallFailure::Down => uncalled::DOWN,
+        CallFailure::Full => uncalled::FULL,
+        CallFailure::TimedOut => uncalled::TIMED_OUT,
+        CallFailure::Ended => uncalled::ENDED,
+        CallFailure::TooDeep => uncalled::TOO_DEEP,
+    }
+}
