@@ -262,6 +262,7 @@ pub struct SinkTable {
     pub serve: unsafe extern "C" fn(data: *mut (), serving: bool),
     pub authenticate: unsafe extern "C" fn(data: *mut (), account: RStr<'_>, secret: RSlice<'_, u8>, token: u64),
     pub route: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
+    pub bind: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
     pub save: unsafe extern "C" fn(data: *mut ()),
 }
 
@@ -287,6 +288,7 @@ pub trait Effects {
     fn serve(&mut self, serving: bool);
     fn authenticate(&mut self, account: &str, secret: &[u8], token: u64);
     fn route(&mut self, key: &[u8]);
+    fn bind(&mut self, key: &[u8]);
     fn save(&mut self);
 }
 
@@ -350,6 +352,7 @@ through! {
     serve(serving: bool => serving);
     authenticate(account: &str => RStr::from_str(account), secret: &[u8] => RSlice::from_slice(secret), token: u64 => token);
     route(key: &[u8] => RSlice::from_slice(key));
+    bind(key: &[u8] => RSlice::from_slice(key));
     save();
 }
 
@@ -386,6 +389,7 @@ impl<E: Effects> Sinks<E> {
                 serve: serve::<E>,
                 authenticate: authenticate::<E>,
                 route: route::<E>,
+                bind: bind::<E>,
                 save: save::<E>,
             });
     }
@@ -426,6 +430,7 @@ receive! {
     serve(serving: bool => serving);
     authenticate(account: RStr<'_> => account.as_str(), secret: RSlice<'_, u8> => secret.as_slice(), token: u64 => token);
     route(key: RSlice<'_, u8> => key.as_slice());
+    bind(key: RSlice<'_, u8> => key.as_slice());
     save();
 }
 

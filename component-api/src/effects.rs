@@ -85,6 +85,9 @@ pub enum Effect {
     Route {
         key: Range,
     },
+    Bind {
+        key: Range,
+    },
     Save,
 }
 
@@ -255,6 +258,10 @@ impl Effects for Batch {
     fn route(&mut self, key: &[u8]) {
         let key = self.keep(key);
         self.push(Effect::Route { key });
+    }
+    fn bind(&mut self, key: &[u8]) {
+        let key = self.keep(key);
+        self.push(Effect::Bind { key });
     }
     fn save(&mut self) {
         self.push(Effect::Save);

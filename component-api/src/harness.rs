@@ -101,6 +101,7 @@ struct Host {
     key: Option<Vec<u8>>,
     /// The keys that were named, and whether the last is still looked for.
     routes: Vec<Vec<u8>>,
+    bindings: Vec<Vec<u8>>,
     routing: bool,
     saved: Option<Vec<u8>>,
     /// The bytes of answers that have some, by token.
@@ -183,6 +184,7 @@ impl<C: Component> Harness<C> {
             calls: calls::Calls::default(),
             key: None,
             routes: Vec::new(),
+            bindings: Vec::new(),
             routing: false,
             saved: None,
             found: HashMap::new(),
@@ -372,6 +374,11 @@ impl<C: Component> Harness<C> {
     /// The keys that the session has [named](crate::Out::route).
     pub fn routes(&self) -> &[Vec<u8>] {
         &self.host.routes
+    }
+
+    /// The keys that the session has [bound](crate::Out::bind).
+    pub fn bindings(&self) -> &[Vec<u8>] {
+        &self.host.bindings
     }
 
     /// The state that was [saved](crate::Out::save) last, in MessagePack.
@@ -771,6 +778,7 @@ impl Host {
                     self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind::AUTHENTICATED, 0) });
                 }
                 Effect::Route { key } => self.route(key),
+                Effect::Bind { key } => self.bindings.push(self.batch.bytes(key).to_vec()),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
             }
         }

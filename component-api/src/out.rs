@@ -366,6 +366,13 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.route(key);
     }
 
+    /// Binds the conversation that begins with this exchange, whose name was not known before (a cookie that a server has just
+    /// set), to the version that this session runs. What the event tells happens once the binding is kept; where it cannot
+    /// be kept, all the same, with a notice. One that is bound already stays as it is.
+    pub fn bind(&mut self, key: &[u8]) {
+        self.sink.bind(key);
+    }
+
     /// Keeps the session, as it is after this event, in the store under the key that it was [routed](Out::route) by: it is
     /// resumed when the key is named again, also after a restart. As with rows, nothing that the event tells happens before
     /// that is committed. Without a key it is a fault.
