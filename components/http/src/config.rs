@@ -10,6 +10,8 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer};
 use tandem_component::Refusal;
 
+use crate::sticky::Sticky;
+
 /// The whole of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,8 @@ pub struct Config {
     /// By what name the gateway stands in `Via`.
     #[serde(default = "tandem")]
     pub via: String,
+    /// What names a conversation that stays with the version it began on: `{ cookie = "JSESSIONID" }`.
+    pub sticky: Option<Sticky>,
     /// Whether each exchange is recorded.
     #[serde(default)]
     pub access_log: bool,

@@ -14,6 +14,7 @@ mod record;
 mod refusal;
 mod route;
 mod session;
+pub mod sticky;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use crate::fixed::{Fixed, is_own_field};
 use crate::refusal::Refusals;
 use crate::route::Routes;
 pub use crate::session::{Conversation, Then};
+use crate::sticky::Sticky;
 
 /// The protocol, with one configuration.
 pub struct Http {
@@ -48,6 +50,8 @@ pub struct Http {
     /// connection.
     endings: [[Vec<u8>; 3]; 2],
     access_log: bool,
+    /// What names a conversation that stays with its version.
+    sticky: Option<Sticky>,
     date: DateCache,
 }
 
@@ -84,6 +88,7 @@ impl Component for Http {
             via,
             served_by: served_by.into_bytes(),
             access_log: config.access_log,
+            sticky: config.sticky.map(Sticky::checked).transpose()?,
             date: DateCache::default(),
         })
     }

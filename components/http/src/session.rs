@@ -14,6 +14,7 @@ use crate::alarm::Alarm;
 use crate::exchange::{Direction, Discarded, Exchange, Link, Passage, Side};
 use crate::record::Entry;
 use crate::refusal::Refused;
+use crate::sticky::Routed;
 
 /// One connection of a client, in whatever stage.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Conversation {
     pub(crate) until: Option<Time>,
     /// What the record of this exchange will say, where there will be one.
     pub(crate) entry: Option<Box<Entry>>,
+    /// Whether it is known whose the request at hand is.
+    #[serde(default)]
+    pub(crate) routed: Routed,
     /// Whether the answer had begun before the event that is being handled.
     #[serde(skip)]
     answered_before: bool,
@@ -103,6 +107,7 @@ impl Conversation {
             half_closed: false,
             until: None,
             entry: None,
+            routed: Routed::No,
             answered_before: false,
         }
     }
@@ -131,6 +136,7 @@ impl Session for Conversation {
             Event::End { stream: Stream::OWN } => self.client_finished(http, out),
             Event::Closed { stream: Stream::OWN } => self.client_gone(out),
             Event::End { stream } | Event::Closed { stream } => self.server_gone(http, stream, out),
+            Event::Routed { bound } => self.routed = if bound.is_ok() { Routed::Yes } else { Routed::Failed },
             Event::Drain { until } => self.drain(until, out),
             // Opened: the alarm is armed below. The rest is never asked for.
             _ => {}

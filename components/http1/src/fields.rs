@@ -173,6 +173,11 @@ impl<'h, 'b> Fields<'h, 'b> {
         self.list.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// The values of all fields of this name, in their order.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'h, 'b, 'n> {
+        self.list.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
     /// The values of some fields, in their order.
     pub fn values(&self, mut some: Mask) -> impl Iterator<Item = &'b [u8]> {
         std::iter::from_fn(move || some.pop()).map(|at| self.list[at].value)

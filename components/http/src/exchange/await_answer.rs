@@ -75,6 +75,7 @@ impl Conversation {
         if head.status == UPGRADE_REQUIRED {
             removed = removed.without(head.upgrade);
         }
+        self.begin_conversation(http, head, out);
         self.write_answer(http, head, removed, out);
 
         let rest = &bytes[head.length..];

@@ -67,6 +67,9 @@ impl Conversation {
 
     #[inline]
     fn take_request(&mut self, http: &Http, head: &RequestHead<'_, '_>, bytes: &[u8], out: &mut Out<'_, Self>) {
+        if !self.is_ours(http, head, out) {
+            return;
+        }
         let (idempotent, head_only) = match head.method {
             "GET" | "OPTIONS" | "TRACE" | "PUT" | "DELETE" => (true, false),
             "HEAD" => (true, true),

@@ -10,5 +10,6 @@ mod limits_and_timeouts;
 mod proxied;
 mod records;
 mod retries;
+mod sticky;
 mod support;
 mod tunnels;
