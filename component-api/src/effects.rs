@@ -103,7 +103,7 @@ pub struct Batch {
     pub effects: Vec<Effect>,
     bytes: Vec<u8>,
     too_much: bool,
-    rows: bool,
+    writes: bool,
     random: Box<dyn FnMut() -> u64 + Send>,
 }
 
@@ -113,7 +113,7 @@ impl Batch {
 
     /// An empty batch that draws its random numbers there.
     pub fn new(random: impl FnMut() -> u64 + Send + 'static) -> Self {
-        Batch { effects: Vec::new(), bytes: Vec::new(), too_much: false, rows: false, random: Box::new(random) }
+        Batch { effects: Vec::new(), bytes: Vec::new(), too_much: false, writes: false, random: Box::new(random) }
     }
 
     /// The bytes of a range.
@@ -138,7 +138,7 @@ impl Batch {
         self.effects.clear();
         self.bytes.clear();
         self.too_much = false;
-        self.rows = false;
+        self.writes = false;
         self.bytes.shrink_to(KEPT_BYTES);
     }
 
@@ -149,10 +149,10 @@ impl Batch {
         self.too_much
     }
 
-    /// Whether some of the effects are operations on rows.
+    /// Whether some of the effects are for the store: operations on rows, bindings, a state to be saved.
     #[inline]
-    pub fn has_rows(&self) -> bool {
-        self.rows
+    pub fn has_writes(&self) -> bool {
+        self.writes
     }
 
     /// One number from the batch's source.
@@ -237,7 +237,7 @@ impl Effects for Batch {
     }
     fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64) {
         let (table, first, second) = (self.keep(table.as_bytes()), self.keep(first), self.keep(second));
-        self.rows = true;
+        self.writes = true;
         self.push(Effect::Row { operation, table, first, second, number, token });
     }
     fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) {
@@ -261,9 +261,11 @@ impl Effects for Batch {
     }
     fn bind(&mut self, key: &[u8]) {
         let key = self.keep(key);
+        self.writes = true;
         self.push(Effect::Bind { key });
     }
     fn save(&mut self) {
+        self.writes = true;
         self.push(Effect::Save);
     }
 }

@@ -588,7 +588,7 @@ impl Host {
         if saves && let Some(why) = self.unstored {
             return Ok(Some(number(why)));
         }
-        if !self.batch.has_rows() {
+        if !self.batch.has_writes() {
             return Ok(None);
         }
         let (mut tables, mut answers, mut writes) = (self.tables.clone(), Vec::new(), false);

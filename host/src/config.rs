@@ -68,8 +68,27 @@ pub struct Service {
     pub policy: Option<Policy>,
     /// The file that its records are appended to, as JSON lines.
     pub records: Option<PathBuf>,
+    /// How long a keyed conversation stays bound to its version, and how many there may be.
+    #[serde(default)]
+    pub bindings: Bindings,
     /// The component's own configuration.
     pub config: Option<toml::Value>,
+}
+
+/// `bindings = { … }`
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bindings {
+    /// After so long without a word of the conversation its binding ends.
+    pub idle: Span,
+    /// So many a service may have; beyond that the one that would end first makes room.
+    pub max: u64,
+}
+
+impl Default for Bindings {
+    fn default() -> Self {
+        Bindings { idle: Span::seconds(30 * 60), max: 100_000 }
+    }
 }
 
 /// `[component.NAME]`
@@ -278,6 +297,13 @@ impl Config {
             if service.listen.is_empty() {
                 let reason = "it listens nowhere; write listen = [\"tcp://127.0.0.1:8080\"]".into();
                 return at(&["service", name, "listen"], reason);
+            }
+            if service.bindings.max == 0 {
+                return at(&["service", name, "bindings", "max"], "at least 1: with 0 nothing can be bound".into());
+            }
+            if service.bindings.idle.get().is_zero() {
+                let reason = "at least 1ms: within no time nothing is bound".into();
+                return at(&["service", name, "bindings", "idle"], reason);
             }
             for address in &service.listen {
                 if let Some(other) = taken.insert(address, name) {

@@ -26,12 +26,14 @@ use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Session, Turn};
 use crate::store;
+use crate::store::bindings::Bindings;
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
 mod handle;
+mod routing;
 mod storing;
 
 pub use handle::{Command, Handle, Seat};
@@ -68,6 +70,7 @@ pub struct Worker {
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, Listener>>,
     store: store::Handle,
+    bindings: Arc<Bindings>,
     /// Opened for the first question.
     reader: RefCell<Option<Box<dyn store::Reader>>>,
 }
@@ -89,7 +92,7 @@ struct Scratch {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        Seat { index, workers, store, settled }: Seat,
+        Seat { index, workers, store, bindings, settled }: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
@@ -110,6 +113,7 @@ impl Worker {
             opened: Cell::new(0),
             listeners: RefCell::default(),
             store,
+            bindings,
             reader: RefCell::default(),
         });
         runtime.block_on(async {
@@ -261,6 +265,10 @@ impl Worker {
             tokio::time::sleep(SWEEP).await;
             let now = self.clock.borrow().now();
             self.upstreams.borrow_mut().sweep(now);
+            // They are everybody's: one worker looks after them.
+            if self.index == 0 {
+                self.expire_bindings();
+            }
         }
     }
 

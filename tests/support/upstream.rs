@@ -16,6 +16,7 @@ use crate::websocket::{ACCEPT, KEY};
 /// | target | answer |
 /// |---|---|
 /// | `/name` | the server's name |
+/// | `/login/N` | sets the cookie `sid` to N |
 /// | `/echo…` | `METHOD target ` and the body |
 /// | `/bytes/N` | the first N of [`Bytes`], with their length |
 /// | `/chunked/N` | the same, chunked, with a trailer |
@@ -187,6 +188,12 @@ impl<'s> Connection<'s> {
                 self.body(request, |_| ())?;
                 let name = self.shared.name.clone();
                 self.say(200, &name)
+            }
+            "login" => {
+                let cookie = number().unwrap_or(0);
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nSet-Cookie: sid={cookie}; Path=/\r\nContent-Length: 2\r\n\r\nin");
+                self.stream.write_all(head.as_bytes())
             }
             "echo" => {
                 let mut text = format!("{} {} ", request.method, request.target);

@@ -3,6 +3,7 @@
 //! One thread owns the versions. It takes [`Event`]s one after the other: what operators ask, signals, instances whose last
 //! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
 
+mod bound;
 mod findings;
 mod reload;
 mod retire;
@@ -26,6 +27,7 @@ use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::loader::threads;
 use crate::observe::records::Records;
+use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::system::{self, Signal};
 use crate::transport::Address;
@@ -71,6 +73,12 @@ pub struct Host {
     seen: u64,
     instances: u32,
     store: store::Handle,
+    /// Which versions keyed conversations are bound to …
+    bindings: Arc<Bindings>,
+    /// … and what this thread reads them by.
+    reader: Option<Box<dyn store::Reader>>,
+    /// When it was looked last for versions that nothing is bound to any more.
+    looked_for_bindings: Instant,
     /// Where each worker takes what the store has settled.
     homes: Vec<UnboundedSender<Vec<Settled>>>,
     events: Sender<Event>,
@@ -129,11 +137,17 @@ impl Host {
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let count = config.workers.unwrap_or_else(processors);
-        let store = store::Handle::default();
+        let (store, bindings) = (store::Handle::default(), Arc::new(Bindings::default()));
         let (homes, settled): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
         let seats = settled.into_iter().enumerate();
         let workers = seats
-            .map(|(index, settled)| Seat { index, workers: count, store: store.clone(), settled })
+            .map(|(index, settled)| Seat {
+                index,
+                workers: count,
+                store: store.clone(),
+                bindings: Arc::clone(&bindings),
+                settled,
+            })
             .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
@@ -154,6 +168,9 @@ impl Host {
             seen: 0,
             instances: 0,
             store,
+            bindings,
+            reader: None,
+            looked_for_bindings: Instant::now(),
             homes,
             events,
             _lock: lock,

@@ -48,10 +48,10 @@ pub(super) enum What {
 }
 
 /// What is to serve a component's services.
-struct Decision {
-    component: String,
+pub(super) struct Decision {
+    pub(super) component: String,
     /// The version, by its place in the host's list; `None` where its file was taken out.
-    version: Option<usize>,
+    pub(super) version: Option<usize>,
     /// An instance for each of its services.
     instances: Vec<(usize, Lease<Instance>)>,
     /// A better version was there and was refused.
@@ -93,6 +93,7 @@ impl Host {
     fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
         let config = self.source.read()?;
         self.check_fixed_keys(&config)?;
+        self.open_own_tables();
         *found = self.scan(&config.components)?;
         for name in config.service.keys() {
             if !self.services.contains(name) {
@@ -110,7 +111,8 @@ impl Host {
         self.open_records(&config)?;
         self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
         let before = self.active_versions();
-        self.publish(config, &decisions, bound);
+        let loaded = self.load_bound(&config, &decisions);
+        self.publish(config, &decisions, loaded, bound);
         self.take_stages(&decisions);
         self.findings.extend(self.wait_until_taken());
         self.findings.extend(self.unserved());
@@ -249,7 +251,7 @@ impl Host {
     }
 
     /// Examines, loads and starts a version for each of its services, as far as that was not done before.
-    fn prepare(
+    pub(super) fn prepare(
         &mut self,
         at: usize,
         component: &str,
@@ -332,7 +334,8 @@ impl Host {
         let running =
             Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
         self.versions[at].running.push(running);
-        let instance = Instance::new(object, name, plan.policy, counts, plan.started.clone());
+        let identity: Arc<str> = self.versions[at].identity().into();
+        let instance = Instance::new(object, (name, identity), plan.policy, counts, plan.started.clone());
         let events = self.events.clone();
         Ok(Lease::new(instance, move |instance| {
             // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
@@ -429,11 +432,19 @@ impl Host {
     }
 
     /// The one publication, and the listening sockets that go with it.
-    fn publish(&mut self, config: Config, decisions: &[Decision], bound: Vec<(Address, usize, Vec<Bound>)>) {
+    fn publish(
+        &mut self,
+        config: Config,
+        decisions: &[Decision],
+        loaded: Vec<(usize, Lease<Instance>)>,
+        bound: Vec<(Address, usize, Vec<Bound>)>,
+    ) {
         let mut instances: BTreeMap<usize, Lease<Instance>> =
             decisions.iter().flat_map(|decision| decision.instances.iter().cloned()).collect();
         let services = self.services.iter().enumerate().map(|(number, name)| Service {
             name: name.as_str().into(),
+            bound: self.still_bound(number, instances.get(&number), &loaded),
+            bindings: config.service.get(name).map(|service| service.bindings).unwrap_or_default(),
             instance: instances.remove(&number),
             records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
         });

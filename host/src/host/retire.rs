@@ -114,9 +114,12 @@ impl Host {
     /// Looks after what drains: a version that is kept is staged again once its sessions have gone; at the deadline those
     /// that are left are asked to say goodbye; a library that could not be closed is tried again.
     pub(super) fn look_after_draining(&mut self, now: Instant) {
+        self.release_unbound(now);
         for at in 0..self.versions.len() {
+            let bound = self.is_bound(at);
             let version = &mut self.versions[at];
-            if version.stage == Stage::Draining && !version.kept.is_empty() && version.sessions() == 0 {
+            let idle = version.stage == Stage::Draining && !version.kept.is_empty() && version.sessions() == 0;
+            if idle && !bound {
                 version.running.iter_mut().for_each(|running| running.drain_due = None);
                 version.step(Step::Keep);
             }
@@ -126,6 +129,7 @@ impl Host {
                     due.push(running.number);
                 }
             }
+            self.unbind(&due.iter().copied().collect());
             for instance in due {
                 self.say_goodbye(at, instance);
             }
@@ -158,7 +162,11 @@ impl Host {
     pub(super) fn stop_all(&mut self, received: &Receiver<Event>) -> Vec<String> {
         self.versions.iter_mut().for_each(|version| version.kept.clear());
         let last = self.table.current();
-        let services = last.services.iter().map(|service| Service { instance: None, ..service.clone() }).collect();
+        let services = last
+            .services
+            .iter()
+            .map(|service| Service { instance: None, bound: Vec::new(), ..service.clone() })
+            .collect();
         self.table.publish(Snapshot { number: last.number + 1, services, upstreams: Arc::clone(&last.upstreams) });
         drop(last);
         self.take_at_the_end(received.try_iter());

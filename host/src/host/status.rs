@@ -11,7 +11,7 @@ impl Host {
     pub(super) fn status(&self) -> Status {
         let snapshot = self.table.current();
         let mut versions: Vec<VersionStatus> =
-            self.versions.iter().rev().map(|version| self.version_status(version)).collect();
+            (0..self.versions.len()).rev().map(|at| self.version_status(at)).collect();
         versions.sort_by(|one, other| one.component.cmp(&other.component));
         let services = self.config.service.iter().map(|(name, service)| {
             let number = self.services.iter().position(|known| known == name);
@@ -35,7 +35,8 @@ impl Host {
         }
     }
 
-    fn version_status(&self, version: &super::Version) -> VersionStatus {
+    fn version_status(&self, at: usize) -> VersionStatus {
+        let (version, bound) = (&self.versions[at], self.is_bound(at));
         let sum = |count: fn(&crate::version::Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
             version.running.iter().map(|running| count(&running.counts).load(Ordering::Relaxed)).sum()
         };
@@ -48,7 +49,7 @@ impl Host {
             number: version.manifest.version.to_string(),
             digest: version.digest.to_string(),
             stage: version.stage.word().to_owned(),
-            reason: version.reason(),
+            reason: version.reason().or_else(|| bound.then(|| "conversations are bound to it".to_owned())),
             sessions: version.sessions(),
             taken: sum(|counts| &counts.taken),
             failures: sum(|counts| &counts.failures),

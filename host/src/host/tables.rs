@@ -16,7 +16,7 @@ impl Host {
     ///
     /// # Errors
     /// The file is no store, or cannot be opened.
-    fn open_store(&self) -> Result<&dyn Store, String> {
+    pub(super) fn open_store(&self) -> Result<&dyn Store, String> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }

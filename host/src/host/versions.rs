@@ -114,6 +114,11 @@ impl Version {
         format!("{}@{}#{}", self.manifest.name, self.manifest.version, self.digest.short())
     }
 
+    /// The name with the whole digest.
+    pub(super) fn identity(&self) -> String {
+        format!("{}@{}#{}", self.manifest.name, self.manifest.version, self.digest)
+    }
+
     pub(super) fn candidate(&self) -> Candidate {
         Candidate { number: self.manifest.version.clone(), digest: self.digest.to_string(), seen: self.seen }
     }

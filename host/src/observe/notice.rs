@@ -49,6 +49,8 @@ pub enum Notice {
     StoreBack,
     /// A version has added to the tables.
     SchemaGrown,
+    /// A keyed conversation goes on with another version than the one that it was bound to, or is not bound.
+    BindingMoved,
 }
 
 impl fmt::Display for Notice {

@@ -94,6 +94,15 @@ impl<'w, 'c> Driver<'w, 'c> {
                 turn = Turn::Waits;
                 break;
             }
+            if self.session.routing.is_some() && !self.find_conversation() {
+                // No event before it is known whose it is; streams go on.
+                if std::mem::take(&mut self.session.busy) && self.work() {
+                    self.session.busy = true;
+                    continue;
+                }
+                turn = Turn::Waits;
+                break;
+            }
             if self.answer() || self.session.offers && self.offer() {
                 continue;
             }
@@ -278,7 +287,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.busy = true;
         match result {
             Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
-            Ok(()) if batch.has_rows() => return self.store(batch, event, offered, before),
+            Ok(()) if batch.has_writes() => return self.store(batch, event, offered, before),
             Ok(()) => {
                 if self.session.failures > 0 && event.kind != kind::STORE_FAILED {
                     self.session.failures = 0;
@@ -341,6 +350,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         session.datagrams.clear();
         session.drained = None;
         session.held = None;
+        session.routing = None;
         // What was sent on streams that were closed before is still brought out.
         session.pipes.retain(|pipe| pipe.number == 0 || pipe.closing && !pipe.unsent.is_empty());
         let own = &mut session.pipes[0];

@@ -67,7 +67,7 @@ impl Driver<'_, '_> {
                 }
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all that an event tells of rows is one transaction, before its other effects.
-                Effect::Row { .. } | Effect::Save => {}
+                Effect::Row { .. } | Effect::Bind { .. } | Effect::Save => {}
                 Effect::Call { service, asked, within, token } => {
                     self.call(batch.text(service), batch.bytes(asked), within, token)?;
                 }
@@ -76,7 +76,7 @@ impl Driver<'_, '_> {
                 Effect::Authenticate { account, secret, token } => {
                     self.authenticate(batch.text(account), batch.bytes(secret), token)?;
                 }
-                Effect::Route { key } => self.route(batch.bytes(key))?,
+                Effect::Route { key } => self.route(batch, batch.bytes(key))?,
                 Effect::Record { fields } => {
                     self.worker.record(self.session, self.wall, batch.bytes(fields));
                 }
@@ -91,7 +91,10 @@ impl Driver<'_, '_> {
             return Ok(());
         }
         match usize::try_from(n).ok().filter(|n| *n <= self.offered_left) {
-            Some(n) => self.offered_left -= n,
+            Some(n) => {
+                self.offered_left -= n;
+                self.session.bound.consumed();
+            }
             None => return Err(format!("it consumed {n} bytes where there were {}", self.offered_left)),
         }
         self.session.greeting.idle_since = self.now;

@@ -82,6 +82,10 @@ pub struct Session {
     held: Option<Box<storing::Held>>,
     /// How many events in a row could not be stored.
     failures: u32,
+    /// The conversation that it is looked for, of which the session has told.
+    routing: Option<Box<routing::Routing>>,
+    /// Whether what it has in hand belongs to a conversation that is bound to this version.
+    bound: routing::Bound,
     /// What the version at work does not know of the state that it has resumed.
     remainder: Option<Box<remainder::Remainder>>,
 }

@@ -9,6 +9,7 @@ use tandem_component::{Opening, Policy, Time};
 use super::driver::Driver;
 use super::pipe::{Link, Pipe};
 use super::remainder::Remainder;
+use super::routing::Bound;
 use super::{Answer, Greeting, Session};
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
@@ -23,6 +24,9 @@ impl Driver<'_, '_> {
     /// where nothing was published.
     #[inline]
     pub(super) fn follow(&mut self) {
+        if self.session.bound != Bound::Free && self.stays_bound() {
+            return;
+        }
         if let Some((publication, instance)) = self.worker.newer(self.session.publication, self.session.service) {
             if self.session.held.is_some() {
                 return;
@@ -40,7 +44,7 @@ impl Driver<'_, '_> {
     }
 
     #[cold]
-    fn move_to(&mut self, to: Lease<Instance>) {
+    pub(super) fn move_to(&mut self, to: Lease<Instance>) {
         let before = self.session.behind.take();
         let Some(conversation) = &self.session.conversation else { return };
         if conversation.lease().same(&to) {
@@ -67,7 +71,7 @@ impl Driver<'_, '_> {
     }
 
     /// Opens a fresh session on the same connection.
-    fn renew(&mut self, to: Lease<Instance>) {
+    pub(super) fn renew(&mut self, to: Lease<Instance>) {
         let session = &mut *self.session;
         let opening = session.opening(self.worker, self.now, self.wall);
         match Conversation::open(to, &opening, session.id) {
@@ -208,6 +212,8 @@ impl Session {
             held: None,
             failures: 0,
             remainder: None,
+            routing: None,
+            bound: Bound::default(),
         };
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;
@@ -229,9 +235,10 @@ impl Session {
     }
 
     /// At a boundary, and nothing asked for but timers.
-    fn may_renew(&self) -> bool {
+    pub(super) fn may_renew(&self) -> bool {
         let asked = self.drained.is_some()
             || self.held.is_some()
+            || self.routing.is_some()
             || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()

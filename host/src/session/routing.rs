@@ -1,11 +1,217 @@
-//! Keyed conversations.
+//! Keyed conversations: which version the exchange in hand belongs to.
+//!
+//! A session that has named the conversation gets no event until it is known which version that is bound to: by a row that is
+//! there, or by one that is committed first. Then the session goes on, or one of that version has the untouched bytes.
+
+use tandem_component::Policy;
+use tandem_component::abi::kind;
+use tandem_component::effects::{Batch, Effect};
 
 use super::driver::Driver;
 use super::effects::Reason;
+use super::storing::{self, Outcome};
+use super::{Answer, Session};
+use crate::observe::notice::Notice;
+use crate::store::bindings::{Binding, KEY_MAX};
+use crate::store::{Failure, Found, Home, Step, Transaction};
+use crate::version::{Instance, Lease};
+
+/// A conversation that is looked for.
+pub(super) struct Routing {
+    key: Vec<u8>,
+    bound: Option<Result<Binding, Failure>>,
+    /// Another was faster to bind it.
+    beaten: bool,
+}
+
+/// Whether what a session has in hand belongs to a conversation that is bound to its version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// It belongs to none.
+    #[default]
+    Free,
+    /// It does, and nothing of it was consumed.
+    Named,
+    /// It does, and is under way.
+    UnderWay,
+}
+
+impl Bound {
+    /// Something of what is in hand was consumed.
+    #[inline]
+    pub(super) fn consumed(&mut self) {
+        if *self == Bound::Named {
+            *self = Bound::UnderWay;
+        }
+    }
+}
 
 impl Driver<'_, '_> {
-    pub(super) fn route(&mut self, key: &[u8]) -> Result<(), Reason> {
-        let _ = key;
-        Err("`route` is not there yet".to_owned())
+    /// Looks for the conversation with this key.
+    #[cold]
+    pub(super) fn route(&mut self, batch: &Batch, key: &[u8]) -> Result<(), Reason> {
+        check_key(key)?;
+        if batch.effects.iter().any(|effect| matches!(effect, Effect::Consume { n: 1.. })) {
+            return Err("it has named the conversation of an exchange that it consumes: name it first".to_owned());
+        }
+        if self.session.routing.is_some() {
+            return Err("it has named two conversations in one event".to_owned());
+        }
+        let bound = match self.worker.binding(self.session.service, key) {
+            Err(failure) => Some(Err(failure)),
+            Ok(Some(known)) if known.until > self.wall && self.instance_of(&known).is_some() => {
+                self.worker.touch_binding(self.session.service, key, &known, self.wall);
+                Some(Ok(known))
+            }
+            Ok(known) => match self.bind(key, known.as_ref()) {
+                Ok(steps) => {
+                    self.worker.give(Transaction { home: self.home(), steps });
+                    None
+                }
+                Err(failure) => Some(Err(failure)),
+            },
+        };
+        self.session.routing = Some(Box::new(Routing { key: key.to_vec(), bound, beaten: false }));
+        Ok(())
     }
+
+    /// The steps that bind a conversation to the version that is active, whatever it was bound to before.
+    fn bind(&self, key: &[u8], known: Option<&Binding>) -> Result<Vec<Step>, Failure> {
+        let session = &*self.session;
+        let active = self.worker.serving(session.service).or_else(|| session.lease());
+        let active = active.ok_or_else(|| Failure::Unavailable("no version serves".to_owned()))?;
+        if let Some(known) = known.filter(|known| known.until > self.wall && *known.version != *active.identity) {
+            let reason = format!("{} is not there; a conversation goes on with {}", known.version, active.version);
+            self.worker.notice(session, Notice::BindingMoved, &reason);
+        }
+        self.worker.bind(session.service, key, &active.identity, known, self.wall)
+    }
+
+    /// The steps of a batch that bind conversations which begin in this exchange.
+    pub(super) fn bindings(&self, batch: &Batch) -> Result<Vec<Step>, Reason> {
+        let mut steps = Vec::new();
+        for effect in &batch.effects {
+            let Effect::Bind { key } = *effect else { continue };
+            let key = batch.bytes(key);
+            check_key(key)?;
+            let Some(instance) = self.session.lease() else { continue };
+            let known = self.worker.binding(self.session.service, key);
+            let made = known.and_then(|known| match known {
+                Some(known) if known.until > self.wall => Ok(Vec::new()),
+                known => self.worker.bind(self.session.service, key, &instance.identity, known.as_ref(), self.wall),
+            });
+            match made {
+                Ok(made) => steps.extend(made),
+                Err(failure) => self.not_bound(&failure),
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Says that a conversation is not bound: it goes on with whichever version is active.
+    pub(super) fn not_bound(&self, failure: &Failure) {
+        let reason = format!("a conversation that begins here is not bound to its version: {failure}");
+        self.worker.notice(self.session, Notice::BindingMoved, &reason);
+    }
+
+    /// Goes on where it is known what the conversation is bound to. False where it is not yet.
+    #[cold]
+    pub(super) fn find_conversation(&mut self) -> bool {
+        let Some(routing) = self.session.routing.take_if(|routing| routing.bound.is_some()) else { return false };
+        if routing.beaten {
+            self.worker.unbind(self.session.service);
+        }
+        let detail = match routing.bound.expect("just looked at") {
+            Ok(binding) => {
+                self.go_to(&binding, &routing.key);
+                0
+            }
+            Err(failure) => storing::why(&failure),
+        };
+        (self.session.offers, self.session.busy) = (true, true);
+        self.session.progress += 1;
+        self.session.answers.push_back(Answer { kind: kind::ROUTED, detail, ..Answer::default() });
+        true
+    }
+
+    /// Has a session of the bound version take what is in hand.
+    fn go_to(&mut self, binding: &Binding, key: &[u8]) {
+        let Some(here) = self.session.lease() else { return };
+        // A session that is carried is on the active version in any case; its conversation follows it.
+        if here.policy == Policy::Carry {
+            return;
+        }
+        let Some(there) = self.instance_of(binding) else {
+            let reason = format!("{} has gone meanwhile; {} goes on", binding.version, here.version);
+            return self.worker.notice(self.session, Notice::BindingMoved, &reason);
+        };
+        if !here.same(&there) {
+            if !self.session.may_renew() {
+                let key = String::from_utf8_lossy(key).into_owned();
+                let reason =
+                    format!("the conversation `{key}` is {}'s, but this session is not at a boundary", there.version);
+                return self.worker.notice(self.session, Notice::BindingMoved, &reason);
+            }
+            self.renew(there);
+        }
+        self.session.bound = Bound::Named;
+    }
+
+    /// Whether the session stays with the version that its conversation is bound to. Between two exchanges it does not: whose
+    /// the next one is, the active version finds out.
+    #[cold]
+    pub(super) fn stays_bound(&mut self) -> bool {
+        let Some(here) = self.session.lease() else { return false };
+        match here.policy {
+            Policy::Carry | Policy::Pin => false,
+            Policy::Renew if self.session.bound == Bound::Named => true,
+            Policy::Renew if !self.session.may_renew() => true,
+            Policy::Renew => {
+                self.session.bound = Bound::Free;
+                if let Some(active) = self.worker.serving(self.session.service) {
+                    self.move_to(active);
+                }
+                false
+            }
+        }
+    }
+
+    fn instance_of(&self, binding: &Binding) -> Option<Lease<Instance>> {
+        self.worker.instance_of(self.session.service, &binding.version)
+    }
+
+    /// Where the store answers to.
+    pub(super) fn home(&self) -> Home {
+        Home { worker: self.worker.index(), key: self.session.key, session: self.session.id }
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<(), Reason> {
+    match key.len() {
+        1..=KEY_MAX => Ok(()),
+        length => Err(format!("a conversation's name has 1 to {KEY_MAX} bytes, and this one {length}")),
+    }
+}
+
+impl Session {
+    fn lease(&self) -> Option<Lease<Instance>> {
+        self.conversation.as_ref().map(|conversation| conversation.lease().clone())
+    }
+
+    /// The store has settled a binding. False where none was waited for.
+    pub(super) fn bound(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let Some(routing) = self.routing.as_mut().filter(|routing| routing.bound.is_none()) else {
+            return Some(outcome);
+        };
+        routing.beaten = outcome.as_ref().is_ok_and(|found| found.contains(&(0, Found::Done(false))));
+        routing.bound = Some(outcome.and_then(|found| binding(&found)));
+        self.wake();
+        None
+    }
+}
+
+/// What a transaction that bound a conversation has found it bound to.
+fn binding(found: &[(u64, Found)]) -> Result<Binding, Failure> {
+    let row = found.iter().find_map(|(_, found)| Binding::read(found).transpose()).transpose()?;
+    row.ok_or_else(|| Failure::Unavailable("the binding has gone".to_owned()))
 }

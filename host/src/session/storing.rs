@@ -11,7 +11,7 @@ use tandem_component::effects::{Batch, Effect};
 use super::driver::Driver;
 use super::{Answer, Session};
 use crate::loader::code::{Conversation, Failure};
-use crate::store::{self, Found, Home, Step, Told, Transaction};
+use crate::store::{self, Found, Step, Told, Transaction};
 
 /// An event whose effects wait for what it has written.
 pub(super) struct Held {
@@ -35,6 +35,13 @@ enum Again {
     End(u64),
 }
 
+impl Held {
+    /// Whether all that it has for the store are bindings, which are the host's.
+    fn only_binds(&self) -> bool {
+        !self.batch.effects.iter().any(|effect| matches!(effect, Effect::Row { .. } | Effect::Save))
+    }
+}
+
 /// What the store says of a transaction.
 pub(super) type Outcome = Result<Vec<(u64, Found)>, store::Failure>;
 
@@ -52,7 +59,11 @@ impl Driver<'_, '_> {
         offered: Option<u64>,
         before: Option<Vec<u8>>,
     ) {
-        let steps = match self.steps(&batch) {
+        let steps = self.steps(&batch).and_then(|mut steps| {
+            steps.extend(self.bindings(&batch)?);
+            Ok(steps)
+        });
+        let steps = match steps {
             Ok(steps) => steps,
             Err(reason) => {
                 self.fail(Failure::Fault(reason), &mut batch);
@@ -71,8 +82,7 @@ impl Driver<'_, '_> {
             self.put_back(batch);
             return;
         }
-        let home = Home { worker: self.worker.index(), key: self.session.key, session: self.session.id };
-        self.worker.give(Transaction { home, steps });
+        self.worker.give(Transaction { home: self.home(), steps });
         let event = match event.kind {
             kind::BYTES | kind::STORE_FAILED => None,
             kind::END => Some(Again::End(event.stream)),
@@ -110,7 +120,19 @@ impl Driver<'_, '_> {
             Ok(found) => {
                 self.session.progress += 1;
                 self.session.failures = 0;
-                self.session.answers.extend(found.into_iter().map(|(token, found)| answer(token, Ok(found))));
+                // The host's own questions have no token.
+                let asked = found.into_iter().filter(|(token, _)| *token != 0);
+                self.session.answers.extend(asked.map(|(token, found)| answer(token, Ok(found))));
+                self.happen_late(&held);
+                if held.last {
+                    self.end();
+                }
+                self.worker.keep_batch(held.batch);
+            }
+            // Nothing of the component's was to be stored: its answer goes out all the same.
+            Err(failure) if held.only_binds() => {
+                self.not_bound(&failure);
+                self.session.progress += 1;
                 self.happen_late(&held);
                 if held.last {
                     self.end();
@@ -170,7 +192,7 @@ impl Driver<'_, '_> {
     }
 }
 
-fn why(failure: &store::Failure) -> u32 {
+pub(super) fn why(failure: &store::Failure) -> u32 {
     match failure {
         store::Failure::Unavailable(_) => unstored::UNAVAILABLE,
         store::Failure::Conflict(_) => unstored::CONFLICT,
@@ -191,6 +213,7 @@ fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
 impl Session {
     /// The store has settled what this session has written.
     pub fn settled(&mut self, outcome: Outcome) {
+        let Some(outcome) = self.bound(outcome) else { return };
         // Of one that has ended meanwhile nothing is held.
         if let Some(held) = &mut self.held {
             held.outcome = Some(outcome);

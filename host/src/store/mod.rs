@@ -5,6 +5,7 @@
 //! | [`table`] | a table as one version knows it |
 //! | [`schema`] | what tables there are, and what a version may add |
 //! | [`row`] | rows, as they cross to a component and as they are held |
+//! | [`bindings`] | which version a keyed conversation is bound to: rows of the host's own |
 //! | [`sqlite`] | the store that needs nothing: SQLite |
 //!
 //! Everything behind the [`Store`] trait is an operation that a distributed SQL engine has as well: rows by key, named
@@ -16,6 +17,7 @@
 //! - Transactions of one session are settled in the order in which they were given.
 //! - An error of one transaction (two rows that may not share a value) fails that one alone.
 
+pub mod bindings;
 pub mod row;
 pub mod schema;
 pub mod sqlite;

@@ -17,6 +17,8 @@ pub struct Instance {
     object: Object,
     /// What the log and `status` call the version: `http@1.2.0#3fa9c1`.
     pub version: Arc<str>,
+    /// The same with the whole digest: what conversations are bound to.
+    pub identity: Arc<str>,
     /// What becomes of its sessions when another is active.
     pub policy: Policy,
     /// What is counted of it.
@@ -59,9 +61,15 @@ pub struct Counts {
 
 impl Instance {
     /// Of a component that was started.
-    pub fn new(object: Object, version: Arc<str>, policy: Policy, counts: Arc<Counts>, started: Started) -> Self {
+    pub fn new(
+        object: Object,
+        (version, identity): (Arc<str>, Arc<str>),
+        policy: Policy,
+        counts: Arc<Counts>,
+        started: Started,
+    ) -> Self {
         let stores = !object.code().tables.is_empty();
-        Instance { object, version, policy, counts, started, stores }
+        Instance { object, version, identity, policy, counts, started, stores }
     }
 
     /// The component that it is a version of.
@@ -118,6 +126,10 @@ pub struct Service {
     pub name: Arc<str>,
     /// What serves it; `None` where nothing does.
     pub instance: Option<Lease<Instance>>,
+    /// Those that it was served by before and that conversations are bound to still.
+    pub bound: Vec<Lease<Instance>>,
+    /// How long a binding lives, and how many there may be.
+    pub bindings: config::Bindings,
     /// Where its records go.
     pub records: Option<Records>,
 }

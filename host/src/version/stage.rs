@@ -44,6 +44,8 @@ pub enum Step {
     Publish,
     /// A publication names another, or none.
     Supersede,
+    /// It serves nothing new, but conversations are bound to it.
+    Bind,
     /// Its last lease is gone, and it is kept for rollback.
     Keep,
     /// Its last lease is gone, and its library was seen to be unmapped.
@@ -81,6 +83,7 @@ impl Stage {
             (Stage::Staged | Stage::Draining, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
+            (Stage::Staged | Stage::Draining, Step::Bind) => Ok(Stage::Draining),
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_) | Stage::Refused(_), Step::Linger(reason)) => {
@@ -145,12 +148,14 @@ mod tests {
             (Stage::Examined, Step::Load, Stage::Staged),
             (Stage::Examined, Step::Refuse(why()), Stage::Refused(why())),
             (Stage::Staged, Step::Publish, Stage::Active),
+            (Stage::Staged, Step::Bind, Stage::Draining),
             (Stage::Staged, Step::Unmap, Stage::Retired),
             (Stage::Staged, Step::Linger(why()), Stage::Lingering(why())),
             (Stage::Staged, Step::Refuse(why()), Stage::Refused(why())),
             (Stage::Active, Step::Publish, Stage::Active),
             (Stage::Active, Step::Supersede, Stage::Draining),
             (Stage::Draining, Step::Publish, Stage::Active),
+            (Stage::Draining, Step::Bind, Stage::Draining),
             (Stage::Draining, Step::Keep, Stage::Staged),
             (Stage::Draining, Step::Unmap, Stage::Retired),
             (Stage::Draining, Step::Linger(why()), Stage::Lingering(why())),
@@ -180,6 +185,7 @@ mod tests {
             Step::Load,
             Step::Publish,
             Step::Supersede,
+            Step::Bind,
             Step::Keep,
             Step::Unmap,
             Step::Linger(why()),

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Worker;
 use crate::clock::Clock;
+use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::transport::{Address, Bound};
 use crate::version::Snapshot;
@@ -67,6 +68,8 @@ pub struct Seat {
     pub workers: usize,
     /// The store, once there is one.
     pub store: store::Handle,
+    /// Which versions keyed conversations are bound to.
+    pub bindings: Arc<Bindings>,
     /// What the store has settled of this worker's sessions: one transaction a session at most, so it is bounded by them.
     pub settled: mpsc::UnboundedReceiver<Vec<Settled>>,
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 
 use super::Worker;
+use crate::store;
 use crate::store::table::Table;
 use crate::store::{Failure, Found, Question, Settled, Transaction};
 
@@ -14,6 +15,17 @@ impl Worker {
     /// # Errors
     /// The store cannot be read.
     pub fn ask(&self, table: &Table, question: &Question) -> Result<Found, Failure> {
+        self.with_reader(|reader| reader.ask(table, question))
+    }
+
+    /// Reads from what is committed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn with_reader<T>(
+        &self,
+        read: impl FnOnce(&mut dyn store::Reader) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut reader = self.reader.borrow_mut();
         let reader = match &mut *reader {
             Some(reader) => reader,
@@ -22,7 +34,7 @@ impl Worker {
                 none.insert(store.reader()?)
             }
         };
-        reader.ask(table, question)
+        read(&mut **reader)
     }
 
     /// Has the store write a transaction; its home is told.
