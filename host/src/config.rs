@@ -146,7 +146,7 @@ fn default_shutdown() -> Span {
 }
 
 /// A span of time, written `250ms`, `10s` or `2h 30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span(Duration);
 
@@ -154,6 +154,11 @@ impl Span {
     /// Of so many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Span(Duration::from_secs(seconds))
+    }
+
+    /// Of so many milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Span(Duration::from_millis(millis))
     }
 
     /// What is waited for longer than this is not waited for.
