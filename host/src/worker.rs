@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use slab::Slab;
 use tandem_component::effects::Batch;
+use tandem_component::{Peer, Role};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{Notify, mpsc};
 
@@ -24,7 +25,7 @@ use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
-use crate::session::{Alarms, Driver, Session, Turn};
+use crate::session::{Alarms, Driver, Ending, Session, Turn};
 use crate::store;
 use crate::store::bindings::Bindings;
 use crate::transport::{Address, Socket};
@@ -32,10 +33,12 @@ use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
+mod connect;
 mod handle;
 mod routing;
 mod storing;
 
+pub use connect::Wanted;
 pub use handle::{Command, Handle, Seat};
 
 /// So much is read at once.
@@ -69,6 +72,7 @@ pub struct Worker {
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, Listener>>,
+    connectors: connect::Connectors,
     store: store::Handle,
     bindings: Arc<Bindings>,
     /// Opened for the first question.
@@ -112,6 +116,7 @@ impl Worker {
             scratch: RefCell::default(),
             opened: Cell::new(0),
             listeners: RefCell::default(),
+            connectors: connect::Connectors::default(),
             store,
             bindings,
             reader: RefCell::default(),
@@ -135,6 +140,7 @@ impl Worker {
                 self.look(|_| ());
                 // The host waits for every worker or has given up waiting.
                 let _ = taken.send(self.index);
+                self.wake_connectors();
                 tokio::task::spawn_local(Rc::clone(self).wake_all());
             }
             Command::Listen { service, address, bound } => {
@@ -148,6 +154,7 @@ impl Worker {
                     listener.stop.notify_one();
                 }
             }
+            Command::Connect(wanted) => self.keep_connected(wanted),
             Command::Clear(range, cleared) => {
                 threads::run_for(&range);
                 let _ = cleared.send(self.index);
@@ -161,6 +168,7 @@ impl Worker {
 
     /// Ends: nothing new is taken, what is under way gets its time.
     async fn stop(self: &Rc<Self>, within: Duration) {
+        self.stop_connecting();
         let listeners: Vec<Listener> = self.listeners.borrow_mut().drain().map(|(_, listener)| listener).collect();
         for listener in listeners {
             listener.stop.notify_one();
@@ -277,37 +285,40 @@ impl Worker {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session on a connection that has come in, and gives it a task.
-    fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: tandem_component::Peer) -> Option<(usize, u64)> {
-        let (publication, instance, name) = self.look(|snapshot| {
-            let service = &snapshot.services[service];
-            (snapshot.number, service.instance.clone(), Arc::clone(&service.name))
-        });
-        let Some(instance) = instance else {
-            notice::give(
-                Notice::ServiceDown,
-                &format!("service.{name}: no version serves it; a connection was closed"),
-            );
-            return None;
-        };
-        match Session::open(self, service, publication, instance, socket, peer) {
-            Ok(session) => {
-                let id = session.id;
-                let mut session = Box::new(session);
-                let mut sessions = self.sessions();
-                let place = sessions.vacant_entry();
-                let key = place.key();
-                session.key = key;
-                place.insert(Some(session));
-                drop(sessions);
-                tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
-                Some((key, id))
+    /// Opens a session on a connection that has come in.
+    fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: Peer) -> Option<(usize, u64)> {
+        match self.open(service, socket, Role::Server, peer) {
+            Ok(opened) => Some((opened.key, opened.id)),
+            Err(NotOpened::Unserved) => {
+                let name = self.with_service_name(service, str::to_owned);
+                let reason = format!("service.{name}: no version serves it; a connection was closed");
+                notice::give(Notice::ServiceDown, &reason);
+                None
             }
-            Err(reason) => {
+            Err(NotOpened::Refused(reason)) => {
+                let name = self.with_service_name(service, str::to_owned);
                 notice::give(Notice::SessionRefused, &format!("service.{name}: {peer}: {reason}"));
                 None
             }
         }
+    }
+
+    /// Opens a session on a connection, and gives it a task.
+    fn open(self: &Rc<Self>, service: usize, socket: Socket, role: Role, peer: Peer) -> Result<Opened, NotOpened> {
+        let (publication, instance) =
+            self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone()));
+        let instance = instance.ok_or(NotOpened::Unserved)?;
+        let session = Session::open(self, service, publication, instance, socket, (role, peer));
+        let mut session = Box::new(session.map_err(NotOpened::Refused)?);
+        let id = session.id;
+        let mut sessions = self.sessions();
+        let place = sessions.vacant_entry();
+        let key = place.key();
+        session.key = key;
+        place.insert(Some(session));
+        drop(sessions);
+        let task = tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
+        Ok(Opened { key, id, task })
     }
 
     /// Looks at the version table; takes what a publication changes for the worker.
@@ -460,26 +471,41 @@ impl Worker {
     }
 }
 
-/// Polls one session, which stays in the worker's slab.
+/// A session that was opened. Its task goes on without whoever has this.
+struct Opened {
+    key: usize,
+    id: u64,
+    task: tokio::task::JoinHandle<Option<Box<Ending>>>,
+}
+
+/// Why no session was opened.
+enum NotOpened {
+    /// No version serves the service.
+    Unserved,
+    /// The component refused, in its words.
+    Refused(String),
+}
+
+/// Polls one session, which stays in the worker's slab. Says at its end why it has come, where that is known.
 struct Task {
     worker: Rc<Worker>,
     key: usize,
 }
 
 impl Future for Task {
-    type Output = ();
+    type Output = Option<Box<Ending>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Box<Ending>>> {
         let Task { worker, key } = &*self;
         // Out of the slab while it runs: the lock is held for a moment only, never inside a component.
         let Some(mut session) = worker.sessions().get_mut(*key).and_then(Option::take) else {
-            return Poll::Ready(());
+            return Poll::Ready(None);
         };
         session.set_waker(cx.waker());
         let turn = Driver::new(worker, &mut session, cx).turn();
         if turn == Turn::Over {
             worker.sessions().remove(*key);
-            return Poll::Ready(());
+            return Poll::Ready(session.take_ending());
         }
         // By what it was told just now it may have become one that moves: not only with its next event.
         let again = turn == Turn::Again || session.may_follow();

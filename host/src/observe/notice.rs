@@ -39,6 +39,10 @@ pub enum Notice {
     AcceptFailed,
     /// Datagrams were dropped.
     DatagramLost,
+    /// A connection that a service keeps is down.
+    ConnectorDown,
+    /// … and now it is up.
+    ConnectorUp,
     /// A server of an upstream is left out for a while.
     ServerEjected,
     /// Records were dropped, because they could not be written as fast as they came.
@@ -88,7 +92,9 @@ pub fn give(notice: Notice, reason: &str) {
         return;
     }
     match notice {
-        Notice::VersionActive | Notice::VersionRetired => tracing::info!(%notice, count, "{reason}"),
+        Notice::VersionActive | Notice::VersionRetired | Notice::ConnectorUp => {
+            tracing::info!(%notice, count, "{reason}")
+        }
         _ => tracing::warn!(%notice, count, "{reason}"),
     }
 }

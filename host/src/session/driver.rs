@@ -335,6 +335,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             instance.counts.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
         self.worker.notice(self.session, Notice::SessionBroken, &reason);
+        self.session.ends_broken(&reason);
         self.close(0);
         self.end();
     }
@@ -345,6 +346,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         let Some(conversation) = session.conversation.take() else { return };
         conversation.lease().counts.leave();
         drop(conversation);
+        session.ends();
         session.timers.clear();
         session.answers.clear();
         session.datagrams.clear();

@@ -10,6 +10,7 @@ mod calls;
 mod closing;
 mod driver;
 mod effects;
+mod ending;
 mod forward;
 mod moving;
 mod pipe;
@@ -32,6 +33,7 @@ use moving::Behind;
 
 pub use alarms::Alarms;
 pub use driver::{Driver, Turn};
+pub use ending::Ending;
 pub use pipe::Pipe;
 
 /// One session, and all that the host holds for it.
@@ -88,6 +90,8 @@ pub struct Session {
     bound: routing::Bound,
     /// What the version at work does not know of the state that it has resumed.
     remainder: Option<Box<remainder::Remainder>>,
+    /// Why it has ended, where a connector asks.
+    ending: Option<Box<Ending>>,
 }
 
 /// What an `Opening` is made of.

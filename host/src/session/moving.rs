@@ -175,12 +175,12 @@ impl Session {
         publication: u64,
         lease: Lease<Instance>,
         socket: Socket,
-        peer: Peer,
+        (role, peer): (Role, Peer),
     ) -> Result<Self, String> {
         let (now, wall) = worker.now();
         let greeting = Greeting {
             transport: socket.transport(),
-            role: Role::Server,
+            role,
             peer,
             local: socket.local(),
             established: now,
@@ -214,6 +214,7 @@ impl Session {
             remainder: None,
             routing: None,
             bound: Bound::default(),
+            ending: None,
         };
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;

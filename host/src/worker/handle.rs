@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::Worker;
+use super::{Wanted, Worker};
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
@@ -36,6 +36,8 @@ pub enum Command {
     },
     /// Listen there no more.
     Unlisten(Address),
+    /// Keep these connections and no others.
+    Connect(Vec<Wanted>),
     /// Run what a library's code has left on this thread to be run at its end, and say so.
     Clear(Range<usize>, Sender<usize>),
     /// Ask sessions to say goodbye within a time, so many a second.

@@ -1,0 +1,69 @@
+//! Why a session has ended, for a connector: it says so to the operator, and connects anew.
+
+use std::fmt;
+
+use tandem_component::Role;
+
+use super::Session;
+use super::pipe::Link;
+
+/// Why a session has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer finished first.
+    Peer,
+    /// The connection broke.
+    Lost,
+    /// Its component closed it.
+    Component,
+    /// Its component closed it, having been told to say goodbye.
+    Goodbye,
+    /// It was told to say goodbye, and did not within its time.
+    Overdue,
+    /// It was ended, because its component panicked, gave up or broke a rule.
+    Broken(String),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ending::Peer => "the peer closed it",
+            Ending::Lost => "the connection was lost",
+            Ending::Component => "the component closed it",
+            Ending::Goodbye => "the component has said goodbye",
+            Ending::Overdue => "the component did not say goodbye in time",
+            Ending::Broken(reason) => return write!(f, "the session was ended: {reason}"),
+        })
+    }
+}
+
+impl Session {
+    /// Why it has ended. Known of those that a connector has opened.
+    pub fn take_ending(&mut self) -> Option<Box<Ending>> {
+        self.ending.take()
+    }
+
+    /// It is about to be ended, for what its component did.
+    pub(super) fn ends_broken(&mut self, reason: &str) {
+        self.ends_by(|_| Ending::Broken(reason.to_owned()));
+    }
+
+    /// It ends, by what can be seen of it now: later its peer finishes in any case.
+    pub(super) fn ends(&mut self) {
+        self.ends_by(|session| match &session.pipes[0] {
+            own if own.ended => Ending::Peer,
+            own if matches!(own.socket, Link::Gone) => Ending::Lost,
+            _ if session.over && session.drained.is_some() => Ending::Goodbye,
+            _ if session.over => Ending::Component,
+            own if own.broken || own.deaf => Ending::Lost,
+            _ => Ending::Overdue,
+        });
+    }
+
+    /// Those that peers have opened are many, and nobody asks them.
+    fn ends_by(&mut self, ending: impl FnOnce(&Session) -> Ending) {
+        if self.greeting.role == Role::Client && self.ending.is_none() {
+            self.ending = Some(Box::new(ending(self)));
+        }
+    }
+}
