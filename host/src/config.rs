@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use tandem_component::Policy;
 
+use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::transport::Address;
 
+mod connect;
 mod lines;
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
@@ -64,6 +66,13 @@ pub struct Service {
     /// Where it listens.
     #[serde(default)]
     pub listen: Vec<Address>,
+    /// Where it is connected to, for as long as it is here.
+    #[serde(default)]
+    pub connect: Vec<Address>,
+    /// How many connections to each of these; one where it is not said.
+    pub connections: Option<usize>,
+    /// When one that is lost is made again.
+    pub reconnect: Option<Reconnect>,
     /// What becomes of its sessions, where that is not what the component says.
     pub policy: Option<Policy>,
     /// The file that its records are appended to, as JSON lines.
@@ -299,9 +308,14 @@ impl Config {
         }
         let mut taken: BTreeMap<&Address, &str> = BTreeMap::new();
         for (name, service) in &self.service {
-            if service.listen.is_empty() {
-                let reason = "it listens nowhere; write listen = [\"tcp://127.0.0.1:8080\"]".into();
-                return at(&["service", name, "listen"], reason);
+            if service.listen.is_empty() && service.connect.is_empty() {
+                let reason = "it neither listens nor connects; write listen = [\"tcp://127.0.0.1:8080\"], or connect = \
+                    [\"tcp://127.0.0.1:2776\"]";
+                return at(&["service", name, "listen"], reason.into());
+            }
+            if let Err((key, reason)) = connect::check(service) {
+                let path = ["service", name.as_str()].into_iter().chain(key.iter().copied());
+                return Err((path.map(str::to_owned).collect(), reason));
             }
             if service.bindings.max == 0 {
                 return at(&["service", name, "bindings", "max"], "at least 1: with 0 nothing can be bound".into());
@@ -424,7 +438,11 @@ mod tests {
             ("workres = 2\n", "tandem.toml:1", "unknown field `workres`, expected one of"),
             ("workers = 0\n[service.a]\ncomponent=\"x\"\n", "tandem.toml:1", "not between 1 and 1024"),
             ("", "tandem.toml", "[service.web]"),
-            ("[service.web]\ncomponent = \"http\"\n", "tandem.toml:1", "service.web.listen"),
+            (
+                "[service.web]\ncomponent = \"http\"\n",
+                "tandem.toml:1",
+                "service.web.listen: it neither listens nor connects",
+            ),
             ("[service.web]\ncomponent = \"http\"\nlisten = [\"8080\"]\n", "tandem.toml:3", "tcp://127.0.0.1:8080"),
             (&format!("{WEB}[service.b]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:1\"]\n"), "", "is taken by"),
             (&format!("{WEB}[upstream.a]\nservers = []\n"), "tandem.toml:5", "upstream.a.servers"),

@@ -128,8 +128,43 @@ pub struct ServiceStatus {
     pub component: String,
     /// Where it listens.
     pub listen: Vec<String>,
+    /// The connections that it keeps.
+    pub connect: Vec<ConnectionStatus>,
     /// The active version, where there is one.
     pub version: Option<String>,
+}
+
+/// One connection that a service keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionStatus {
+    /// Where to.
+    pub address: String,
+    /// Which of those to this address, from 0.
+    pub nth: usize,
+    /// The worker that keeps it.
+    pub worker: usize,
+    /// What it does.
+    pub stage: ConnectionStage,
+    /// Since when it is up, in nanoseconds since 1970.
+    pub up_since: Option<u64>,
+    /// In how many milliseconds it is tried again, where it is down.
+    pub next_try_ms: Option<u64>,
+    /// Why it was last down.
+    pub reason: Option<String>,
+}
+
+/// What a connection does, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionStage {
+    /// Nothing: no version serves its service.
+    Unserved,
+    /// It is being made.
+    Connecting,
+    /// It is up.
+    Up,
+    /// It is down, and waits for the next try.
+    Down,
 }
 
 /// A file that was refused.

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::bail;
 
 use super::say;
-use crate::admin::{Answer, Request, Status, ask};
+use crate::admin::{Answer, ConnectionStage, ConnectionStatus, Request, Status, ask};
 use crate::config::Source;
 use crate::store::Migration;
 
@@ -42,6 +42,30 @@ pub(super) fn schema(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `tcp://192.0.2.1:2776  down, next try in 3s: Connection refused`
+fn connection_line(connection: &ConnectionStatus) -> String {
+    let ConnectionStatus { address, nth, stage, up_since, next_try_ms, reason, .. } = connection;
+    let which = if *nth > 0 { format!(" (connection {})", nth + 1) } else { String::new() };
+    let why = |before| reason.as_ref().map(|reason| format!("{before}: {reason}")).unwrap_or_default();
+    let how = match stage {
+        ConnectionStage::Unserved => "waits for a version that serves".to_owned(),
+        ConnectionStage::Connecting => format!("connecting{}", why(", last down")),
+        ConnectionStage::Up => {
+            let since = UNIX_EPOCH + Duration::from_nanos(up_since.unwrap_or_default());
+            format!("up since {}", humantime::format_rfc3339_seconds(since))
+        }
+        ConnectionStage::Down => {
+            let next = Duration::from_millis(next_try_ms.unwrap_or_default());
+            let next = match next.as_secs() {
+                0..60 => format!("{:.1}s", next.as_secs_f64()),
+                whole => humantime::format_duration(Duration::from_secs(whole)).to_string(),
+            };
+            format!("down, next try in {next}{}", why(""))
+        }
+    };
+    format!("{:<32} {how}", format!("{address}{which}"))
+}
+
 fn text(status: &Status) -> String {
     let mut lines = vec![
         format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication),
@@ -50,7 +74,8 @@ fn text(status: &Status) -> String {
     lines.push(format!("{:<16} {:<28} {}", "SERVICE", "VERSION", "LISTENS"));
     for service in &status.services {
         let version = service.version.as_deref().unwrap_or("none");
-        lines.push(format!("{:<16} {version:<28} {}", service.name, service.listen.join(" ")));
+        lines.push(format!("{:<16} {version:<28} {}", service.name, service.listen.join(" ")).trim_end().to_owned());
+        lines.extend(service.connect.iter().map(|connection| format!("    {}", connection_line(connection))));
     }
     lines.push(String::new());
     lines.push(format!(

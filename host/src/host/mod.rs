@@ -4,6 +4,7 @@
 //! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
 
 mod bound;
+mod connectors;
 mod findings;
 mod reload;
 mod retire;
@@ -63,15 +64,17 @@ pub struct Host {
     /// By the service's number; `None` for one that the configuration has no more.
     services: Vec<String>,
     listening: BTreeMap<Address, usize>,
+    connections: Vec<connectors::Kept>,
     records: BTreeMap<PathBuf, Records>,
     upstreams: Arc<Upstreams>,
     refused: Vec<Refused>,
     reload_error: Option<String>,
     /// What else the last reload found.
     findings: Vec<String>,
-    /// Counts versions and instances.
+    /// Counts versions, instances and connections that were begun.
     seen: u64,
     instances: u32,
+    connections_begun: u64,
     store: store::Handle,
     /// Which versions keyed conversations are bound to …
     bindings: Arc<Bindings>,
@@ -160,6 +163,7 @@ impl Host {
             versions: Vec::new(),
             services: Vec::new(),
             listening: BTreeMap::new(),
+            connections: Vec::new(),
             records: BTreeMap::new(),
             upstreams: Arc::default(),
             refused: Vec::new(),
@@ -167,6 +171,7 @@ impl Host {
             findings: Vec::new(),
             seen: 0,
             instances: 0,
+            connections_begun: 0,
             store,
             bindings,
             reader: None,

@@ -431,7 +431,7 @@ impl Host {
         Ok(())
     }
 
-    /// The one publication, and the listening sockets that go with it.
+    /// The one publication, and the listening sockets and connections that go with it.
     fn publish(
         &mut self,
         config: Config,
@@ -467,6 +467,7 @@ impl Host {
                 worker.tell(Command::Listen { service, address: address.clone(), bound });
             }
         }
+        self.keep_connected(&config);
         self.config = config;
     }
 

@@ -20,6 +20,7 @@ impl Host {
                 name: name.clone(),
                 component: service.component.clone(),
                 listen: service.listen.iter().map(ToString::to_string).collect(),
+                connect: number.map(|number| self.connections_of(number)).unwrap_or_default(),
                 version: instance.map(|instance| instance.version.to_string()),
             }
         });
