@@ -23,7 +23,7 @@ pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
-pub use said::{File, Notice, Refused, Reload, Service, Status, Stopping, Version};
+pub use said::{Connection, File, Notice, Refused, Reload, Service, Status, Stopping, Version};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;
 pub use wrk::{Load, Wrk};

@@ -85,6 +85,25 @@ pub struct Service {
     pub name: String,
     /// The version that serves new sessions.
     pub version: Option<String>,
+    /// The connections that it keeps.
+    pub connect: Vec<Connection>,
+}
+
+/// A connection that a service keeps.
+#[derive(Debug, Deserialize)]
+pub struct Connection {
+    /// Where to.
+    pub address: String,
+    /// The worker that keeps it.
+    pub worker: usize,
+    /// `up`, `down`, `connecting`, `unserved`
+    pub stage: String,
+    /// Since when it is up, in nanoseconds since 1970.
+    pub up_since: Option<u64>,
+    /// In how many milliseconds it is tried again.
+    pub next_try_ms: Option<u64>,
+    /// Why it was last down.
+    pub reason: Option<String>,
 }
 
 /// A file that is refused.
@@ -123,6 +142,15 @@ impl Status {
     pub fn numbers(&self, component: &str, stage: &str) -> Vec<&str> {
         let there = |version: &&Version| version.component == component && version.stage == stage;
         self.versions.iter().filter(there).map(|version| version.number.as_str()).collect()
+    }
+
+    /// The connections that a service keeps.
+    ///
+    /// # Panics
+    /// Where there is no such service.
+    pub fn connections(&self, service: &str) -> &[Connection] {
+        let found = self.services.iter().find(|found| found.name == service);
+        &found.unwrap_or_else(|| panic!("there is no service {service}: {self:?}")).connect
     }
 
     /// The last reason of a kind of notice.
