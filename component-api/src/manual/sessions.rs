@@ -45,6 +45,13 @@
 //! does with its lines. In between the host looks whether a newer version is active, so the very next request on a
 //! connection runs on it.
 //!
+//! # The side that connects
+//!
+//! On a connection that the host has made, of those that a service keeps, [`Opening::role`](crate::Opening::role) is
+//! [`Client`](crate::Role::Client), and `Opened` is the time to say the first word. A component that plays one side only refuses the
+//! other in `open`. To connect anew, close the stream: the host waits a while and makes the connection again, with a session of its
+//! own, so what is to outlive a connection belongs into a table.
+//!
 //! # Boundaries
 //!
 //! [`at_boundary`](crate::Session::at_boundary) says that nothing is half done: no head half read, no body half sent, nobody owed an
