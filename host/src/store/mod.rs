@@ -36,6 +36,9 @@ use table::Table;
 
 pub use step::Told;
 
+/// The component whose tables are the host's own. No component has this name and tables as well.
+pub const HOST: &str = "tandem";
+
 /// A store. Several gateways may share one.
 pub trait Store: Send + Sync {
     /// A reader of what is committed, for one worker.
@@ -46,6 +49,12 @@ pub trait Store: Send + Sync {
 
     /// Writes a transaction, and tells its home once it is committed or has failed.
     fn give(&self, transaction: Transaction);
+
+    /// Writes something of the host's own, and waits until it is committed. The answers to what it asks, with their tokens.
+    ///
+    /// # Errors
+    /// It is not committed.
+    fn write(&self, steps: Vec<Step>) -> Result<Vec<(u64, Found)>, Failure>;
 
     /// Compares a version's tables with those that there are, without changing anything.
     ///

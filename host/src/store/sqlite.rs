@@ -15,7 +15,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{self, Known};
 use super::table::Table;
-use super::{Failure, Found, Migrant, Migration, Operation, Question, Reader, Settled, Store, Transaction, Unfit};
+use super::{
+    Failure, Found, Home, Migrant, Migration, Operation, Question, Reader, Settled, Step, Store, Transaction, Unfit,
+};
 use crate::observe::notice::{self, Notice};
 
 /// Where a worker takes what has been settled: a batch for each group commit. It must not wait.
@@ -68,6 +70,8 @@ pub enum OpenError {
 
 enum Job {
     Write(Transaction),
+    /// Of the host's own: by itself, and answered.
+    Own(Vec<Step>, Sender<Result<Vec<(u64, Found)>, Failure>>),
     /// With a rehearsal nothing is changed.
     Migrate {
         migration: Box<migrations::Wanted>,
@@ -140,6 +144,12 @@ impl Store for Sqlite {
         self.send(Job::Write(transaction));
     }
 
+    fn write(&self, steps: Vec<Step>) -> Result<Vec<(u64, Found)>, Failure> {
+        let (reply, answer) = channel();
+        self.send(Job::Own(steps, reply));
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
     fn compare(&self, version: &Migrant<'_>, tables: &[Table]) -> Result<(), Unfit> {
         let migration = Box::new(migrations::Wanted::of(version, tables));
         self.job(|reply| Job::Migrate { migration, rehearsal: true, reply })
@@ -195,6 +205,10 @@ impl Writer {
                     }
                     self.write(group);
                 }
+                Job::Own(steps, reply) => {
+                    // Who waits may have gone.
+                    let _ = reply.send(self.write_own(steps));
+                }
                 Job::Migrate { migration, rehearsal, reply } => {
                     let _ = reply.send(migration.carry_out(&mut self.connection, rehearsal));
                 }
@@ -230,6 +244,12 @@ impl Writer {
         for (worker, settled) in homes.into_iter().enumerate().filter(|(_, settled)| !settled.is_empty()) {
             (self.deliver)(worker, settled);
         }
+    }
+
+    fn write_own(&mut self, steps: Vec<Step>) -> Result<Vec<(u64, Found)>, Failure> {
+        let home = Home { worker: 0, key: 0, session: 0 };
+        let settled = self.commit(&[Transaction { home, steps }], false)?;
+        settled.into_iter().next().map_or_else(|| Ok(Vec::new()), |one| one.outcome)
     }
 
     fn commit(&mut self, group: &[Transaction], apart: bool) -> Result<Vec<Settled>, Failure> {

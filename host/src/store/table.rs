@@ -74,6 +74,10 @@ impl Table {
             column: column.map(str::to_owned),
             reason,
         };
+        if component == super::HOST {
+            let reason = format!("the tables of `{component}` are the host's own; give the component another name");
+            return Err(wrong(None, reason));
+        }
         if !is_name(&manifest.name) {
             return Err(wrong(None, NAME_RULE.to_owned()));
         }
@@ -200,6 +204,16 @@ mod tests {
     fn refused(json: serde_json::Value) -> String {
         let manifest: TableManifest = serde_json::from_value(json).unwrap();
         Table::of("smpp", &manifest).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn no_component_has_the_tables_of_the_host() {
+        let json =
+            serde_json::json!({"name": "accounts", "key": ["id"], "columns": [{"name": "id", "kind": "integer"}]});
+        let manifest: TableManifest = serde_json::from_value(json).unwrap();
+        assert!(Table::of("tandem-x", &manifest).is_ok());
+        let refused = Table::of("tandem", &manifest).unwrap_err().to_string();
+        assert!(refused.starts_with("table `accounts`: the tables of `tandem` are the host's own"), "{refused}");
     }
 
     #[test]
