@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tandem_component::Policy;
 
 use crate::service::connector::Reconnect;
+use crate::account::{self, Accounts};
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::transport::Address;
@@ -46,6 +47,9 @@ pub struct Config {
     /// Upstreams by name.
     #[serde(default)]
     pub upstream: BTreeMap<String, Settings>,
+    /// Accounts by name.
+    #[serde(default)]
+    pub account: Accounts,
     /// What is said of components, by name.
     #[serde(default)]
     pub component: BTreeMap<String, Component>,
@@ -350,6 +354,14 @@ impl Config {
                 return at(&["upstream", name, "servers"], format!("{server} is no stream; write tcp:// or unix://"));
             }
         }
+        for (name, one) in &self.account {
+            if let Err(reason) = account::check_name(name) {
+                return at(&["account", name], reason);
+            }
+            if let Err(reason) = account::check_services(one.services.as_ref(), self.service.keys()) {
+                return at(&["account", name, "services"], reason);
+            }
+        }
         for (name, component) in &self.component {
             if let Some(version) = &component.version {
                 let number = version.split_once('#').map_or(version.as_str(), |(number, _)| number);
@@ -428,6 +440,44 @@ mod tests {
         for (text, data) in rows {
             std::fs::write(&file, text).unwrap();
             assert_eq!(Source::File(file.clone()).admin(), directory.path().join(data).join(ADMIN), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_account_is_named_and_its_secret_is_not() {
+        const WEB: &str = "[service.web]\ncomponent = \"http\"\nlisten = [\"tcp://127.0.0.1:1\"]\n";
+        const HASHED: &str =
+            "secret = \"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\"";
+        let dear = HASHED.replace("m=256", "m=1000000");
+        let rows = [
+            ("[account.acme]\nsecret = \"hunter2\"".to_owned(), "tandem.toml:5", "`tandem account hash`"),
+            ("[account.acme]\nsecret = 22222".to_owned(), "tandem.toml:5", "`tandem account hash`"),
+            ("[account.acme]\nsecret = [\"hunter2\"]".to_owned(), "tandem.toml:5", "`tandem account hash`"),
+            ("[account]\nacme = \"hunter2\"".to_owned(), "tandem.toml:5", "[account.NAME]"),
+            ("[account]\nacme = 22222".to_owned(), "tandem.toml:5", "[account.NAME]"),
+            (format!("[account.acme]\n{dear}"), "tandem.toml:5", "would cost too much"),
+            ("[account.acme]".to_owned(), "tandem.toml:4", "missing field `secret`"),
+            (format!("[account.acme]\n{HASHED}\npassword = \"hunter2\""), "tandem.toml:6", "unknown field `password`"),
+            (
+                format!("[account.acme]\n{HASHED}\n[account.acme.agreement.web]"),
+                "tandem.toml:6",
+                "unknown field `agreement`",
+            ),
+            (
+                format!("[account.acme]\n{HASHED}\nservices = [\"web\", \"x\"]"),
+                "tandem.toml:6",
+                "no service `x`; there are `web`",
+            ),
+            (format!("[account.acme]\n{HASHED}\nservices = []"), "tandem.toml:6", "leave `services` out"),
+            (format!("[account.\"a b\"]\n{HASHED}"), "tandem.toml:4", "an account's name"),
+        ];
+        for (text, place, reason) in rows {
+            let error = error(&format!("{WEB}{text}\n"));
+            assert!(error.starts_with(place) && error.contains(reason), "{text}\n{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("22222") && !error.contains("c29tZXNhbHQ"),
+                "{error}"
+            );
         }
     }
 

@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`config`] | the configuration file, checked whole |
+//! | [`account`] | who is on the other side, and how that is proven |
 //! | [`transport`] | addresses, listening sockets, connections |
 //! | [`session`] | what the host holds of each session, and the driver that takes it from event to event |
 //! | [`worker`] | a thread with its runtime, its sessions, its pools |
@@ -19,6 +20,7 @@
 
 #![deny(unsafe_code)] // `loader` relaxes it: code is loaded there and nowhere else.
 
+pub mod account;
 pub mod admin;
 pub mod cli;
 pub mod clock;
