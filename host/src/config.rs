@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use tandem_component::Policy;
 
-use crate::service::connector::Reconnect;
 use crate::account::{self, Accounts};
+use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::transport::Address;

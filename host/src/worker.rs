@@ -20,6 +20,7 @@ use tandem_component::{Peer, Role};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{Notify, mpsc};
 
+use crate::account::verifiers::Verifiers;
 use crate::clock::{Clock, Nanos, nanos};
 use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
@@ -33,6 +34,7 @@ use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
+mod accounts;
 mod connect;
 mod handle;
 mod routing;
@@ -77,6 +79,7 @@ pub struct Worker {
     bindings: Arc<Bindings>,
     /// Opened for the first question.
     reader: RefCell<Option<Box<dyn store::Reader>>>,
+    verifiers: Arc<Verifiers>,
 }
 
 /// A task that accepts, and what stops it.
@@ -96,7 +99,7 @@ struct Scratch {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        Seat { index, workers, store, bindings, settled }: Seat,
+        Seat { index, workers, store, bindings, settled, verifiers, verified }: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
@@ -120,11 +123,13 @@ impl Worker {
             store,
             bindings,
             reader: RefCell::default(),
+            verifiers,
         });
         runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
             tokio::task::spawn_local(Rc::clone(&worker).sweep());
             tokio::task::spawn_local(Rc::clone(&worker).take_settled(settled));
+            tokio::task::spawn_local(Rc::clone(&worker).take_verified(verified));
             while let Some(command) = commands.recv().await {
                 match command {
                     Command::Stop(within) => return worker.stop(within).await,

@@ -4,9 +4,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use semver::Version as Number;
-use tandem::store::bindings::{Binding, Bindings, HOST};
+use tandem::store::bindings::{Binding, Bindings};
 use tandem::store::sqlite::Sqlite;
-use tandem::store::{Failure, Found, Home, Migrant, Settled, Step, Store, Transaction};
+use tandem::store::{Failure, Found, HOST, Home, Migrant, Settled, Step, Store, Transaction};
 use tempfile::TempDir;
 
 struct Place {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use semver::Version as Number;
 use tandem_component::{Policy, abi};
 
 use super::Host;
@@ -15,8 +14,6 @@ use crate::config::Config;
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
-use crate::store::bindings::HOST;
-use crate::store::{Migrant, Reader};
 use crate::version::stage::Step;
 use crate::version::{Instance, Lease, Service, Snapshot};
 use crate::worker::Command;
@@ -25,25 +22,17 @@ use crate::worker::Command;
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Host {
-    /// Opens the store for the host's own rows. Without them whatever needs none of them is served all the same.
-    pub(super) fn open_own_tables(&mut self) {
+    /// Opens the store, which has the host's own rows, and counts the bindings in it.
+    ///
+    /// # Errors
+    /// The store cannot be opened or read.
+    pub(super) fn open_own_tables(&mut self) -> anyhow::Result<()> {
         if self.reader.is_none() {
-            match self.try_open_own_tables() {
-                Ok(reader) => self.reader = Some(reader),
-                Err(error) => self.findings.push(format!("{error}; no conversation can be bound to its version")),
-            }
+            let mut reader = self.open_store().map_err(anyhow::Error::msg)?.reader()?;
+            self.bindings.count(&mut *reader)?;
+            self.reader = Some(reader);
         }
-    }
-
-    fn try_open_own_tables(&self) -> Result<Box<dyn Reader>, String> {
-        let number = Number::parse(env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
-        let name = format!("{HOST}@{number}");
-        let migrant = Migrant { component: HOST, number: &number, name: &name };
-        let store = self.open_store()?;
-        store.migrate(&migrant, &[self.bindings.table().clone()]).map_err(|error| error.to_string())?;
-        let mut reader = store.reader().map_err(|error| error.to_string())?;
-        self.bindings.count(&mut *reader).map_err(|error| error.to_string())?;
-        Ok(reader)
+        Ok(())
     }
 
     /// Loads, as the host starts, the versions that conversations are bound to, beside those that were decided on. By the
@@ -195,7 +184,8 @@ impl Host {
             service
         });
         let services = services.collect();
-        self.table.publish(Snapshot { number: last.number + 1, services, upstreams: Arc::clone(&last.upstreams) });
+        let (upstreams, accounts) = (Arc::clone(&last.upstreams), Arc::clone(&last.accounts));
+        self.table.publish(Snapshot { number: last.number + 1, services, upstreams, accounts });
         drop(last);
         // Nobody waits for it: who has not taken it yet goes on as before.
         let (taken, _) = channel();

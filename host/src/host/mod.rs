@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use crate::account::verifiers::Verifiers;
 use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
 use crate::clock::Clock;
 use crate::config::{Config, Source, Upstreams};
@@ -142,14 +143,21 @@ impl Host {
         let count = config.workers.unwrap_or_else(processors);
         let (store, bindings) = (store::Handle::default(), Arc::new(Bindings::default()));
         let (homes, settled): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
-        let seats = settled.into_iter().enumerate();
+        let (askers, verified): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+        // A worker that has ended has no sessions to be told.
+        let deliver = move |worker: usize, verified| drop(askers[worker].send(verified));
+        let verifiers = Verifiers::start(processors(), Box::new(deliver)).context("secrets cannot be verified")?;
+        let verifiers = Arc::new(verifiers);
+        let seats = settled.into_iter().zip(verified).enumerate();
         let workers = seats
-            .map(|(index, settled)| Seat {
+            .map(|(index, (settled, verified))| Seat {
                 index,
                 workers: count,
                 store: store.clone(),
                 bindings: Arc::clone(&bindings),
                 settled,
+                verifiers: Arc::clone(&verifiers),
+                verified,
             })
             .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()

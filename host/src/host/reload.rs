@@ -93,7 +93,7 @@ impl Host {
     fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
         let config = self.source.read()?;
         self.check_fixed_keys(&config)?;
-        self.open_own_tables();
+        self.open_own_tables()?;
         *found = self.scan(&config.components)?;
         for name in config.service.keys() {
             if !self.services.contains(name) {
@@ -451,7 +451,8 @@ impl Host {
         let services = services.collect();
         self.upstreams = self.upstreams_of(&config);
         let number = self.table.current().number + 1;
-        self.table.publish(Snapshot { number, services, upstreams: Arc::clone(&self.upstreams) });
+        let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
+        self.table.publish(Snapshot { number, services, upstreams, accounts });
         let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
         let unwanted: Vec<Address> =
             self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();

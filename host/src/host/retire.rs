@@ -167,7 +167,8 @@ impl Host {
             .iter()
             .map(|service| Service { instance: None, bound: Vec::new(), ..service.clone() })
             .collect();
-        self.table.publish(Snapshot { number: last.number + 1, services, upstreams: Arc::clone(&last.upstreams) });
+        let (upstreams, accounts) = (Arc::clone(&last.upstreams), Arc::clone(&last.accounts));
+        self.table.publish(Snapshot { number: last.number + 1, services, upstreams, accounts });
         drop(last);
         self.take_at_the_end(received.try_iter());
         let stopping = |running: &Running| matches!(running.stop, Stop::By(_));

@@ -4,9 +4,12 @@
 use anyhow::{Context, bail};
 
 use super::Host;
+use crate::account;
 use crate::observe::notice::{self, Notice};
+use crate::store::bindings::Bindings;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Migrant, Migration, Settled, Store};
+use crate::store::table::Table;
+use crate::store::{HOST, Migrant, Migration, Settled, Store};
 
 /// The store's file in the data directory.
 const FILE: &str = "store.sqlite";
@@ -26,6 +29,7 @@ impl Host {
             let _ = homes.get(worker).map(|home| home.send(settled));
         };
         let store = Sqlite::open(&self.config.data.join(FILE), Box::new(deliver)).map_err(|error| error.to_string())?;
+        grow_own(&store).map_err(|error| format!("{error:#}"))?;
         self.store.set(Box::new(store));
         self.store.get().ok_or_else(|| "the store is not there".to_owned())
     }
@@ -37,6 +41,10 @@ impl Host {
     pub(super) fn compare_tables(&self, at: usize) -> Result<(), String> {
         let version = &self.versions[at];
         let tables = version.manifest.tables().map_err(|error| error.to_string())?;
+        // One that has the host's name has no tables, or it would have been refused; those there are not its own.
+        if version.manifest.name == HOST {
+            return Ok(());
+        }
         // A version without tables may be a newer one that has dropped them.
         if tables.is_empty() && self.store.get().is_none() && !self.config.data.join(FILE).exists() {
             return Ok(());
@@ -59,12 +67,7 @@ impl Host {
             }
             let name = version.name();
             let migrant = Migrant { component: &version.manifest.name, number: &version.manifest.version, name: &name };
-            let store = self.open_store().map_err(anyhow::Error::msg)?;
-            let before = store.history()?.len();
-            store.migrate(&migrant, &tables).with_context(|| name.clone())?;
-            for Migration { table, change, .. } in store.history()?.into_iter().skip(before) {
-                notice::give(Notice::SchemaGrown, &format!("{name}: table {table}: {change}"));
-            }
+            grow(self.open_store().map_err(anyhow::Error::msg)?, &migrant, &tables)?;
         }
         Ok(())
     }
@@ -82,4 +85,21 @@ impl Host {
             Err(error) => bail!(error),
         }
     }
+}
+
+/// Adds what the host's own tables have and the store has not.
+fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
+    let number = semver::Version::parse(env!("CARGO_PKG_VERSION")).context("the host's version")?;
+    let name = format!("{HOST}@{number}");
+    let own = [Table::clone(&account::table::TABLE), Bindings::default().table().clone()];
+    grow(store, &Migrant { component: HOST, number: &number, name: &name }, &own)
+}
+
+fn grow(store: &dyn Store, migrant: &Migrant<'_>, tables: &[Table]) -> anyhow::Result<()> {
+    let before = store.history()?.len();
+    store.migrate(migrant, tables).with_context(|| migrant.name.to_owned())?;
+    for Migration { table, change, .. } in store.history()?.into_iter().skip(before) {
+        notice::give(Notice::SchemaGrown, &format!("{}: table {table}: {change}", migrant.name));
+    }
+    Ok(())
 }

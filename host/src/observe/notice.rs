@@ -55,6 +55,10 @@ pub enum Notice {
     SchemaGrown,
     /// A keyed conversation goes on with another version than the one that it was bound to, or is not bound.
     BindingMoved,
+    /// A secret was not that of the account, or the account may not use the service.
+    AuthenticationFailed,
+    /// A secret was not looked at: too many were, or the accounts could not be read.
+    AuthenticationPutOff,
 }
 
 impl fmt::Display for Notice {

@@ -1,11 +1,58 @@
 //! Whose secret it is.
 
+use tandem_component::abi::{kind, unstored};
+
 use super::driver::Driver;
-use super::effects::Reason;
+use super::{Answer, Session};
+use crate::account::verifiers::Asker;
+use crate::store::Home;
+
+/// What a session is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// It is the secret of this account, which may use the session's service.
+    Account(String),
+    /// It is not.
+    Nobody,
+    /// That cannot be said now.
+    Unknown,
+}
 
 impl Driver<'_, '_> {
-    pub(super) fn authenticate(&mut self, account: &str, secret: &[u8], token: u64) -> Result<(), Reason> {
-        let _ = (account, secret, token);
-        Err("`authenticate` is not there yet".to_owned())
+    /// Finds out whose secret it is: at once where it was verified before, else by an answer that comes later.
+    pub(super) fn authenticate(&mut self, account: &str, secret: &[u8], token: u64) {
+        let session = &mut *self.session;
+        let home = Home { worker: self.worker.index(), key: session.key, session: session.id };
+        let (service, peer) = (self.worker.service_name(session.service), session.peer());
+        let Some(number) = session.asked.ask(token) else {
+            self.worker.put_off(&service, peer, account, "its session asks for too much at a time");
+            session.answers.push_back(Identity::Unknown.answer(token));
+            return;
+        };
+        let asker = Asker { home, number, service, peer };
+        if let Some(identity) = self.worker.authenticate(account, secret, asker) {
+            session.authenticated(number, identity);
+        }
+    }
+}
+
+impl Identity {
+    fn answer(self, token: u64) -> Answer {
+        let authenticated = Answer { kind: kind::AUTHENTICATED, token, ..Answer::default() };
+        match self {
+            Identity::Account(name) => Answer { detail: 1, bytes: Some(Box::new(name.into())), ..authenticated },
+            Identity::Nobody => authenticated,
+            Identity::Unknown => Answer { kind: kind::STORE_FAILED, detail: unstored::UNAVAILABLE, ..authenticated },
+        }
+    }
+}
+
+impl Session {
+    /// Answers a question, unless it was cancelled or the session has ended.
+    pub fn authenticated(&mut self, number: u64, identity: Identity) {
+        if let Some(token) = self.asked.answer(number) {
+            self.answers.push_back(identity.answer(token));
+            self.wake();
+        }
     }
 }

@@ -348,6 +348,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         drop(conversation);
         session.ends();
         session.timers.clear();
+        session.asked.clear();
         session.answers.clear();
         session.datagrams.clear();
         session.drained = None;

@@ -74,7 +74,7 @@ impl Driver<'_, '_> {
                 Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
                 Effect::Serve { serving } => self.serve(serving)?,
                 Effect::Authenticate { account, secret, token } => {
-                    self.authenticate(batch.text(account), batch.bytes(secret), token)?;
+                    self.authenticate(batch.text(account), batch.bytes(secret), token);
                 }
                 Effect::Route { key } => self.route(batch, batch.bytes(key))?,
                 Effect::Record { fields } => {
@@ -198,6 +198,7 @@ impl Driver<'_, '_> {
     fn cancel(&mut self, token: u64) {
         let session = &mut *self.session;
         session.timers.retain(|timer| timer.1 != token);
+        session.asked.cancel(token);
         if let Some(at) = session.answers.iter().position(|answer| answer.token == token) {
             let answer = session.answers.remove(at);
             // A connection that came too late to be wanted serves another.

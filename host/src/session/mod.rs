@@ -6,6 +6,7 @@
 
 mod accounts;
 mod alarms;
+mod asked;
 mod calls;
 mod closing;
 mod driver;
@@ -31,6 +32,7 @@ use crate::version::Instance;
 
 use moving::Behind;
 
+pub use accounts::Identity;
 pub use alarms::Alarms;
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
@@ -56,6 +58,8 @@ pub struct Session {
     next_stream: u64,
     /// When a timer is due, and its token.
     timers: Vec<(Nanos, u64)>,
+    /// What the session asked for elsewhere, not yet answered.
+    asked: asked::Asked,
     /// What the session asked for, answered and not yet delivered.
     answers: VecDeque<Answer>,
     /// Datagrams that came in and are not yet delivered.

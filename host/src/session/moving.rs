@@ -197,6 +197,7 @@ impl Session {
             pipes: vec![Pipe::new(0, Link::Up(socket), None)],
             next_stream: 1,
             timers: Vec::new(),
+            asked: Default::default(),
             answers: [Answer { kind: kind::OPENED, ..Answer::default() }].into(),
             datagrams: Default::default(),
             progress: 0,
@@ -240,6 +241,7 @@ impl Session {
         let asked = self.drained.is_some()
             || self.held.is_some()
             || self.routing.is_some()
+            || !self.asked.is_empty()
             || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()

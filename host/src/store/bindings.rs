@@ -12,10 +12,8 @@ use tandem_component::Index;
 
 use super::row::{Columns, Value};
 use super::table::{Column, Kind, Table};
-use super::{Failure, Found, Operation, Question, Reader, Scan, Step};
+use super::{Failure, Found, HOST, Operation, Question, Reader, Scan, Step};
 
-/// The name under which the host's own tables stand beside those of components.
-pub const HOST: &str = "tandem";
 /// A key has so many bytes at most.
 pub const KEY_MAX: usize = 255;
 

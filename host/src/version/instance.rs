@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tandem_component::Policy;
 
 use super::Lease;
+use crate::account::Accounts;
 use crate::config;
 use crate::loader::code::Object;
 use crate::observe::records::Records;
@@ -117,6 +118,8 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     /// The upstreams, with the health of their servers.
     pub upstreams: Arc<config::Upstreams>,
+    /// The accounts that the configuration has.
+    pub accounts: Arc<Accounts>,
 }
 
 /// A service in a snapshot.

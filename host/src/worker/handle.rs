@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Wanted, Worker};
+use crate::account::verifiers::{Verified, Verifiers};
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
@@ -74,6 +75,10 @@ pub struct Seat {
     pub bindings: Arc<Bindings>,
     /// What the store has settled of this worker's sessions: one transaction a session at most, so it is bounded by them.
     pub settled: mpsc::UnboundedReceiver<Vec<Settled>>,
+    /// Who verifies secrets.
+    pub verifiers: Arc<Verifiers>,
+    /// What was verified for this worker's sessions: one answer a question, of which the verifiers take so many at a time.
+    pub verified: mpsc::UnboundedReceiver<Verified>,
 }
 
 /// How many commands may wait.

@@ -86,10 +86,6 @@ impl Worker {
         }
     }
 
-    fn service_name(&self, service: usize) -> Arc<str> {
-        self.look(|snapshot| Arc::clone(&snapshot.services[service].name))
-    }
-
     fn bindings_of(&self, service: usize) -> config::Bindings {
         self.look(|snapshot| snapshot.services[service].bindings)
     }
