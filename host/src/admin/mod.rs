@@ -2,6 +2,7 @@
 //!
 //! It lies in the data directory, which is the host's alone.
 
+mod account;
 mod client;
 mod server;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::observe::notice::Tally;
 use crate::store::Migration;
 
+pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use client::{AdminError, ask, stop};
 pub use server::serve;
 
@@ -25,6 +27,8 @@ pub enum Request {
     Status,
     /// Say what was ever added to the tables of components.
     Schema,
+    /// Say which accounts there are, or change them.
+    Account(AccountRequest),
     /// Do what SIGTERM does. The connection then stays until the host's process is gone.
     Stop,
 }
@@ -202,6 +206,12 @@ pub enum Answer {
     Status(Box<Status>),
     /// Every change to the tables, oldest first.
     Schema(Vec<Migration>),
+    /// Every account, by name.
+    Accounts(Vec<AccountStatus>),
+    /// To a change of an account.
+    Account(Changed),
+    /// It was not done, and why.
+    Refused(String),
     /// To a stop.
     Stop(Stopping),
     /// The request was not understood.

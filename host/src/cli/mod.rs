@@ -1,5 +1,6 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `stop`, `inspect`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `account`, `stop`, `inspect`.
 
+mod account;
 mod check;
 mod inspect;
 mod reload;
@@ -40,6 +41,9 @@ enum Verb {
         #[arg(long)]
         schema: bool,
     },
+    /// Say and change who may authenticate
+    #[command(subcommand)]
+    Account(account::Verb),
     /// Do what SIGTERM does: finish what is under way and end; waits for it
     Stop(Configured),
     /// Read the manifest of a library without running any of its code
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
         Verb::Status { configured, schema: true } => status::schema(&configured.source(), configured.json),
         Verb::Status { configured, schema: false } => status::status(&configured.source(), configured.json),
+        Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
         Verb::Examine => return examine::child::main(),

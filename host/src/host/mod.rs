@@ -5,6 +5,7 @@
 
 mod bound;
 mod connectors;
+mod accounts;
 mod findings;
 mod reload;
 mod retire;
@@ -227,6 +228,7 @@ impl Host {
                     let schema = self.schema().map_err(|error| format!("{error:#}"));
                     let _ = reply.send(schema.map_or_else(Answer::Unknown, Answer::Schema));
                 }
+                Event::Asked(Request::Account(request), reply) => drop(reply.send(self.account(request))),
                 // Who asks is told first, and then has it stop: `Event::Stop` follows.
                 Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),
                 Event::Reload | Event::Asked(Request::Reload, _) => {

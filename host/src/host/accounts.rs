@@ -1,0 +1,88 @@
+//! The accounts that `tandem account` edits: rows of the store, beside those that the configuration has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Host;
+use crate::account::{self, Account, Hashed, table};
+use crate::admin::{AccountRequest, AccountStatus, Answer, Changed, From};
+use crate::store::Found;
+
+impl Host {
+    /// Does what is asked of accounts. What is changed is committed when it is answered, and holds.
+    pub(super) fn account(&self, request: AccountRequest) -> Answer {
+        let answer = match request {
+            AccountRequest::Add { name, secret, services, replace } => {
+                self.add_account(name, secret, services, replace)
+            }
+            AccountRequest::Remove { name } => self.remove_account(name),
+            AccountRequest::List => self.accounts().map(Answer::Accounts),
+        };
+        answer.unwrap_or_else(Answer::Refused)
+    }
+
+    fn add_account(
+        &self,
+        name: String,
+        secret: Hashed,
+        services: Option<BTreeSet<String>>,
+        replace: bool,
+    ) -> Result<Answer, String> {
+        account::check_name(&name)?;
+        account::check_services(services.as_ref(), self.config.service.keys())?;
+        self.refuse_the_configurations(&name)?;
+        let there = self.stored_accounts()?.contains_key(&name);
+        if replace && !there {
+            return Err(format!(
+                "account `{name}`: there is none to replace; `tandem account list` says which there are"
+            ));
+        }
+        let step = table::put(&name, &Account { secret, services }, replace);
+        let done = self.open_store()?.write(vec![step]).map_err(|failure| failure.to_string())?;
+        if done.iter().any(|(_, found)| *found == Found::Done(false)) {
+            return Err(format!(
+                "account `{name}` is there already; with --replace it gets this secret and these services"
+            ));
+        }
+        Ok(changed(name, if replace { "replaced" } else { "added" }))
+    }
+
+    fn remove_account(&self, name: String) -> Result<Answer, String> {
+        self.refuse_the_configurations(&name)?;
+        if !self.stored_accounts()?.contains_key(&name) {
+            return Err(format!("account `{name}`: there is none; `tandem account list` says which there are"));
+        }
+        self.open_store()?.write(vec![table::delete(&name)]).map_err(|failure| failure.to_string())?;
+        Ok(changed(name, "removed"))
+    }
+
+    fn accounts(&self) -> Result<Vec<AccountStatus>, String> {
+        let mut accounts = BTreeMap::new();
+        let stored = self.stored_accounts()?.into_iter().map(|(name, account)| (name, account, From::Command));
+        let configured = self.config.account.clone().into_iter();
+        // Those last, since they hold where both have one.
+        for (name, account, from) in stored.chain(configured.map(|(name, one)| (name, one, From::Configuration))) {
+            accounts.insert(name.clone(), AccountStatus { name, from, services: account.services });
+        }
+        Ok(accounts.into_values().collect())
+    }
+
+    fn refuse_the_configurations(&self, name: &str) -> Result<(), String> {
+        match self.config.account.contains_key(name) {
+            true => Err(format!("account `{name}` is the configuration's; change [account.{name}] there, and reload")),
+            false => Ok(()),
+        }
+    }
+
+    /// Those of the store; it is not made for the question.
+    fn stored_accounts(&self) -> Result<BTreeMap<String, Account>, String> {
+        let Some(store) = self.store.get() else { return Ok(BTreeMap::new()) };
+        let found = store.reader().and_then(|mut reader| reader.ask(&table::TABLE, &table::all()));
+        let accounts = found.and_then(table::read).map_err(|failure| failure.to_string())?;
+        Ok(accounts.into_iter().collect())
+    }
+}
+
+fn changed(name: String, outcome: &str) -> Answer {
+    tracing::info!(account = name, "{outcome}");
+    Answer::Account(Changed { name, outcome: outcome.to_owned() })
+}
