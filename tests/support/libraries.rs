@@ -52,6 +52,15 @@ pub fn fixture(name: &str) -> PathBuf {
     Place::of_this_test().artifacts().join(format!("libmisbehaving_{name}.so"))
 }
 
+/// Builds the doorkeeper under `tests/doorkeeper`.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn doorkeeper() -> PathBuf {
+    built(cargo("build").args(["--package", "tandem-doorkeeper"]));
+    Place::of_this_test().artifacts().join("libtandem_doorkeeper.so")
+}
+
 /// Builds a version of the ledger under `tests/ledger`: one that its feature makes, or the first.
 ///
 /// # Panics
