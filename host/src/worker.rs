@@ -35,11 +35,13 @@ use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
 mod accounts;
+mod calls;
 mod connect;
 mod handle;
 mod routing;
 mod storing;
 
+pub use calls::{Mail, Mailbox, mailboxes};
 pub use connect::Wanted;
 pub use handle::{Command, Handle, Seat};
 
@@ -80,6 +82,7 @@ pub struct Worker {
     /// Opened for the first question.
     reader: RefCell<Option<Box<dyn store::Reader>>>,
     verifiers: Arc<Verifiers>,
+    post: calls::Post,
 }
 
 /// A task that accepts, and what stops it.
@@ -99,7 +102,7 @@ struct Scratch {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        Seat { index, workers, store, bindings, settled, verifiers, verified }: Seat,
+        Seat { index, workers, store, bindings, settled, verifiers, verified, mailboxes, mail }: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
@@ -124,12 +127,14 @@ impl Worker {
             bindings,
             reader: RefCell::default(),
             verifiers,
+            post: calls::Post::new(mailboxes),
         });
         runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
             tokio::task::spawn_local(Rc::clone(&worker).sweep());
             tokio::task::spawn_local(Rc::clone(&worker).take_settled(settled));
             tokio::task::spawn_local(Rc::clone(&worker).take_verified(verified));
+            tokio::task::spawn_local(Rc::clone(&worker).take_mail(mail));
             while let Some(command) = commands.recv().await {
                 match command {
                     Command::Stop(within) => return worker.stop(within).await,
@@ -314,8 +319,13 @@ impl Worker {
             self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone()));
         let instance = instance.ok_or(NotOpened::Unserved)?;
         let session = Session::open(self, service, publication, instance, socket, (role, peer));
-        let mut session = Box::new(session.map_err(NotOpened::Refused)?);
+        Ok(self.seat(session.map_err(NotOpened::Refused)?))
+    }
+
+    /// Gives a session its place in the slab, and a task.
+    fn seat(self: &Rc<Self>, session: Session) -> Opened {
         let id = session.id;
+        let mut session = Box::new(session);
         let mut sessions = self.sessions();
         let place = sessions.vacant_entry();
         let key = place.key();
@@ -323,7 +333,7 @@ impl Worker {
         place.insert(Some(session));
         drop(sessions);
         let task = tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
-        Ok(Opened { key, id, task })
+        Opened { key, id, task }
     }
 
     /// Looks at the version table; takes what a publication changes for the worker.
@@ -460,9 +470,14 @@ impl Worker {
 
     /// Gives a notice about a session.
     pub fn notice(&self, session: &Session, notice: Notice, reason: &str) {
+        notice::give(notice, &self.about(session, reason));
+    }
+
+    /// What is said of a session.
+    fn about(&self, session: &Session, reason: &str) -> String {
         let service = self.with_service_name(session.service, str::to_owned);
         let version = session.instance().map_or_else(String::new, |instance| format!(" {}", instance.version));
-        notice::give(notice, &format!("service.{service}{version} session {}: {reason}", session.id));
+        format!("service.{service}{version} session {}: {reason}", session.id)
     }
 
     /// Counts a datagram that the kernel did not take.

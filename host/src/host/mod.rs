@@ -3,9 +3,9 @@
 //! One thread owns the versions. It takes [`Event`]s one after the other: what operators ask, signals, instances whose last
 //! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
 
+mod accounts;
 mod bound;
 mod connectors;
-mod accounts;
 mod findings;
 mod reload;
 mod retire;
@@ -36,7 +36,7 @@ use crate::system::{self, Signal};
 use crate::transport::Address;
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
-use crate::worker::{Command, Handle, Seat};
+use crate::worker::{Command, Handle, Seat, mailboxes};
 
 use versions::Version;
 
@@ -149,9 +149,10 @@ impl Host {
         let deliver = move |worker: usize, verified| drop(askers[worker].send(verified));
         let verifiers = Verifiers::start(processors(), Box::new(deliver)).context("secrets cannot be verified")?;
         let verifiers = Arc::new(verifiers);
-        let seats = settled.into_iter().zip(verified).enumerate();
+        let (mailboxes, mail) = mailboxes(count);
+        let seats = settled.into_iter().zip(verified).zip(mail).enumerate();
         let workers = seats
-            .map(|(index, (settled, verified))| Seat {
+            .map(|(index, ((settled, verified), mail))| Seat {
                 index,
                 workers: count,
                 store: store.clone(),
@@ -159,6 +160,8 @@ impl Host {
                 settled,
                 verifiers: Arc::clone(&verifiers),
                 verified,
+                mailboxes: mailboxes.clone(),
+                mail,
             })
             .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()

@@ -445,6 +445,7 @@ impl Host {
             name: name.as_str().into(),
             bound: self.still_bound(number, instances.get(&number), &loaded),
             bindings: config.service.get(name).map(|service| service.bindings).unwrap_or_default(),
+            configured: config.service.contains_key(name),
             instance: instances.remove(&number),
             records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
         });

@@ -37,6 +37,8 @@ pub enum Notice {
     ServiceDown,
     /// A connection could not be accepted: out of descriptors or memory.
     AcceptFailed,
+    /// A call between services was not answered.
+    CallFailed,
     /// Datagrams were dropped.
     DatagramLost,
     /// A connection that a service keeps is down.

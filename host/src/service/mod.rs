@@ -1,6 +1,8 @@
-//! What services use of the host besides their own connections: upstreams, and connectors.
+//! What services use of the host besides their own connections: upstreams, connectors, and each other.
 
+mod calls;
 pub mod connector;
 mod upstream;
 
+pub use calls::{Callees, Request};
 pub use upstream::{Dialed, Health, SWEEP, Settings, Ticket, Upstreams};

@@ -1,21 +1,360 @@
-//! Calls between sessions.
+//! Calls between sessions: what a session asks of other services, and what others ask of it.
+//!
+//! Both are the host's, so they stay where they are when the session moves. A request waits among the session's other answers
+//! until it is delivered, so one that is still there was not delivered: withdrawn, it is taken out; when the session ends,
+//! another one gets it. What a session tells goes by the worker's post (`worker::calls`), also to its own worker, so no session
+//! is ever touched in another one's turn.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tandem_component::abi::{kind, uncalled};
+use tandem_component::{Peer, Role, Transport};
 
 use super::driver::Driver;
 use super::effects::Reason;
+use super::pipe::{Link, Pipe};
+use super::{Answer, Greeting, Session};
+use crate::clock::Nanos;
+use crate::observe::notice::Notice;
+use crate::service::Request;
+use crate::store::Home;
+use crate::version::{Instance, Lease};
+use crate::worker::{Mail, Worker};
+
+/// So many calls a session may have under way.
+const CALLS_MAX: usize = 1024;
+/// So many requests a session may have that are not answered, those that wait to be delivered among them …
+const REQUESTS_MAX: usize = 1024;
+/// … and so much may be asked in them together. No single question and no single answer may be longer.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// So many requests may wait for each other in a row.
+const DEPTH_MAX: u8 = 8;
+
+/// What a session asks of others, and others of it.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// It takes requests to its service.
+    serving: bool,
+    /// What it has asked and has no answer to.
+    made: Vec<Made>,
+    /// What it was asked and has not answered.
+    open: Vec<Open>,
+    /// How many bytes were asked in those.
+    bytes: usize,
+}
+
+/// A call under way.
+pub struct Made {
+    id: u64,
+    token: u64,
+    deadline: Nanos,
+    /// The place of the service in the snapshot.
+    pub service: usize,
+    /// The session that has it.
+    pub to: Option<Home>,
+}
+
+/// A request that is not answered.
+struct Open {
+    id: u64,
+    caller: Home,
+    depth: u8,
+    bytes: usize,
+    tried: Vec<Home>,
+}
+
+/// Why a session does not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untaken {
+    /// It has ended, or takes no requests any more.
+    Gone,
+    /// It has as many as it may have.
+    Full,
+}
 
 impl Driver<'_, '_> {
+    /// Asks a service for something.
     pub(super) fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) -> Result<(), Reason> {
-        let _ = (service, asked, within, token);
-        Err("`call` is not there yet".to_owned())
+        if asked.len() > BYTES_MAX {
+            return Err(format!("it asks `{service}` for something in more than {BYTES_MAX} bytes"));
+        }
+        if let Err(why) = self.ask(service, asked, within, token) {
+            self.fail_call(token, service, why);
+        }
+        Ok(())
     }
 
+    fn ask(&mut self, service: &str, asked: &[u8], within: u64, token: u64) -> Result<(), u32> {
+        let service = self.worker.service(service).ok_or(uncalled::UNKNOWN)?;
+        let caller = self.home();
+        let session = &mut *self.session;
+        let calls = session.calls.get_or_insert_default();
+        let depth = 1 + calls.open.iter().map(|open| open.depth).max().unwrap_or(0);
+        if depth > DEPTH_MAX {
+            return Err(uncalled::TOO_DEEP);
+        }
+        if calls.made.len() >= CALLS_MAX {
+            return Err(uncalled::FULL);
+        }
+        let id = self.worker.next_request();
+        // From the time it is, as timers.
+        let deadline = self.worker.time().saturating_add(within);
+        calls.made.push(Made { id, token, deadline, service, to: None });
+        session.due_changed = true;
+        let from = self.worker.with_service_name(session.service, |name| name.into());
+        let request = Request { id, service, from, caller, depth, asked: asked.to_vec(), tried: Vec::new() };
+        self.worker.post(caller.worker, Mail::Call(Box::new(request)));
+        Ok(())
+    }
+
+    fn fail_call(&mut self, token: u64, service: &str, why: u32) {
+        self.worker.notice(self.session, Notice::CallFailed, &failed(service, why));
+        self.session.answers.push_back(call_failed(token, why));
+    }
+
+    /// Answers a request. One that was answered or withdrawn is none of its any more.
     pub(super) fn respond(&mut self, request: u64, response: &[u8]) -> Result<(), Reason> {
-        let _ = (request, response);
-        Err("`respond` is not there yet".to_owned())
+        let Some(open) = self.session.calls.as_mut().and_then(|calls| calls.take_open(request)) else {
+            return Ok(());
+        };
+        if response.len() > BYTES_MAX {
+            let reason = format!("it answers a request in more than {BYTES_MAX} bytes");
+            self.worker.tell_outcome(open.caller, open.id, Err(uncalled::ENDED));
+            return Err(reason);
+        }
+        self.worker.tell_outcome(open.caller, open.id, Ok(response.to_vec()));
+        Ok(())
     }
 
-    pub(super) fn serve(&mut self, serving: bool) -> Result<(), Reason> {
-        let _ = serving;
-        Err("`serve` is not there yet".to_owned())
+    /// Takes requests to its service from now on, or no more. One that was opened for a request takes no other.
+    pub(super) fn serve(&mut self, serving: bool) {
+        if self.session.greeting.transport == Transport::Call {
+            return;
+        }
+        let home = self.home();
+        let calls = self.session.calls.get_or_insert_default();
+        if std::mem::replace(&mut calls.serving, serving) == serving {
+            return;
+        }
+        self.worker.tell_serving(self.session.service, home, serving);
+        if !serving {
+            self.give_back_undelivered();
+        }
     }
+
+    /// Takes a call back.
+    pub(super) fn cancel_call(&mut self, token: u64) {
+        let Some(calls) = &mut self.session.calls else { return };
+        if let Some(at) = calls.made.iter().position(|made| made.token == token) {
+            let made = calls.made.swap_remove(at);
+            self.withdraw(&made);
+        }
+    }
+
+    /// Fails the calls whose time is up.
+    pub(super) fn time_out_calls(&mut self) {
+        let now = self.now;
+        let Some(calls) = &mut self.session.calls else { return };
+        let late: Vec<Made> = calls.made.extract_if(.., |made| made.deadline <= now).collect();
+        for made in late {
+            self.withdraw(&made);
+            let name = self.worker.with_service_name(made.service, str::to_owned);
+            self.fail_call(made.token, &name, uncalled::TIMED_OUT);
+        }
+    }
+
+    /// The session ends: who serves in its place gets what was not delivered, who waits for an answer is told that none comes,
+    /// and what it has asked itself is no longer wanted.
+    pub(super) fn leave_calls(&mut self) {
+        let Some(calls) = &mut self.session.calls else { return };
+        let made = std::mem::take(&mut calls.made);
+        if calls.serving {
+            // First, so that nothing that is given back comes here again.
+            calls.serving = false;
+            self.worker.tell_serving(self.session.service, self.home(), false);
+            self.give_back_undelivered();
+        }
+        made.iter().for_each(|made| self.withdraw(made));
+        let open = self.session.calls.take().map_or_else(Vec::new, |calls| calls.open);
+        for open in open {
+            self.worker.tell_outcome(open.caller, open.id, Err(uncalled::ENDED));
+        }
+        if self.session.greeting.transport == Transport::Call {
+            self.worker.ended_for_request();
+        }
+    }
+
+    /// Gives requests that were not delivered back to the workers that they came from.
+    fn give_back_undelivered(&mut self) {
+        let session = &mut *self.session;
+        let Some(calls) = &mut session.calls else { return };
+        let answers = std::mem::take(&mut session.answers).into_iter();
+        let (requests, others) = answers.partition::<VecDeque<_>, _>(|answer| answer.kind == kind::REQUEST);
+        session.answers = others;
+        let mut undelivered: BTreeMap<u64, Answer> =
+            requests.into_iter().map(|answer| (answer.number, answer)).collect();
+        let open = std::mem::take(&mut calls.open);
+        calls.bytes = 0;
+        for open in open {
+            let Some(answer) = undelivered.remove(&open.id) else {
+                calls.bytes += open.bytes;
+                calls.open.push(open);
+                continue;
+            };
+            let Open { id, caller, depth, tried, .. } = open;
+            let from = answer.more.as_deref().map_or("".into(), |from| String::from_utf8_lossy(from).into());
+            let asked = answer.bytes.map_or_else(Vec::new, |bytes| *bytes);
+            let request = Request { id, service: session.service, from, caller, depth, asked, tried };
+            let from = Home { worker: self.worker.index(), key: session.key, session: session.id };
+            self.worker.post(caller.worker, Mail::Back { request: Box::new(request), from, why: Untaken::Gone });
+        }
+    }
+
+    fn withdraw(&self, made: &Made) {
+        if let Some(to) = made.to {
+            self.worker.call_done(made.service, to);
+            self.worker.post(to.worker, Mail::Withdrawn { to, id: made.id });
+        }
+    }
+
+    /// Whether what it has to do with calls lets it move to a version that does not know of them.
+    pub(super) fn may_move_without_calls(&mut self) -> bool {
+        if self.session.is_calling() || self.session.greeting.transport == Transport::Call {
+            return false;
+        }
+        self.serve(false);
+        true
+    }
+}
+
+impl Calls {
+    fn take_open(&mut self, id: u64) -> Option<Open> {
+        let at = self.open.iter().position(|open| open.id == id)?;
+        let open = self.open.swap_remove(at);
+        self.bytes -= open.bytes;
+        Some(open)
+    }
+}
+
+impl Session {
+    /// Opens a session for one request of another service.
+    ///
+    /// # Errors
+    /// What the component refuses, in its words.
+    pub fn open_for_request(
+        worker: &Worker,
+        service: usize,
+        publication: u64,
+        lease: Lease<Instance>,
+    ) -> Result<Self, String> {
+        let (now, _) = worker.now();
+        let greeting = Greeting {
+            transport: Transport::Call,
+            role: Role::Server,
+            peer: Peer::Service,
+            local: Peer::Service,
+            established: now,
+            idle_since: now,
+        };
+        // Its own stream is there and is gone: what it sends on it goes nowhere.
+        let mut own = Pipe::new(0, Link::Gone, None);
+        own.broken = true;
+        Session::begin(worker, service, publication, lease, greeting, own)
+    }
+
+    /// Takes a request in, to be delivered after what came before it.
+    ///
+    /// # Errors
+    /// The request, and why it is not taken.
+    pub fn take_request(&mut self, request: Box<Request>) -> Result<(), (Box<Request>, Untaken)> {
+        let for_this = self.greeting.transport == Transport::Call;
+        let serving = for_this || self.calls.as_ref().is_some_and(|calls| calls.serving);
+        if !serving || self.conversation.is_none() {
+            return Err((request, Untaken::Gone));
+        }
+        let calls = self.calls.get_or_insert_default();
+        let bytes = request.asked.len();
+        if calls.open.len() >= REQUESTS_MAX || calls.bytes + bytes > BYTES_MAX {
+            return Err((request, Untaken::Full));
+        }
+        let Request { id, caller, depth, tried, asked, from, .. } = *request;
+        calls.open.push(Open { id, caller, depth, bytes, tried });
+        calls.bytes += bytes;
+        let (bytes, more) = (Some(Box::new(asked)), Some(Box::new(from.as_bytes().to_vec())));
+        self.answers.push_back(Answer { kind: kind::REQUEST, number: id, bytes, more, ..Answer::default() });
+        self.wake();
+        Ok(())
+    }
+
+    /// Who asked no longer waits.
+    pub fn withdraw_request(&mut self, id: u64) {
+        if self.calls.as_mut().and_then(|calls| calls.take_open(id)).is_none() {
+            return;
+        }
+        let undelivered = |answer: &Answer| answer.kind == kind::REQUEST && answer.number == id;
+        match self.answers.iter().position(undelivered) {
+            Some(at) => drop(self.answers.remove(at)),
+            None => self.answers.push_back(Answer { kind: kind::WITHDRAWN, number: id, ..Answer::default() }),
+        }
+        // One that was opened for it may have nothing else to do.
+        self.wake();
+    }
+
+    /// The call with this number, where it is under way.
+    pub fn made_mut(&mut self, id: u64) -> Option<&mut Made> {
+        self.calls.as_mut()?.made.iter_mut().find(|made| made.id == id)
+    }
+
+    /// A call was answered, or has failed. What it was, where it was under way.
+    pub fn take_outcome(&mut self, id: u64, outcome: Result<Vec<u8>, u32>) -> Option<Made> {
+        let calls = self.calls.as_mut()?;
+        let at = calls.made.iter().position(|made| made.id == id)?;
+        let made = calls.made.swap_remove(at);
+        self.answers.push_back(match outcome {
+            Ok(response) => {
+                let bytes = Some(Box::new(response));
+                Answer { kind: kind::ANSWERED, token: made.token, bytes, ..Answer::default() }
+            }
+            Err(why) => call_failed(made.token, why),
+        });
+        self.wake();
+        Some(made)
+    }
+
+    /// Whether it waits for an answer of another service, or another for its.
+    pub(super) fn is_calling(&self) -> bool {
+        self.calls.as_ref().is_some_and(|calls| !calls.made.is_empty() || !calls.open.is_empty())
+    }
+
+    /// When the time of its next call is up.
+    pub(super) fn calls_due(&self) -> Option<Nanos> {
+        self.calls.as_ref()?.made.iter().map(|made| made.deadline).min()
+    }
+
+    /// Whether it was opened for one request, has answered it, and waits for nothing else.
+    pub(super) fn is_spent(&self) -> bool {
+        self.greeting.transport == Transport::Call
+            && !self.is_calling()
+            && self.held.is_none()
+            && self.answers.is_empty()
+            && self.timers.is_empty()
+            && self.pipes.len() == 1
+    }
+}
+
+fn call_failed(token: u64, detail: u32) -> Answer {
+    Answer { kind: kind::CALL_FAILED, detail, token, ..Answer::default() }
+}
+
+/// What an operator reads of a call that has failed.
+pub fn failed(service: &str, why: u32) -> String {
+    let why = match why {
+        uncalled::UNKNOWN => "there is no such service, or its component takes no requests",
+        uncalled::FULL => "there are as many requests as there may be",
+        uncalled::TIMED_OUT => "it was not answered in time",
+        uncalled::ENDED => "the session that had it has ended without an answer",
+        uncalled::TOO_DEEP => "it would be the ninth in a row; services call each other in a circle",
+        _ => "no session of it takes requests now",
+    };
+    format!("a call to `{service}` failed: {why}")
 }

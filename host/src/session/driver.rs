@@ -116,6 +116,10 @@ impl<'w, 'c> Driver<'w, 'c> {
             if self.session.goodbye.is_some() && (self.read_the_last() || self.goodbye()) {
                 continue;
             }
+            if self.session.is_spent() {
+                self.end();
+                continue;
+            }
             // Each event follows by itself; an idle session is woken to be moved without one, and one that could not be
             // moved before its event may be at a boundary after it.
             let here = self.session.progress;
@@ -147,7 +151,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             let forward = pipe.forward.map_or(Nanos::MAX, |forward| forward.deadline);
             coming.min(forward).min(pipe.linger.unwrap_or(Nanos::MAX))
         });
-        let due = timers.chain(pipes).chain(session.drained).min().unwrap_or(Nanos::MAX);
+        let due = timers.chain(pipes).chain(session.drained).chain(session.calls_due()).min().unwrap_or(Nanos::MAX);
         if session.greeting.transport == tandem_component::Transport::Udp {
             return due.min(session.greeting.idle_since + nanos(DATAGRAM_IDLE));
         }
@@ -165,6 +169,8 @@ impl<'w, 'c> Driver<'w, 'c> {
             session.answers.push_back(Answer { kind: kind::TIMEOUT, token, ..Answer::default() });
         }
         session.fail_stalled(now);
+        self.time_out_calls();
+        let session = &mut *self.session;
         for pipe in &mut session.pipes {
             if let Link::Coming { deadline, token, .. } = pipe.socket
                 && deadline <= now
@@ -342,10 +348,11 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Ends the conversation: the code's lease is given back. What was sent is still brought out.
     pub(super) fn end(&mut self) {
-        let session = &mut *self.session;
-        let Some(conversation) = session.conversation.take() else { return };
+        let Some(conversation) = self.session.conversation.take() else { return };
         conversation.lease().counts.leave();
         drop(conversation);
+        self.leave_calls();
+        let session = &mut *self.session;
         session.ends();
         session.timers.clear();
         session.asked.clear();

@@ -72,7 +72,7 @@ impl Driver<'_, '_> {
                     self.call(batch.text(service), batch.bytes(asked), within, token)?;
                 }
                 Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
-                Effect::Serve { serving } => self.serve(serving)?,
+                Effect::Serve { serving } => self.serve(serving),
                 Effect::Authenticate { account, secret, token } => {
                     self.authenticate(batch.text(account), batch.bytes(secret), token);
                 }
@@ -207,6 +207,8 @@ impl Driver<'_, '_> {
             }
             return;
         }
+        self.cancel_call(token);
+        let session = &mut *self.session;
         for pipe in &mut session.pipes {
             pipe.forward.take_if(|forward| forward.token == token);
             pipe.writables.retain(|writable| writable.1 != token);

@@ -34,6 +34,7 @@ use moving::Behind;
 
 pub use accounts::Identity;
 pub use alarms::Alarms;
+pub use calls::{Made, Untaken, failed};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
 pub use pipe::Pipe;
@@ -96,6 +97,8 @@ pub struct Session {
     remainder: Option<Box<remainder::Remainder>>,
     /// Why it has ended, where a connector asks.
     ending: Option<Box<Ending>>,
+    /// What it asks of other services, and they of it.
+    calls: Option<Box<calls::Calls>>,
 }
 
 /// What an `Opening` is made of.
@@ -120,26 +123,23 @@ struct Answer {
     /// Rows, for those that have some. A thin pointer, since most answers have none and are many.
     #[expect(clippy::box_collection, reason = "a boxed slice is twice as wide")]
     bytes: Option<Box<Vec<u8>>>,
+    /// The service that asks, of a request.
+    #[expect(clippy::box_collection, reason = "a boxed slice is twice as wide")]
+    more: Option<Box<Vec<u8>>>,
 }
 
 impl Answer {
-    fn event(&self, wall: u64) -> RawEvent<'_> {
-        let Answer { kind, detail, token, stream, number, ref bytes } = *self;
-        RawEvent {
-            detail,
-            token,
-            stream,
-            number,
-            bytes: bytes.as_ref().map_or(&[][..], |bytes| bytes).into(),
-            ..RawEvent::new(kind, wall)
-        }
+    fn event<'a>(&'a self, wall: u64) -> RawEvent<'a> {
+        let Answer { kind, detail, token, stream, number, ref bytes, ref more } = *self;
+        let slice = |bytes: &'a Option<Box<Vec<u8>>>| bytes.as_ref().map_or(&[][..], |bytes| bytes).into();
+        RawEvent { detail, token, stream, number, bytes: slice(bytes), more: slice(more), ..RawEvent::new(kind, wall) }
     }
 
     /// The answer that an event was made of.
     fn again(event: &RawEvent<'_>) -> Self {
-        let RawEvent { kind, detail, token, stream, number, bytes, .. } = *event;
-        let bytes = (!bytes.is_empty()).then(|| Box::new(bytes.as_slice().to_vec()));
-        Answer { kind, detail, token, stream, number, bytes }
+        let RawEvent { kind, detail, token, stream, number, bytes, more, .. } = *event;
+        let own = |bytes: &[u8]| (!bytes.is_empty()).then(|| Box::new(bytes.to_vec()));
+        Answer { kind, detail, token, stream, number, bytes: own(bytes.as_slice()), more: own(more.as_slice()) }
     }
 }
 

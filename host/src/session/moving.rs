@@ -54,7 +54,14 @@ impl Driver<'_, '_> {
             let reason = format!("another component, `{}`, serves it now", to.component());
             return self.worker.notice(self.session, Notice::MoveRefused, &reason);
         }
-        match conversation.lease().policy {
+        let policy = conversation.lease().policy;
+        if policy != Policy::Pin && !to.takes_requests() && !self.may_move_without_calls() {
+            let reason = "it is in the middle of calls, which the other version's revision of the API does not know";
+            self.worker.notice(self.session, Notice::MoveRefused, reason);
+            self.session.behind = Some(Behind::after(before, self.session.progress));
+            return;
+        }
+        match policy {
             Policy::Pin => {}
             Policy::Renew if self.session.may_renew() => self.renew(to),
             Policy::Renew => {
@@ -177,7 +184,7 @@ impl Session {
         socket: Socket,
         (role, peer): (Role, Peer),
     ) -> Result<Self, String> {
-        let (now, wall) = worker.now();
+        let (now, _) = worker.now();
         let greeting = Greeting {
             transport: socket.transport(),
             role,
@@ -186,6 +193,19 @@ impl Session {
             established: now,
             idle_since: now,
         };
+        Session::begin(worker, service, publication, lease, greeting, Pipe::new(0, Link::Up(socket), None))
+    }
+
+    /// Opens a session on its own stream.
+    pub(super) fn begin(
+        worker: &Worker,
+        service: usize,
+        publication: u64,
+        lease: Lease<Instance>,
+        greeting: Greeting,
+        own: Pipe,
+    ) -> Result<Self, String> {
+        let (now, wall) = worker.now();
         let mut session = Session {
             id: worker.next_session(),
             key: 0,
@@ -194,7 +214,7 @@ impl Session {
             over: false,
             publication,
             greeting,
-            pipes: vec![Pipe::new(0, Link::Up(socket), None)],
+            pipes: vec![own],
             next_stream: 1,
             timers: Vec::new(),
             asked: Default::default(),
@@ -216,6 +236,7 @@ impl Session {
             routing: None,
             bound: Bound::default(),
             ending: None,
+            calls: None,
         };
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;
@@ -242,6 +263,7 @@ impl Session {
             || self.held.is_some()
             || self.routing.is_some()
             || !self.asked.is_empty()
+            || self.is_calling()
             || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()

@@ -83,6 +83,12 @@ impl Instance {
         &self.object.code().tables
     }
 
+    /// Whether it knows of calls between services.
+    pub fn takes_requests(&self) -> bool {
+        const SINCE: u32 = 3;
+        self.object.code().manifest.api >= SINCE
+    }
+
     /// The object, when the last lease is gone.
     pub fn into_object(self) -> Object {
         self.object
@@ -127,6 +133,8 @@ pub struct Snapshot {
 pub struct Service {
     /// Its name.
     pub name: Arc<str>,
+    /// Whether the configuration has it still.
+    pub configured: bool,
     /// What serves it; `None` where nothing does.
     pub instance: Option<Lease<Instance>>,
     /// Those that it was served by before and that conversations are bound to still.

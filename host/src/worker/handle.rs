@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Wanted, Worker};
+use super::{Mail, Mailbox, Wanted, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
@@ -79,6 +79,10 @@ pub struct Seat {
     pub verifiers: Arc<Verifiers>,
     /// What was verified for this worker's sessions: one answer a question, of which the verifiers take so many at a time.
     pub verified: mpsc::UnboundedReceiver<Verified>,
+    /// Where each worker takes its mail.
+    pub mailboxes: Vec<Mailbox>,
+    /// This worker's mail.
+    pub mail: mpsc::UnboundedReceiver<Mail>,
 }
 
 /// How many commands may wait.
