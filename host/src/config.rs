@@ -67,7 +67,7 @@ pub struct Config {
 pub struct Service {
     /// The component that serves.
     pub component: String,
-    /// Where it listens.
+    /// Where it listens; nowhere where only other services call it.
     #[serde(default)]
     pub listen: Vec<Address>,
     /// Where it is connected to, for as long as it is here.
@@ -312,11 +312,6 @@ impl Config {
         }
         let mut taken: BTreeMap<&Address, &str> = BTreeMap::new();
         for (name, service) in &self.service {
-            if service.listen.is_empty() && service.connect.is_empty() {
-                let reason = "it neither listens nor connects; write listen = [\"tcp://127.0.0.1:8080\"], or connect = \
-                    [\"tcp://127.0.0.1:2776\"]";
-                return at(&["service", name, "listen"], reason.into());
-            }
             if let Err((key, reason)) = connect::check(service) {
                 let path = ["service", name.as_str()].into_iter().chain(key.iter().copied());
                 return Err((path.map(str::to_owned).collect(), reason));
@@ -488,11 +483,6 @@ mod tests {
             ("workres = 2\n", "tandem.toml:1", "unknown field `workres`, expected one of"),
             ("workers = 0\n[service.a]\ncomponent=\"x\"\n", "tandem.toml:1", "not between 1 and 1024"),
             ("", "tandem.toml", "[service.web]"),
-            (
-                "[service.web]\ncomponent = \"http\"\n",
-                "tandem.toml:1",
-                "service.web.listen: it neither listens nor connects",
-            ),
             ("[service.web]\ncomponent = \"http\"\nlisten = [\"8080\"]\n", "tandem.toml:3", "tcp://127.0.0.1:8080"),
             (&format!("{WEB}[service.b]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:1\"]\n"), "", "is taken by"),
             (&format!("{WEB}[upstream.a]\nservers = []\n"), "tandem.toml:5", "upstream.a.servers"),
