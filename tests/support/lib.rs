@@ -18,7 +18,7 @@ mod wrk;
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
 pub use gateway::{Builder, Failed, Gateway, loopback};
-pub use libraries::{Libraries, built, cargo, doorkeeper, fixture, ledger, libraries, target_directory};
+pub use libraries::{Libraries, asks, built, cargo, doorkeeper, fixture, ledger, libraries, target_directory};
 pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use port::free_port;

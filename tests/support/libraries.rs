@@ -66,21 +66,33 @@ pub fn doorkeeper() -> PathBuf {
 /// # Panics
 /// Where it cannot be built.
 pub fn ledger(feature: Option<&str>) -> PathBuf {
+    variant("ledger", feature)
+}
+
+/// Builds the component under `tests/asks`: the one that its feature makes, or the one without.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn asks(feature: Option<&str>) -> PathBuf {
+    variant("asks", feature)
+}
+
+fn variant(component: &str, feature: Option<&str>) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut known = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let name = feature.unwrap_or("one");
-    if let Some(version) = known.get(name) {
+    let name = format!("{component}-{}", feature.unwrap_or("one"));
+    if let Some(version) = known.get(&name) {
         return version.clone();
     }
     let mut build = cargo("build");
-    build.args(["--package", "tandem-ledger"]);
+    build.args(["--package", &format!("tandem-{component}")]);
     build.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
     built(&mut build);
-    let library = Place::of_this_test().artifacts().join("libtandem_ledger.so");
+    let library = Place::of_this_test().artifacts().join(format!("libtandem_{component}.so"));
     // The next version is built to the same place; other tests' processes have theirs.
-    let version = target_directory(&format!("ledger-{name}-{}.so", std::process::id()));
+    let version = target_directory(&format!("{name}-{}.so", std::process::id()));
     std::fs::copy(library, &version).expect("it was built");
-    known.insert(name.to_owned(), version.clone());
+    known.insert(name, version.clone());
     version
 }
 

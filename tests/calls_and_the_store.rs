@@ -1,0 +1,111 @@
+//! Calls and answers wait for what their event has written, and one that is taken back has asked and answered nothing.
+
+use std::thread;
+use std::time::Duration;
+
+use support::{Client, Gateway, asks, eventually, free_port};
+
+#[test]
+fn an_event_that_is_not_committed_asks_and_answers_nothing_and_comes_again_whole() {
+    let Place { gateway, front, back } = Place::start();
+    let mut callee = gateway.connect(back);
+    let mut caller = gateway.connect(front);
+    until_known(&mut caller);
+    let before = count(&mut callee);
+
+    // No two notes have one text.
+    let rows = [
+        ("ask back put 1 a", "put 1", 1),
+        ("ask back put 2 a", "later 2 a, front", 1),
+        ("ask alone put 3 a", "later 3 a, front", 0),
+        ("ask alone put 3 b", "put 3", 0),
+        ("note 4 back echo c", "c", 1),
+        ("note 5 back echo c", "later", 0),
+        ("note 5 alone put 6 d", "put 6", 0),
+    ];
+    let mut expected = before;
+    for (line, answer, taken) in rows {
+        assert_eq!(says(&mut caller, line), answer, "{line}");
+        // The event that was taken back has counted nothing either.
+        expected += taken;
+        assert_eq!(count(&mut callee), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_kill() {
+    let Place { mut gateway, front, back } = Place::start();
+    for kill in 1..=3 {
+        let _callees: Vec<Client> = (0..2).map(|_| gateway.connect(back)).collect();
+        let mut callers: Vec<Client> = (0..4).map(|_| gateway.connect(front)).collect();
+        callers.iter_mut().for_each(until_known);
+        // Each has ids of its own.
+        let asking = callers.into_iter().zip(0..).map(|(caller, at)| {
+            let base = (10 * i64::from(kill) + at) * 1_000_000;
+            (base, thread::spawn(move || put(caller, base)))
+        });
+        let asking: Vec<_> = asking.collect();
+        thread::sleep(Duration::from_millis(100) * kill);
+
+        gateway.kill_and_start();
+
+        let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+        for (base, asking) in asking {
+            let answered = asking.join().unwrap();
+            assert!(answered > 0, "there was traffic");
+            let text = "SELECT count(*) FROM \"asks.notes\" WHERE id > ?1 AND id <= ?2";
+            let stored: i64 = store.query_row(text, [base, base + answered], |row| row.get(0)).unwrap();
+            assert_eq!(stored, answered, "each that was answered");
+        }
+    }
+}
+
+/// Has other services write, one after the other. How many have answered.
+fn put(mut caller: Client, base: i64) -> i64 {
+    for n in 1.. {
+        let (id, service) = (base + n, if n % 2 == 0 { "back" } else { "alone" });
+        if caller.send(format!("ask {service} put {id} {id}\n").as_bytes()).is_err() {
+            return n - 1;
+        }
+        match caller.line() {
+            Ok(line) => assert_eq!(line, format!("put {id}")),
+            Err(_) => return n - 1,
+        }
+    }
+    unreachable!("it goes on until the gateway is killed")
+}
+
+struct Place {
+    gateway: Gateway,
+    front: u16,
+    back: u16,
+}
+
+impl Place {
+    fn start() -> Self {
+        let (front, back) = (free_port(), free_port());
+        let text = format!(
+            "workers = 2\n\
+             [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\n\
+             [service.back]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{back}\"]\nconfig = {{ serves = true }}\n\
+             [service.alone]\ncomponent = \"asks\"\n"
+        );
+        let gateway = Gateway::builder().library_as(&asks(Some("stores")), "libtandem_asks.so").toml(&text).start();
+        Place { gateway, front, back }
+    }
+}
+
+/// Waits until the caller's worker knows of a callee.
+fn until_known(caller: &mut Client) {
+    eventually("a callee is known", || says(caller, "ask back who").contains("Tcp").then_some(()));
+}
+
+fn count(client: &mut Client) -> u64 {
+    says(client, "count").parse().unwrap()
+}
+
+#[track_caller]
+fn says(client: &mut Client, line: &str) -> String {
+    client.send(format!("{line}\n").as_bytes()).unwrap();
+    client.line().unwrap()
+}
