@@ -1,5 +1,6 @@
 //! Calls and answers wait for what their event has written, and one that is taken back has asked and answered nothing.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -29,6 +30,28 @@ fn an_event_that_is_not_committed_asks_and_answers_nothing_and_comes_again_whole
         // The event that was taken back has counted nothing either.
         expected += taken;
         assert_eq!(count(&mut callee), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_callee_that_ends_with_its_commit_goes_to_another() {
+    let Place { gateway, front, back } = Place::start();
+    let _stays = gateway.connect(back);
+    let mut callers: Vec<Client> = (0..4).map(|_| gateway.connect(front)).collect();
+    callers.iter_mut().for_each(until_known);
+    for n in 0..100 {
+        let mut ends = gateway.connect(back);
+        says(&mut ends, "number");
+        let asked: String = (0..10).map(|m| format!("ask back echo {m}\n")).collect();
+        ends.send(format!("last {n} {n}\n").as_bytes()).unwrap();
+        for caller in &mut callers {
+            caller.send(asked.as_bytes()).unwrap();
+        }
+        for caller in &mut callers {
+            let heard: BTreeSet<String> = (0..10).map(|_| caller.line().unwrap()).collect();
+            assert_eq!(heard, (0..10).map(|m| m.to_string()).collect());
+        }
+        ends.closed().unwrap();
     }
 }
 

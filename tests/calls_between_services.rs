@@ -120,6 +120,54 @@ fn a_callee_that_ends_fails_what_it_had_and_nothing_else() {
 }
 
 #[test]
+fn what_was_not_delivered_is_nobodys() {
+    let place = Place::start("carry");
+    let mut callee = place.callee();
+    let number: u64 = callee.says("number").parse().unwrap();
+    let mut caller = place.caller_where(|worker| worker != number % WORKERS);
+    callee.tell("nap 400\n");
+    assert_eq!(caller.says("within 100 back keep it"), "failed TimedOut");
+    // It is told neither of the request nor that it was withdrawn.
+    assert_eq!(caller.says("ask back echo on"), "on");
+    let taken = callee.says("count");
+    assert_eq!(caller.says("ask back echo on"), "on");
+    assert_eq!(callee.says("count"), (taken.parse::<u64>().unwrap() + 1).to_string());
+
+    // Another gets what one that has ended was not given.
+    let mut other = place.callee();
+    callee.tell("nap 400\nbye\n");
+    caller.tell(&"ask back keep it\n".repeat(10));
+    for _ in 0..10 {
+        assert_eq!(other.hear(), "asked it");
+        other.tell("answer done\n");
+        assert_eq!(caller.hear(), "done");
+    }
+}
+
+#[test]
+fn no_call_fails_while_callees_come_and_go() {
+    let place = Place::start("carry");
+    let _stays = place.callee();
+    let callers: Vec<Line> = (0..4).map(|_| place.caller()).collect();
+    let over = AtomicBool::new(false);
+
+    thread::scope(|scope| {
+        let over = Over(&over);
+        for (at, caller) in callers.into_iter().enumerate() {
+            scope.spawn(move || ask(caller, at, over.0));
+        }
+        for n in 0..200 {
+            let mut callee = Line(place.gateway.connect(place.back));
+            callee.says("number");
+            thread::sleep(Duration::from_millis(n % 7));
+            callee.tell(["bye\n", "panic\n", "rest\nserve\nrest\n", "nap 3\nbye\n", ""][n as usize % 5]);
+        }
+    });
+
+    assert_eq!(place.gateway.status().notice("call-failed"), None);
+}
+
+#[test]
 fn who_serves_no_more_is_asked_no_more() {
     let place = Place::start("carry");
     let mut callee = place.callee();
@@ -300,6 +348,14 @@ impl Place {
 
     fn caller(&self) -> Line {
         Line(self.gateway.connect(self.front))
+    }
+
+    /// A caller on a worker like this.
+    fn caller_where(&self, is: impl Fn(u64) -> bool) -> Line {
+        eventually("there is one on each worker", || {
+            let mut caller = self.caller();
+            is(caller.says("number").parse::<u64>().unwrap() % WORKERS).then_some(caller)
+        })
     }
 
     /// One more session that takes requests, and of which every worker knows.

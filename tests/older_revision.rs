@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::{Gateway, built, free_port, libraries, settled, target_directory};
+use support::{Gateway, asks, built, free_port, libraries, settled, target_directory};
 
 /// A commit of each earlier revision, the last one before the next.
 const REVISIONS: [(u32, &str); 2] =
@@ -23,11 +23,13 @@ fn a_component_of_an_earlier_revision_serves_beside_one_of_ours() {
         build.args(["build", "--quiet", "--locked", "--package", "tandem-echo", "--target-dir"]).arg(&target);
         built(build.current_dir(&sources));
         let older = target.join("debug/libtandem_echo.so");
-        let port = free_port();
+        let (port, front) = (free_port(), free_port());
         let gateway = Gateway::builder()
             .library(&older)
+            .library_as(&asks(None), "libtandem_asks.so")
             .toml(&format!(
                 "[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
+                 [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\n\
                  [component.echo]\nversions = {{ keep = 0 }}\n"
             ))
             .start();
@@ -37,10 +39,13 @@ fn a_component_of_an_earlier_revision_serves_beside_one_of_ours() {
             assert_eq!(client.read(text.len()).unwrap(), text.as_bytes());
         };
         echo("by the older");
+        let mut caller = gateway.connect(front);
+        caller.send(b"ask echo anything\n").unwrap();
+        assert_eq!(caller.line().unwrap(), "failed Unknown", "it knows nothing of requests");
         for (library, number) in [(&libraries().echo, "1.0.0"), (&older, "1.0.1"), (&libraries().echo, "1.0.2")] {
             gateway.swap(library, number);
             echo(number);
-            settled(1, || gateway.maps().len());
+            settled(2, || gateway.maps().len());
         }
     }
 }

@@ -188,6 +188,8 @@ impl Conversation {
             "count" => out.send(Stream::OWN, format!("{}\n", self.taken).as_bytes()),
             "panic" => panic!("as told"),
             "bye" => out.close(Stream::OWN),
+            // Does not come back for so many milliseconds, as no component may.
+            "nap" => std::thread::sleep(Duration::from_millis(first.parse().unwrap_or(0))),
             // note ID SERVICE REQUEST: as `ask`, and writes the request down in the same event.
             #[cfg(feature = "stores")]
             "note" => {
@@ -197,6 +199,12 @@ impl Conversation {
                 let (service, text) = text.split_once(' ').unwrap_or_default();
                 out.put(&NOTES, &Note { id: first.parse().unwrap_or(0), text });
                 self.calls.push(out.call(service, &text, Waiting::Said));
+            }
+            // last ID TEXT: writes it down and ends.
+            #[cfg(feature = "stores")]
+            "last" => {
+                out.put(&NOTES, &Note { id: first.parse().unwrap_or(0), text });
+                out.close(Stream::OWN);
             }
             _ => out.send(Stream::OWN, b"what\n"),
         }
