@@ -40,7 +40,14 @@ struct Enroute<'a> {
 }
 
 #[derive(Serialize)]
-struct Cancelled<'a> {
+struct Cancelled {
+    state: State,
+    due_at: i64,
+}
+
+/// As [`Cancelled`], for a row that was not asked for by its key.
+#[derive(Serialize)]
+struct CancelledRow<'a> {
     id: &'a str,
     state: State,
     due_at: i64,
@@ -48,7 +55,6 @@ struct Cancelled<'a> {
 
 #[derive(Serialize)]
 struct Replaced<'a> {
-    id: &'a str,
     registered_delivery: u8,
     #[serde(with = "serde_bytes")]
     short_message: &'a [u8],
@@ -134,12 +140,11 @@ impl Bind {
             _ if state != State::Enroute => return self.settled(command, sequence, failure, out),
             _ if failed => return self.settled(command, sequence, Status::EsmeRsyserr, out),
             Recall::Cancel => {
-                let cancelled = Cancelled { id: &message.id, state: State::Deleted, due_at: nanos(out.now()) };
+                let cancelled = Cancelled { state: State::Deleted, due_at: nanos(out.now()) };
                 out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command });
             }
             Recall::Replace { registered_delivery, short_message, tlvs } => {
-                let replaced =
-                    Replaced { id: &message.id, registered_delivery, short_message: &short_message, tlvs: &tlvs };
+                let replaced = Replaced { registered_delivery, short_message: &short_message, tlvs: &tlvs };
                 out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command });
             }
         }
@@ -179,7 +184,7 @@ impl Bind {
             let service = service_type.is_empty() || service_type == message.service_type;
             let enroute = message.state_at(now) == State::Enroute;
             if service && enroute && message.source == source && self.owns(&message) {
-                out.update(&MESSAGES, &Cancelled { id: &message.id, state: State::Deleted, due_at: nanos(now) });
+                out.update(&MESSAGES, &CancelledRow { id: &message.id, state: State::Deleted, due_at: nanos(now) });
                 count += 1;
             }
         }

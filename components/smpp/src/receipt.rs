@@ -43,7 +43,12 @@ struct Unclaimed<'a> {
 }
 
 #[derive(Serialize)]
-struct Claim<'a> {
+struct Claim {
+    claimed_until: i64,
+}
+
+#[derive(Serialize)]
+struct Released<'a> {
     id: &'a str,
     claimed_until: i64,
 }
@@ -148,7 +153,7 @@ impl Bind {
                 }
                 let expected = Unclaimed { id: &message.id, receipt_for, claimed_until: message.claimed_until };
                 let receipt = Receipt::of(&message, state);
-                out.swap(&MESSAGES, &expected, &Claim { id: &message.id, claimed_until }, Then::Claimed { receipt });
+                out.swap(&MESSAGES, &expected, &Claim { claimed_until }, Then::Claimed { receipt });
                 self.claims += 1;
             }
         }
@@ -209,7 +214,7 @@ impl Bind {
 
 /// Gives a claim back, so that the receipt can be sent by the next session that looks.
 pub(crate) fn release(id: &str, out: &mut Out<'_, Bind>) {
-    out.update(&MESSAGES, &Claim { id, claimed_until: 0 });
+    out.update(&MESSAGES, &Released { id, claimed_until: 0 });
 }
 
 /// `esm_class` of a receipt (section 5.2.12).
