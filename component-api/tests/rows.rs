@@ -23,6 +23,7 @@ struct Conversation {
 enum Waiting {
     Counted,
     Listed,
+    Renamed,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +63,9 @@ impl Session for Conversation {
                     self.deaf = true;
                 } else if word == "?" {
                     out.scan(&Scan::of(&COUNTS).by("n").limit(10), Waiting::Listed);
+                } else if let Some(word) = word.strip_prefix('=') {
+                    let to = Count { word: format!("{word}{word}"), n: 1 };
+                    out.swap(&COUNTS, &Count { word: word.into(), n: 1 }, &to, Waiting::Renamed);
                 } else {
                     out.add(&COUNTS, &word, "n", 1);
                     out.get(&COUNTS, &word, Waiting::Counted);
@@ -140,6 +144,15 @@ fn a_session_that_writes_on_where_nothing_can_be_stored_is_ended() {
     assert!(session.fault().is_none(), "it answers, and goes on");
     session.bytes(Stream::OWN, b"!\na\n");
     assert!(session.fault().is_some());
+}
+
+#[test]
+fn a_swap_does_not_change_a_key() {
+    for mut session in modes() {
+        session.bytes(Stream::OWN, b"a\n=a\n");
+        let fault = session.fault().map(ToString::to_string);
+        assert!(fault.is_some_and(|fault| fault.contains("the key of a row of table `counts` does not change")));
+    }
 }
 
 #[test]

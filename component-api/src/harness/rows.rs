@@ -72,6 +72,13 @@ impl Tables {
             row::UPDATE if !there => return Ok(Outcome::Silent),
             row::INSERT if there => return Ok(changed(false)),
             row::SWAP => {
+                let to = columns(table, told.second, false)?;
+                if table.key.iter().any(|name| to.contains_key(*name)) {
+                    return Err(format!(
+                        "the key of a row of table `{}` does not change; delete and put it",
+                        table.name
+                    ));
+                }
                 let expected = |found: &Row| {
                     let found = known(table, found).collect_names();
                     first.iter().all(|(name, value)| found.get(name) == Some(value))
@@ -79,7 +86,7 @@ impl Tables {
                 if !rows.get(&at).is_some_and(expected) {
                     return Ok(changed(false));
                 }
-                first = columns(table, told.second, false)?;
+                first = to;
             }
             row::ADD => {
                 let name = String::from_utf8_lossy(told.second).into_owned();
