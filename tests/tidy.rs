@@ -28,8 +28,8 @@ fn unsafe_code_lies_where_it_is_expected() {
         ("host/src/loader/", "the far end"),
         ("host/tests/", "calls what it has loaded"),
         ("tests/misbehaving/", "misbehaves"),
-        ("tests/support/gateway.rs", "ties a gateway's life to its test's"),
-        ("tests/support/process.rs", "signals a process"),
+        ("tests/support/gateway.rs", "limits a gateway's descriptors"),
+        ("tests/support/process.rs", "signals a process, and ties its life to its test's"),
     ];
     check(|file| {
         if PLACES.iter().any(|(place, _)| file.path.starts_with(place)) {

@@ -331,14 +331,7 @@ fn run(directory: &Path, descriptors: Option<u64>) -> Child {
     let mut command = Command::new(&libraries().tandem);
     command.arg("run").arg("--config").arg(directory.join("tandem.toml")).stdin(Stdio::null());
     command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
-    // SAFETY: `prctl` takes numbers and may be called between fork and exec. The gateway ends with the thread that
-    // has started it, so that a test that is killed leaves none behind.
-    unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
+    process::end_with_this_thread(&mut command);
     if let Some(count) = descriptors {
         let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
         // SAFETY: `setrlimit` may be called between fork and exec; the limit is a copy that the closure has.

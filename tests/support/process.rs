@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// Sends a signal to a process that the test has started and not waited for yet.
@@ -14,6 +16,17 @@ pub fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: `kill` takes numbers. The process is a child that was not waited for, so the number is still its own.
     let sent = unsafe { libc::kill(pid, signal) };
     assert_eq!(sent, 0, "signal {signal} to {pid}: {}", std::io::Error::last_os_error());
+}
+
+/// Has the process of a command end with the thread that starts it, so that a test that is killed leaves none behind.
+pub(crate) fn end_with_this_thread(command: &mut Command) {
+    // SAFETY: `prctl` takes numbers and may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
 }
 
 /// Gives a process so many descriptors at most from now on, and says how many it might have had before.
