@@ -4,26 +4,32 @@
 
 mod bytes;
 mod client;
+mod esmes;
 mod gateway;
 mod libraries;
 mod manifest;
 mod patience;
+mod peer;
 mod port;
 mod process;
 mod said;
+mod smsc;
 mod upstream;
 mod websocket;
 mod wrk;
 
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
+pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};
 pub use gateway::{Builder, Failed, Gateway, loopback};
 pub use libraries::{Libraries, asks, built, cargo, doorkeeper, fixture, ledger, libraries, target_directory};
 pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
+pub use peer::Peer;
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{Connection, File, Notice, Refused, Reload, Service, Status, Stopping, Version};
+pub use smsc::{Smsc, Stored};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;
 pub use wrk::{Load, Wrk};

@@ -13,6 +13,8 @@ pub struct Libraries {
     pub http: PathBuf,
     /// `libtandem_echo.so`
     pub echo: PathBuf,
+    /// `libtandem_smpp.so`
+    pub smpp: PathBuf,
     /// The gateway's executable.
     pub tandem: PathBuf,
 }
@@ -25,12 +27,14 @@ pub fn libraries() -> &'static Libraries {
     static LIBRARIES: OnceLock<Result<Libraries, String>> = OnceLock::new();
     let libraries = LIBRARIES.get_or_init(|| {
         let mut build = cargo("build");
-        build.args(["--package", "tandem", "--package", "tandem-http", "--package", "tandem-echo"]);
+        let packages = ["tandem", "tandem-http", "tandem-echo", "tandem-smpp"];
+        build.args(packages.iter().flat_map(|package| ["--package", package]));
         let artifacts = Place::of_this_test().artifacts();
         run(&mut build)?;
         Ok(Libraries {
             http: artifacts.join("libtandem_http.so"),
             echo: artifacts.join("libtandem_echo.so"),
+            smpp: artifacts.join("libtandem_smpp.so"),
             tandem: artifacts.join("tandem"),
         })
     });

@@ -1,0 +1,68 @@
+//! Programs that are not ours, as peers of the gateway: [`Peer`].
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::patience::PATIENCE;
+use crate::process;
+
+/// A running program. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Peer {
+    pub(crate) child: Child,
+}
+
+impl Peer {
+    /// Runs a command.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn start(command: &mut Command) -> Self {
+        process::end_with_this_thread(command);
+        Peer { child: command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")) }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// Where it does not end within [`PATIENCE`].
+    pub fn ended(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the peer has not ended after {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a peer is installed, by what is there then. That it is not is said.
+///
+/// # Panics
+/// Where it is not in CI, which has to have all of them.
+pub(crate) fn installed(name: &str, path: &Path) -> bool {
+    let there = path.exists();
+    if !there {
+        let missing = format!("{name} is not installed: there is no {}; scripts/test sees to it", path.display());
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        println!("{missing}");
+    }
+    there
+}

@@ -1,0 +1,111 @@
+//! A gateway that ESMEs bind to: [`Smsc`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::gateway::{Gateway, loopback};
+use crate::libraries::libraries;
+use crate::port::free_port;
+use crate::process::established;
+use crate::said::Version;
+
+/// A gateway with the service `esme` of `smpp`. A message is delivered half a second after it was submitted, and who says
+/// nothing for as long is asked whether it is there.
+#[derive(Debug)]
+pub struct Smsc {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Where ESMEs bind.
+    pub port: u16,
+}
+
+/// A message as the store has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// `short_message`, or the value of `message_payload` where that is empty; in hexadecimal digits.
+    pub content: String,
+    /// When it was taken, in nanoseconds since 1970.
+    pub submitted_at: i64,
+    /// Whether a receipt is still owed …
+    pub owed: bool,
+    /// … and whether one was acknowledged.
+    pub receipted: bool,
+}
+
+impl Smsc {
+    /// Starts one under a policy, for accounts of these names with the password `secret`.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start(policy: &str, accounts: &[&str]) -> Self {
+        let port = free_port();
+        let accounts: Vec<String> =
+            accounts.iter().map(|name| format!("{{ system_id = \"{name}\", password = \"secret\" }}")).collect();
+        let gateway = Gateway::builder()
+            .library(&libraries().smpp)
+            .toml(&format!(
+                r#"
+workers = 2
+[service.esme]
+component = "smpp"
+listen = ["tcp://{address}"]
+policy = "{policy}"
+[service.esme.config]
+accounts = [{accounts}]
+timers = {{ enquire_link = "500ms", receipts = "500ms" }}
+smsc = {{ receipt_after = "500ms" }}
+[component.smpp]
+versions = {{ keep = 0 }}
+"#,
+                address = loopback(port),
+                accounts = accounts.join(", ")
+            ))
+            .start();
+        Smsc { gateway, port }
+    }
+
+    /// The connections of ESMEs that are there now.
+    pub fn connections(&self) -> BTreeSet<u16> {
+        established(self.port)
+    }
+
+    /// The versions of `smpp` that sessions run, with how many do.
+    pub fn sessions(&self) -> Vec<(String, u64)> {
+        let versions = self.gateway.status().versions;
+        let live = |version: &Version| version.component == "smpp" && version.sessions > 0;
+        versions.into_iter().filter(live).map(|version| (version.number, version.sessions)).collect()
+    }
+
+    /// All messages that were ever taken.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn stored(&self) -> BTreeMap<String, Stored> {
+        let store = self.store();
+        let mut rows = store
+            .prepare(
+                "SELECT id, hex(iif(length(short_message) > 0, short_message, substr(tlvs, 5))),
+                        submitted_at, receipt_for IS NOT NULL, receipt_sent IS NOT NULL FROM \"smpp.messages\"",
+            )
+            .expect("there are messages");
+        rows.query_map([], |row| {
+            let content = row.get::<_, String>(1)?.to_lowercase();
+            let (submitted_at, owed, receipted) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, Stored { content, submitted_at, owed, receipted }))
+        })
+        .and_then(Iterator::collect)
+        .expect("messages can be read")
+    }
+
+    /// How many binds count.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn binds(&self) -> i64 {
+        let count = self.store().query_row("SELECT count(*) FROM \"smpp.binds\"", [], |row| row.get(0));
+        count.expect("there are binds")
+    }
+
+    fn store(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.gateway.scratch("data/store.sqlite")).expect("the store is there")
+    }
+}
