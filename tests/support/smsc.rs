@@ -8,8 +8,9 @@ use crate::port::free_port;
 use crate::process::established;
 use crate::said::Version;
 
-/// A gateway with the service `esme` of `smpp`. A message is delivered half a second after it was submitted, and who says
-/// nothing for as long is asked whether it is there.
+/// A gateway with the service `esme` of `smpp`. A message is delivered half a second after it was submitted: a receipt that
+/// overtook the response, on another bind, would be one that Kannel cannot place. Who says nothing for as long is asked whether
+/// it is there.
 #[derive(Debug)]
 pub struct Smsc {
     /// The gateway.
