@@ -13,7 +13,8 @@ const TELL_MS = 50;
 // So long it is listened after the last receipt, so that one that comes twice is seen.
 const LISTEN_MS = 1000;
 
-// The SMSC delivers after half a second, so a message may be there before it is cancelled or replaced.
+// The SMSC delivers after half a second. Messages are cancelled and replaced until shortly after, so some are there already.
+const RECALL_MS = 600;
 const LATE = { cancel_sm: smpp.ESME_RCANCELFAIL, replace_sm: smpp.ESME_RREPLACEFAIL };
 
 const seen = { messages: [], receipts: [], unexpected: [], enquired: 0, enquiries_answered: 0 };
@@ -22,6 +23,8 @@ const cancelled = new Set();
 const deleted = new Set();
 let number = 0;
 let submitted = 0;
+// How many messages are still to be cancelled or replaced.
+let recalls = 0;
 let finishing = false;
 
 const owed = () => submitted - seen.receipts.length;
@@ -99,8 +102,8 @@ class Esme {
           const taken = { id: response.message_id, content: content.toString('hex') };
           seen.messages.push(taken);
           if (n % 10 === 1) this.query(taken);
-          if (n % 10 === 2) this.cancel(taken);
-          if (n % 10 === 3) this.replace(taken, `another message ${n}`);
+          if (n % 10 === 2) this.later(n, () => this.cancel(taken));
+          if (n % 10 === 3) this.later(n, () => this.replace(taken, `another message ${n}`));
         });
       }
     }
@@ -114,6 +117,15 @@ class Esme {
         wrong(`query_sm_resp of ${id}: ${response.message_id}, ${response.message_state}`);
       }
     });
+  }
+
+  // At some time until the message is delivered, or shortly after.
+  later(n, recall) {
+    recalls += 1;
+    setTimeout(() => {
+      recalls -= 1;
+      recall();
+    }, (n * 37) % RECALL_MS);
   }
 
   cancel({ id }) {
@@ -172,7 +184,7 @@ async function main() {
   process.stdin.on('end', () => { finishing = true; });
   const tell = (what) => process.stdout.write(JSON.stringify(what) + '\n');
   const later = (ms) => new Promise((then) => setTimeout(then, ms));
-  while (!finishing || owed() > 0 || esmes.some((esme) => esme.unanswered.size > 0)) {
+  while (!finishing || recalls > 0 || owed() > 0 || esmes.some((esme) => esme.unanswered.size > 0)) {
     const binds = esmes.filter((esme) => esme.bound).length;
     tell({ binds, answered: seen.messages.length, receipts: seen.receipts.length });
     esmes.forEach((esme) => esme.fill());

@@ -33,10 +33,18 @@ pub enum Recall {
     },
 }
 
+/// A message that is under way, and whose receipt no session has claimed: the message may become due before this is stored.
 #[derive(Serialize)]
 struct Enroute<'a> {
     id: &'a str,
     state: State,
+    claimed_until: i64,
+}
+
+impl<'a> Enroute<'a> {
+    fn of(message: &'a Message) -> Self {
+        Enroute { id: &message.id, state: State::Enroute, claimed_until: message.claimed_until }
+    }
 }
 
 #[derive(Serialize)]
@@ -130,7 +138,7 @@ impl Bind {
         if message.source != source {
             return self.settled(command, sequence, failure, out);
         }
-        let (state, enroute) = (message.state_at(out.now()), Enroute { id: &message.id, state: State::Enroute });
+        let (state, enroute) = (message.state_at(out.now()), Enroute::of(&message));
         match recall {
             Recall::Query => {
                 self.pending = self.pending.saturating_sub(1);

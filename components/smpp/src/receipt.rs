@@ -35,9 +35,11 @@ pub struct Receipt {
     text: String,
 }
 
+/// A receipt that no other session has claimed, of a message that was not cancelled since.
 #[derive(Serialize)]
 struct Unclaimed<'a> {
     id: &'a str,
+    state: State,
     receipt_for: &'a str,
     claimed_until: i64,
 }
@@ -151,7 +153,8 @@ impl Bind {
                     self.more = true;
                     break;
                 }
-                let expected = Unclaimed { id: &message.id, receipt_for, claimed_until: message.claimed_until };
+                let Message { id, state: stored, claimed_until: before, .. } = &message;
+                let expected = Unclaimed { id, state: *stored, receipt_for, claimed_until: *before };
                 let receipt = Receipt::of(&message, state);
                 out.swap(&MESSAGES, &expected, &Claim { claimed_until }, Then::Claimed { receipt });
                 self.claims += 1;
