@@ -1,11 +1,15 @@
 //! ESMEs that are not ours stay bound through twenty versions of `smpp`: each `submit_sm` gets its one response, each message
 //! its one receipt, and nobody unbinds them.
 
+use std::time::Duration;
+
 use support::{ACCOUNTS, Esmes, Smsc, libraries, settled};
 
 const SWAPS: u32 = 21;
 /// Before these, another ESME binds.
 const LATE: [u32; 2] = [7, 14];
+/// As esmes.js knows it.
+const DELIVERED_AFTER: Duration = Duration::from_millis(500);
 /// The transceiver, the transmitter with its receiver, the quiet one, and those that bind late.
 const BINDS: u64 = 6;
 
@@ -30,7 +34,7 @@ fn those_of_node_smpp_stay_with_their_versions() {
 }
 
 fn through_swaps(policy: &str, start: impl Fn(u16) -> Option<Esmes>) {
-    let smsc = Smsc::start(policy, &ACCOUNTS);
+    let smsc = Smsc::start(policy, &ACCOUNTS, DELIVERED_AFTER);
     let Some(mut esmes) = start(smsc.port) else { return };
     esmes.until("receipts", |now| now.receipts > 0);
     let mut connections = smsc.connections();

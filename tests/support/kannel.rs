@@ -142,6 +142,15 @@ impl Kannel {
     }
 }
 
+impl Drop for Kannel {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("--- what bearerbox complains of ---");
+            self.complaints().iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
 fn configuration(smsc: u16, sendsms: u16) -> String {
     let bind = |account: &str, port: &str, transceiver: bool| {
         format!(

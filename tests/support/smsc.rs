@@ -1,6 +1,7 @@
 //! A gateway that ESMEs bind to: [`Smsc`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::gateway::{Gateway, loopback};
 use crate::libraries::libraries;
@@ -8,9 +9,8 @@ use crate::port::free_port;
 use crate::process::established;
 use crate::said::Version;
 
-/// A gateway with the service `esme` of `smpp`. A message is delivered half a second after it was submitted: a receipt that
-/// overtook the response, on another bind, would be one that Kannel cannot place. Who says nothing for as long is asked whether
-/// it is there.
+/// A gateway with the service `esme` of `smpp`. A message is delivered some time after it was submitted, and who says nothing
+/// for half a second is asked whether it is there.
 #[derive(Debug)]
 pub struct Smsc {
     /// The gateway.
@@ -33,11 +33,11 @@ pub struct Stored {
 }
 
 impl Smsc {
-    /// Starts one under a policy, for accounts of these names with the password `secret`.
+    /// Starts one under a policy, for accounts of these names with the password `secret`, which delivers after a while.
     ///
     /// # Panics
     /// Where it does not serve.
-    pub fn start(policy: &str, accounts: &[&str]) -> Self {
+    pub fn start(policy: &str, accounts: &[&str], after: Duration) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
             accounts.iter().map(|name| format!("{{ system_id = \"{name}\", password = \"secret\" }}")).collect();
@@ -53,7 +53,7 @@ policy = "{policy}"
 [service.esme.config]
 accounts = [{accounts}]
 timers = {{ enquire_link = "500ms", receipts = "500ms" }}
-smsc = {{ receipt_after = "500ms" }}
+smsc = {{ receipt_after = "{after:?}" }}
 [component.smpp]
 versions = {{ keep = 0 }}
 "#,
