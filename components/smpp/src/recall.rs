@@ -12,6 +12,7 @@ use crate::message::{MESSAGES, Message, State, nanos};
 use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
 use crate::pdu::{RESPONSE, bytes_of};
 use crate::session::{Bind, Stage, Then};
+use crate::submit::owed;
 
 /// What is asked of a message, while its row is read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,6 +65,7 @@ struct CancelledRow<'a> {
 #[derive(Serialize)]
 struct Replaced<'a> {
     registered_delivery: u8,
+    receipt_for: Option<&'a str>,
     #[serde(with = "serde_bytes")]
     short_message: &'a [u8],
     #[serde(with = "serde_bytes")]
@@ -152,7 +154,12 @@ impl Bind {
                 out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command });
             }
             Recall::Replace { registered_delivery, short_message, tlvs } => {
-                let replaced = Replaced { registered_delivery, short_message: &short_message, tlvs: &tlvs };
+                let receipt_for = match owed(registered_delivery, message.outcome) {
+                    Ok(owed) => owed.then_some(message.system_id.as_str()),
+                    Err(status) => return self.settled(command, sequence, status, out),
+                };
+                let replaced =
+                    Replaced { registered_delivery, receipt_for, short_message: &short_message, tlvs: &tlvs };
                 out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command });
             }
         }

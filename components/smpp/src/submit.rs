@@ -135,7 +135,7 @@ fn multi(message: &Message, destinations: &[DestAddress]) -> Result<Submission, 
     Ok(Submission { messages, response })
 }
 
-/// Checks what the codec leaves open, and whether a receipt is owed (section 5.2.17).
+/// Checks what the codec leaves open, and whether a receipt is owed.
 fn checked(message: &mut Message) -> Result<(), Status> {
     if message.destination.is_empty() {
         return Err(Status::EsmeRinvdstadr);
@@ -143,14 +143,18 @@ fn checked(message: &mut Message) -> Result<(), Status> {
     if message.priority > 3 {
         return Err(Status::EsmeRinvprtflg);
     }
-    let owed = match message.registered_delivery & 0b11 {
-        0 => false,
-        1 => true,
-        2 => message.outcome != State::Delivered,
-        _ => return Err(Status::EsmeRinvregdlvflg),
-    };
-    message.receipt_for = owed.then(|| message.system_id.clone());
+    message.receipt_for = owed(message.registered_delivery, message.outcome)?.then(|| message.system_id.clone());
     Ok(())
+}
+
+/// Whether a receipt is owed for this outcome (section 5.2.17).
+pub(crate) fn owed(registered_delivery: u8, outcome: State) -> Result<bool, Status> {
+    match registered_delivery & 0b11 {
+        0 => Ok(false),
+        1 => Ok(true),
+        2 => Ok(outcome != State::Delivered),
+        _ => Err(Status::EsmeRinvregdlvflg),
+    }
 }
 
 fn times(schedule: &str, validity: &str) -> Result<(), Status> {

@@ -42,7 +42,7 @@ impl Random {
             0..8 => submit(sequence, "hello", 1),
             8 => query(sequence, "x", "100"),
             9 => cancel(sequence, ""),
-            10 => replace(sequence, "x", "y"),
+            10 => replace(sequence, "x", "y", 1),
             11 | 12 => answer(DELIVER_SM | RESP, u32::try_from(self.below(3)).unwrap(), sequence % 10, b"\0"),
             13 => bind(IDS[self.below(3)], sequence, "acme", "secret"),
             _ => {

@@ -39,7 +39,7 @@ fn a_delivered_message_cannot_be_cancelled_or_replaced() {
         let id = esme.ask(&submit(2, "hello", 0)).text();
         esme.wait(SECOND);
         assert_eq!(esme.ask(&cancel(3, &id)).status, RCANCELFAIL);
-        assert_eq!(esme.ask(&replace(4, &id, "other")).status, RREPLACEFAIL);
+        assert_eq!(esme.ask(&replace(4, &id, "other", 1)).status, RREPLACEFAIL);
         assert_eq!(esme.ask(&cancel(5, "none")).status, RINVMSGID);
     });
 }
@@ -66,9 +66,26 @@ fn a_message_under_way_can_be_replaced() {
         esme.bind(TRANSMITTER);
         let id = esme.ask(&submit(2, "hello", 0)).text();
         assert_eq!(
-            esme.ask(&replace(3, &id, "good day")),
+            esme.ask(&replace(3, &id, "good day", 0)),
             Pdu { id: REPLACE_SM | RESP, status: 0, sequence: 3, body: vec![] }
         );
         assert_eq!(esme.messages()[0].short_message, b"good day");
+    });
+}
+
+#[test]
+fn what_is_replaced_owes_the_receipt_that_the_replacement_asks_for() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSCEIVER);
+        let asked_later = esme.ask(&submit(2, "hello", 0)).text();
+        let asked_no_more = esme.ask(&submit(3, "hello", 1)).text();
+        assert_eq!(esme.ask(&replace(4, &asked_later, "good day", 1)).status, 0);
+        assert_eq!(esme.ask(&replace(5, &asked_no_more, "good day", 0)).status, 0);
+        assert_eq!(esme.ask(&replace(6, &asked_later, "good day", 3)).status, RINVREGDLVFLG);
+        esme.wait(SECOND * 6);
+        let receipts = esme.heard();
+        assert_eq!(receipts.len(), 1, "{receipts:?}");
+        let text = String::from_utf8_lossy(&receipts[0].body);
+        assert!(text.contains(&format!("id:{asked_later} ")) && text.contains("text:good day"), "{text}");
     });
 }

@@ -193,8 +193,9 @@ pub(crate) fn cancel(sequence: u32, id: &str) -> Vec<u8> {
     pdu(CANCEL_SM, sequence, format!("\0{id}\0\x01\x01100\0\x02\x01200\0").as_bytes())
 }
 
-pub(crate) fn replace(sequence: u32, id: &str, text: &str) -> Vec<u8> {
-    let mut body = format!("{id}\0\x01\x01100\0\0\0\x01\0").into_bytes();
+pub(crate) fn replace(sequence: u32, id: &str, text: &str, registered: u8) -> Vec<u8> {
+    let mut body = format!("{id}\0\x01\x01100\0\0\0").into_bytes();
+    body.extend([registered, 0]);
     body.push(u8::try_from(text.len()).unwrap());
     body.extend(text.as_bytes());
     pdu(REPLACE_SM, sequence, &body)
@@ -220,6 +221,7 @@ pub(crate) const RINVCMDLEN: u32 = 2;
 pub(crate) const RINVCMDID: u32 = 3;
 pub(crate) const RINVBNDSTS: u32 = 4;
 pub(crate) const RALYBND: u32 = 5;
+pub(crate) const RINVREGDLVFLG: u32 = 7;
 pub(crate) const RSYSERR: u32 = 8;
 pub(crate) const RINVDSTADR: u32 = 0x0b;
 pub(crate) const RINVMSGID: u32 = 0x0c;
