@@ -37,12 +37,14 @@ mod accept;
 mod accounts;
 mod calls;
 mod connect;
+mod following;
 mod handle;
 mod routing;
 mod storing;
 
 pub use calls::{Mail, Mailbox, mailboxes};
 pub use connect::Wanted;
+pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
 
 /// So much is read at once.
@@ -53,8 +55,6 @@ const SPARES: usize = 64;
 const SPARE_BYTES: usize = 64 * 1024;
 /// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
 const SHARE_TIME: u32 = 16;
-/// So many sessions are woken at once when they all have to follow a publication.
-const WAKE_CHUNK: usize = 256;
 
 /// What a worker's sessions see of it. Lives on the worker's thread, but for the sessions themselves: those are taken out
 /// of their slab while they run and can be taken over by another worker while this one is stuck in one of them.
@@ -65,6 +65,8 @@ pub struct Worker {
     table: RefCell<Reader<Snapshot>>,
     /// The publication that the upstreams were configured by.
     configured: Cell<u64>,
+    /// How many sessions were moved since it was taken.
+    moved: Cell<u64>,
     upstreams: RefCell<Upstreams>,
     alarms: RefCell<Alarms>,
     alarm_set: Notify,
@@ -113,6 +115,7 @@ impl Worker {
             sessions: Arc::default(),
             table: RefCell::new(table),
             configured: Cell::new(0),
+            moved: Cell::new(0),
             upstreams: RefCell::default(),
             alarms: RefCell::default(),
             alarm_set: Notify::new(),
@@ -146,12 +149,12 @@ impl Worker {
 
     fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::Publication(taken) => {
+            Command::Publication { taken, following } => {
                 self.look(|_| ());
                 // The host waits for every worker or has given up waiting.
                 let _ = taken.send(self.index);
                 self.wake_connectors();
-                tokio::task::spawn_local(Rc::clone(self).wake_all());
+                tokio::task::spawn_local(Rc::clone(self).follow_all(following));
             }
             Command::Listen { service, address, bound } => {
                 let stop = Rc::new(Notify::new());
@@ -219,19 +222,6 @@ impl Worker {
             if let (true, Some(pause)) = (drained, pause) {
                 tokio::time::sleep(pause).await;
             }
-        }
-    }
-
-    /// Wakes every session, some at a time, so that idle ones follow a publication too.
-    async fn wake_all(self: Rc<Self>) {
-        let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
-        for chunk in keys.chunks(WAKE_CHUNK) {
-            for &key in chunk {
-                if let Some(Some(session)) = self.sessions().get(key) {
-                    session.wake();
-                }
-            }
-            tokio::task::yield_now().await;
         }
     }
 
@@ -342,6 +332,7 @@ impl Worker {
         let snapshot = table.look();
         if snapshot.number != self.configured.get() {
             self.configured.set(snapshot.number);
+            self.moved.set(0);
             self.upstreams.borrow_mut().configure(&snapshot.upstreams);
         }
         see(snapshot)

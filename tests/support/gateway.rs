@@ -104,9 +104,17 @@ impl Gateway {
     /// # Panics
     /// Where it cannot be stamped or copied.
     pub fn deploy_stamped(&self, library: &Path, version: &str) {
+        self.deploy_stamped_as(library, version, &file_name(library));
+    }
+
+    /// [`deploy_stamped`](Gateway::deploy_stamped), under another name.
+    ///
+    /// # Panics
+    /// Where it cannot be stamped or copied.
+    pub fn deploy_stamped_as(&self, library: &Path, version: &str, name: &str) {
         let hidden = self.components().join(".stamped.so");
         manifest::stamp(library, &hidden, version).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
-        fs::rename(hidden, self.components().join(file_name(library))).expect("both are in one directory");
+        fs::rename(hidden, self.components().join(name)).expect("both are in one directory");
     }
 
     /// [`deploy_stamped`](Gateway::deploy_stamped), and a reload that has to load it.

@@ -30,7 +30,7 @@ pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::Peer;
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
-pub use said::{Connection, File, Notice, Refused, Reload, Service, Status, Stopping, Version};
+pub use said::{Connection, File, Moves, Notice, Refused, Reload, Service, Status, Stopping, Version};
 pub use smsc::{Smsc, Stored};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;

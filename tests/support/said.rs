@@ -40,6 +40,8 @@ pub struct Status {
     pub pid: u32,
     /// The publication that serves.
     pub publication: u64,
+    /// What came of it for the sessions, once all have followed.
+    pub moves: Option<Moves>,
     /// Every version that the gateway knows of.
     pub versions: Vec<Version>,
     /// Every service of the configuration.
@@ -48,6 +50,17 @@ pub struct Status {
     pub refused: Vec<Refused>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
+}
+
+/// What came of a publication for the sessions that there were.
+#[derive(Debug, Deserialize)]
+pub struct Moves {
+    /// How many were moved.
+    pub moved: u64,
+    /// How many were not.
+    pub stay: u64,
+    /// How long that took from the publication.
+    pub took_ms: f64,
 }
 
 /// What `tandem stop` says.

@@ -84,6 +84,8 @@ pub struct Status {
     pub pid: u32,
     /// Publications so far.
     pub publication: u64,
+    /// What came of the last one for the sessions that there were; nothing while they are on their way.
+    pub moves: Option<MovesStatus>,
     /// Worker threads.
     pub workers: usize,
     /// Every version that is not gone without a trace, newest first.
@@ -96,6 +98,19 @@ pub struct Status {
     pub reload_error: Option<String>,
     /// Notices since the start.
     pub notices: Vec<Tally>,
+}
+
+/// What came of a publication for the sessions that there were.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct MovesStatus {
+    /// Its number.
+    pub publication: u64,
+    /// How many run on another instance since.
+    pub moved: u64,
+    /// How many do not run on the one that serves.
+    pub stay: u64,
+    /// How long that took from the publication to the last of them.
+    pub took_ms: f64,
 }
 
 /// One version.

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::bail;
 
 use super::say;
-use crate::admin::{Answer, ConnectionStage, ConnectionStatus, Request, Status, ask};
+use crate::admin::{Answer, ConnectionStage, ConnectionStatus, MovesStatus, Request, Status, ask};
 use crate::config::Source;
 use crate::store::Migration;
 
@@ -67,10 +67,16 @@ fn connection_line(connection: &ConnectionStatus) -> String {
 }
 
 fn text(status: &Status) -> String {
-    let mut lines = vec![
-        format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication),
-        String::new(),
-    ];
+    let mut lines =
+        vec![format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication)];
+    match status.moves {
+        Some(MovesStatus { moved: 0, stay: 0, .. }) => {}
+        Some(MovesStatus { moved, stay, took_ms, .. }) => {
+            lines.push(format!("{moved} sessions moved in {took_ms:.1} ms, {stay} stay where they are"));
+        }
+        None => lines.push("sessions are moving".to_owned()),
+    }
+    lines.push(String::new());
     lines.push(format!("{:<16} {:<28} {}", "SERVICE", "VERSION", "LISTENS"));
     for service in &status.services {
         let version = service.version.as_deref().unwrap_or("none");

@@ -16,7 +16,7 @@ use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
 use crate::version::stage::Step;
 use crate::version::{Instance, Lease, Service, Snapshot};
-use crate::worker::Command;
+use crate::worker::{Command, Following};
 
 /// So often the store is asked whether anything is bound to a version still.
 const LOOK: Duration = Duration::from_secs(1);
@@ -185,12 +185,14 @@ impl Host {
         });
         let services = services.collect();
         let (upstreams, accounts) = (Arc::clone(&last.upstreams), Arc::clone(&last.accounts));
-        self.table.publish(Snapshot { number: last.number + 1, services, upstreams, accounts });
+        let number = last.number + 1;
         drop(last);
+        self.table.publish(Snapshot { number, services, upstreams, accounts });
+        self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
         // Nobody waits for it: who has not taken it yet goes on as before.
         let (taken, _) = channel();
         for worker in &self.workers {
-            worker.tell(Command::Publication(taken.clone()));
+            worker.tell(Command::Publication { taken: taken.clone(), following: Arc::clone(&self.following) });
         }
     }
 }

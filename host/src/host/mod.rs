@@ -36,7 +36,7 @@ use crate::system::{self, Signal};
 use crate::transport::Address;
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
-use crate::worker::{Command, Handle, Seat, mailboxes};
+use crate::worker::{Command, Following, Handle, Seat, mailboxes};
 
 use versions::Version;
 
@@ -69,6 +69,8 @@ pub struct Host {
     connections: Vec<connectors::Kept>,
     records: BTreeMap<PathBuf, Records>,
     upstreams: Arc<Upstreams>,
+    /// How the sessions follow the last publication.
+    following: Arc<Following>,
     refused: Vec<Refused>,
     reload_error: Option<String>,
     /// What else the last reload found.
@@ -178,6 +180,7 @@ impl Host {
             connections: Vec::new(),
             records: BTreeMap::new(),
             upstreams: Arc::default(),
+            following: Arc::new(Following::new(0, Instant::now(), 0)),
             refused: Vec::new(),
             reload_error: None,
             findings: Vec::new(),

@@ -27,7 +27,7 @@ use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
 use crate::version::stage::{Stage, Step};
 use crate::version::{Counts, Instance, Lease, Service, Snapshot, Started};
-use crate::worker::Command;
+use crate::worker::{Command, Following};
 
 /// How long a worker may take to take a publication.
 const TAKING: Duration = Duration::from_secs(5);
@@ -454,6 +454,7 @@ impl Host {
         let number = self.table.current().number + 1;
         let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
         self.table.publish(Snapshot { number, services, upstreams, accounts });
+        self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
         let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
         let unwanted: Vec<Address> =
             self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
@@ -532,7 +533,7 @@ impl Host {
         let (taken, takes) = channel();
         let mut missing: BTreeSet<usize> = (0..self.workers.len()).collect();
         for worker in &self.workers {
-            worker.tell(Command::Publication(taken.clone()));
+            worker.tell(Command::Publication { taken: taken.clone(), following: Arc::clone(&self.following) });
         }
         drop(taken);
         let deadline = Instant::now() + TAKING;

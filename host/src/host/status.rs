@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Host;
-use crate::admin::{FileReport, Outcome, Report, ServiceStatus, Status, VersionStatus};
+use crate::admin::{FileReport, MovesStatus, Outcome, Report, ServiceStatus, Status, VersionStatus};
 use crate::observe::notice;
 use crate::version::stage::Stage;
 
@@ -27,6 +27,12 @@ impl Host {
         Status {
             pid: std::process::id(),
             publication: snapshot.number,
+            moves: self.following.moves().map(|moves| MovesStatus {
+                publication: self.following.publication,
+                moved: moves.moved,
+                stay: moves.stay,
+                took_ms: moves.took.as_secs_f64() * 1e3,
+            }),
             workers: self.workers.len(),
             versions,
             services: services.collect(),

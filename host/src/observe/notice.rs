@@ -25,6 +25,8 @@ pub enum Notice {
     FileIgnored,
     /// A reload changed nothing, because of the configuration or the directory.
     ReloadRefused,
+    /// Sessions have followed a publication.
+    SessionsMoved,
     /// A session stays with its version, because the newer one refused it.
     MoveRefused,
     /// A component refused to open a session.
@@ -98,7 +100,7 @@ pub fn give(notice: Notice, reason: &str) {
         return;
     }
     match notice {
-        Notice::VersionActive | Notice::VersionRetired | Notice::ConnectorUp => {
+        Notice::VersionActive | Notice::VersionRetired | Notice::ConnectorUp | Notice::SessionsMoved => {
             tracing::info!(%notice, count, "{reason}")
         }
         _ => tracing::warn!(%notice, count, "{reason}"),

@@ -120,8 +120,8 @@ impl<'w, 'c> Driver<'w, 'c> {
                 self.end();
                 continue;
             }
-            // Each event follows by itself; an idle session is woken to be moved without one, and one that could not be
-            // moved before its event may be at a boundary after it.
+            // Each event follows by itself; what was woken without one does here, and one that could not be moved before its
+            // event may be at a boundary after it.
             let here = self.session.progress;
             if here == before || self.session.behind.is_some() {
                 self.follow();
@@ -136,11 +136,16 @@ impl<'w, 'c> Driver<'w, 'c> {
             pipe.read_asked = false;
             pipe.write_asked = false;
         }
-        if let Some(batch) = self.batch.take() {
+        self.leave();
+        turn
+    }
+
+    /// Gives the worker its buffers back.
+    pub(super) fn leave(self) {
+        if let Some(batch) = self.batch {
             self.worker.keep_batch(batch);
         }
         self.worker.keep_read_buffer(self.buffer);
-        turn
     }
 
     /// When the session has to be woken, whatever happens.

@@ -37,6 +37,7 @@ pub use alarms::Alarms;
 pub use calls::{Made, Untaken, failed};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
+pub use moving::Followed;
 pub use pipe::Pipe;
 
 /// One session, and all that the host holds for it.

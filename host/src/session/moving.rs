@@ -3,6 +3,8 @@
 //! What moves is the handle alone. Streams with their unread and unsent bytes, timers, dials and forwards stay with the
 //! session; a carried one keeps the tokens that they answer to.
 
+use std::task::Context;
+
 use tandem_component::abi::kind;
 use tandem_component::{Opening, Policy, Time};
 
@@ -19,7 +21,36 @@ use crate::version::{Instance, Lease};
 use crate::worker::Worker;
 use tandem_component::{Peer, Role};
 
+/// What came of having a session follow apart from its turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// It runs on what serves its service, or has ended.
+    There,
+    /// It goes on where it is.
+    Stays,
+    /// It cannot follow yet: what it has written is not settled, or its first turn has not come.
+    Later,
+}
+
 impl Driver<'_, '_> {
+    /// Has a session follow that may have nothing else to do. What comes of it is left to its next turn.
+    pub fn follow_apart(worker: &Worker, session: &mut Session) -> Followed {
+        let Some(waker) = session.waker.clone() else { return Followed::Later };
+        if session.held.is_some() || session.routing.is_some() {
+            return Followed::Later;
+        }
+        let mut cx = Context::from_waker(&waker);
+        let mut driver = Driver::new(worker, session, &mut cx);
+        driver.follow();
+        driver.leave();
+        if session.busy || session.offers || session.due_changed || !session.answers.is_empty() {
+            session.wake();
+        }
+        let serving = worker.serving(session.service);
+        let there = session.conversation.as_ref().zip(serving).is_none_or(|(at, to)| at.lease().same(&to));
+        if there { Followed::There } else { Followed::Stays }
+    }
+
     /// Looks at the version table, and moves the session where another instance serves its service now. One atomic load
     /// where nothing was published.
     #[inline]
@@ -84,6 +115,7 @@ impl Driver<'_, '_> {
         match Conversation::open(to, &opening, session.id) {
             Ok(fresh) => {
                 session.replace(fresh);
+                self.worker.count_move();
                 session.remainder = None;
                 session.timers.clear();
                 session.answers.clear();
@@ -120,6 +152,7 @@ impl Driver<'_, '_> {
                 let again = resumed.export(session.id).ok();
                 session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
                 session.replace(resumed);
+                self.worker.count_move();
                 session.progress += 1;
                 Carried::Taken
             }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Mail, Mailbox, Wanted, Worker};
+use super::{Following, Mail, Mailbox, Wanted, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
@@ -24,8 +24,13 @@ use crate::version::table::Table;
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Command {
-    /// A publication is there: take it, say so, and wake the idle sessions so that they follow.
-    Publication(Sender<usize>),
+    /// A publication is there: take it, say so, and have the sessions follow.
+    Publication {
+        /// Told which worker has taken it.
+        taken: Sender<usize>,
+        /// Told what came of it for the sessions.
+        following: Arc<Following>,
+    },
     /// Listen there for a service.
     Listen {
         /// The place of the service in the snapshot.
