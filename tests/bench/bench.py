@@ -7,6 +7,7 @@ Each work stands in a module of its own; this one takes the arguments and prints
     scripts/bench                                   everything
     scripts/bench --work proxy-small --rounds 9     one work, with more rounds
     scripts/bench --work swaps,reload-latency       what a swap does to traffic
+    scripts/bench --work carry,idle-memory          what many sessions cost that last
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import carry
 import instructions
 import latency
 import meter
@@ -30,7 +32,7 @@ from rounds import side_by_side
 from works import PROXY_SMALL, SIDE_BY_SIDE
 
 PEERS = {"tandem": tandem, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "relay": relay}
-WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency"]
+WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory"]
 
 
 def main():
@@ -66,6 +68,10 @@ def run(name, options):
         return run_swaps(options)
     if name == "reload-latency":
         return run_reload_latency(options)
+    if name == "carry":
+        return run_carry(options)
+    if name == "idle-memory":
+        return run_idle_memory(options)
     return run_side_by_side(SIDE_BY_SIDE[name], options)
 
 
@@ -118,6 +124,24 @@ def run_reload_latency(options):
     shown = show(targets.of_reload_latency(float(rows[1][1]), stale, closed))
     print()
     return {"samples_ms": samples, "targets": shown}
+
+
+def run_carry(options):
+    found, counts = carry.carry(options, say)
+    print(f"\ncarry: {counts['bound']} bound SMPP sessions and {counts['idle']} idle TCP sessions; {options.rounds} swaps of each")
+    print(carry.carry_table(found))
+    shown = show(targets.of_carry(found))
+    print()
+    return {"rounds": found, "targets": shown}
+
+
+def run_idle_memory(options):
+    found = carry.idle_memory(options, say)
+    print(f"\nidle-memory: {found['sessions']} idle TCP sessions; the host's resident memory by session")
+    print(table([["KiB a session", "opened", "carried"], ["", f"{found['opened']:.2f}", f"{found['carried']:.2f}"]]))
+    shown = show(targets.of_idle_memory(found))
+    print()
+    return found | {"targets": shown}
 
 
 def show(found):

@@ -15,14 +15,14 @@ STOP_SECONDS_MAX = 5
 class Process:
     """What runs until `stop`. Its output goes to a file that is quoted when it fails."""
 
-    def __init__(self, command, directory, pass_fds=()):
+    def __init__(self, command, directory, pass_fds=(), stdin=subprocess.DEVNULL):
         self.name = Path(command[0]).name
         self.output = Path(directory) / "output"
         with self.output.open("wb") as output:
             self.popen = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=directory,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=pass_fds,

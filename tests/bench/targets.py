@@ -1,6 +1,7 @@
 """The targets: what Tandem has to reach, each beside the figure that says whether it did."""
 
 from dataclasses import dataclass
+from statistics import median
 
 from report import medians, ratio_of
 
@@ -61,6 +62,31 @@ def of_swaps(still, swapped, failed_swaps):
         Target("p99.9 with ten swaps a second, to that with none", ratio_of("p999_ms", swapped, still), 1.25, "<="),
         Target("failed requests", sum(figures["failed"] for figures in still + swapped), 0, "<=", places=0),
         Target("failed swaps", failed_swaps, 0, "<=", places=0),
+    ]
+
+
+def of_carry(found):
+    """`found`: the rounds with idle sessions and with bound ones. What a target allows 50,000 sessions, fewer get their share of."""
+    idle, bound, every = found["idle"], found["bound"], found["idle"] + found["bound"]
+    share = idle[0]["sessions"] / 50_000
+    return [
+        Target("bound SMPP sessions moved in, median", median(one["took_ms"] for one in bound), 100, "<", " ms", 1),
+        Target("idle TCP sessions moved in, median", median(one["took_ms"] for one in idle), 1000 * share, "<", " ms", 1),
+        Target("longest wait around a swap, beyond that without, median", median(map(pause, every)), 20, "<", " ms", 1),
+        Target("sessions that stay behind", sum(one["stay"] for one in every), 0, "<=", places=0),
+        Target("sessions closed, and answers wrong", idle[-1]["failed"] + bound[-1]["failed"], 0, "<=", places=0),
+    ]
+
+
+def pause(figures):
+    """What a swap adds to the longest wait, which a busy machine makes long without any."""
+    return max(0, figures["worst_ms"] - figures["worst_still_ms"])
+
+
+def of_idle_memory(found):
+    return [
+        Target("KiB of an idle session", max(found["opened"], found["carried"]), 4, "<", " KiB"),
+        Target("sessions closed, and answers wrong", found["failed"], 0, "<=", places=0),
     ]
 
 
