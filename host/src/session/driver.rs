@@ -251,7 +251,7 @@ impl<'w, 'c> Driver<'w, 'c> {
                 let consumed = self.offer_bytes(stream, &unread);
                 unread.advance(consumed);
                 if let Some(pipe) = self.session.pipe_mut(stream).filter(|pipe| pipe.gives()) {
-                    pipe.unread = unread;
+                    pipe.give_back(unread);
                 }
                 return true;
             }

@@ -85,7 +85,7 @@ impl Session {
             let mut unread = std::mem::take(&mut self.pipes[from].unread);
             let taken = self.forward_fresh(from, &unread, now, cx);
             unread.advance(taken);
-            self.pipes[from].unread = unread;
+            self.pipes[from].give_back(unread);
             progress = true;
         }
         let pipe = &mut self.pipes[from];

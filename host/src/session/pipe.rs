@@ -109,6 +109,11 @@ impl Pipe {
         !self.closing && !matches!(self.socket, Link::Gone)
     }
 
+    /// Takes back what was not consumed of its unread bytes. Where nothing is left their buffer goes: most sessions idle.
+    pub(super) fn give_back(&mut self, unread: BytesMut) {
+        self.unread = if unread.is_empty() { BytesMut::new() } else { unread };
+    }
+
     /// Writes what is unsent and then `more`. Returns how much of `more` was taken by the kernel.
     ///
     /// # Errors
@@ -137,5 +142,24 @@ impl Pipe {
         }
         self.sent += taken as u64;
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_without_unread_bytes_keeps_no_buffer() {
+        let mut pipe = Pipe::new(0, Link::Gone, None);
+        let mut unread = BytesMut::from(&[0; 1000][..]);
+        unread.advance(999);
+        pipe.give_back(unread);
+        assert_eq!(pipe.unread.len(), 1);
+
+        let mut unread = std::mem::take(&mut pipe.unread);
+        unread.advance(1);
+        pipe.give_back(unread);
+        assert_eq!(pipe.unread.capacity(), 0);
     }
 }

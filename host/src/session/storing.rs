@@ -156,7 +156,7 @@ impl Driver<'_, '_> {
         self.happen(&held.batch, held.offered);
         unread.advance(unread.len() - self.offered_left);
         if let Some(pipe) = held.offered.and_then(|stream| self.session.pipe_mut(stream)).filter(|pipe| pipe.gives()) {
-            pipe.unread = unread;
+            pipe.give_back(unread);
         }
     }
 
