@@ -446,6 +446,7 @@ impl Host {
             bound: self.still_bound(number, instances.get(&number), &loaded),
             bindings: config.service.get(name).map(|service| service.bindings).unwrap_or_default(),
             configured: config.service.contains_key(name),
+            connects: config.service.get(name).is_some_and(|service| !service.connect.is_empty()),
             instance: instances.remove(&number),
             records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
         });

@@ -141,6 +141,8 @@ pub struct Service {
     pub bound: Vec<Lease<Instance>>,
     /// How long a binding lives, and how many there may be.
     pub bindings: config::Bindings,
+    /// Whether it keeps connections: requests go to their sessions, and to no others.
+    pub connects: bool,
     /// Where its records go.
     pub records: Option<Records>,
 }

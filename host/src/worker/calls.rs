@@ -196,7 +196,7 @@ impl Worker {
 
     /// Whether requests to this service go to sessions that it keeps, and to no others.
     fn keeps_sessions(&self, service: usize) -> bool {
-        self.post.callees.borrow().has_served(service)
+        self.post.callees.borrow().has_served(service) || self.look(|snapshot| snapshot.services[service].connects)
     }
 
     /// Opens a session for one request.
