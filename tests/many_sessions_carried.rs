@@ -13,13 +13,14 @@ use support::{
 };
 
 const SESSIONS: usize = 2_000;
+/// What this process may have, and so what it starts: for both tests at once.
+const DESCRIPTORS: u64 = 4_000;
 /// So many of them are asked while the others idle.
 const ASKED: usize = 20;
 
 #[test]
 fn every_session_moves_and_none_is_closed() {
-    // What is started from here may have as many.
-    limit_descriptors(std::process::id(), 2 * SESSIONS as u64);
+    limit_descriptors(std::process::id(), DESCRIPTORS);
     let port = free_port();
     let text = format!("workers = 2\n[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n");
     let gateway = Gateway::builder().toml(&text).library(&libraries().echo).start();
@@ -55,8 +56,9 @@ fn every_session_moves_and_none_is_closed() {
 /// wait for the commit: nothing but the store's word is left to move those.
 #[test]
 fn a_session_that_waits_for_the_store_moves_once_it_has_settled() {
+    const SESSIONS: usize = 1_000;
     const AT_ONCE: usize = 8;
-    limit_descriptors(std::process::id(), 2 * SESSIONS as u64);
+    limit_descriptors(std::process::id(), DESCRIPTORS);
     let port = free_port();
     let text =
         format!("workers = 2\n[service.ledger]\ncomponent = \"ledger\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n");

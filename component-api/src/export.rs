@@ -164,7 +164,8 @@ unsafe extern "C" fn resume<C: Component>(
 unsafe extern "C" fn export<C: Component>(session: *const (), reply: &mut Reply<'_>) -> u32 {
     // SAFETY: the host passes what `open` or `resume` of this table returned, and no other call on it is under way.
     let session = unsafe { &*session.cast::<Boxed<C::Session>>() };
-    let mut bytes = Vec::new();
+    // Few states are larger; growing to one step by step costs as much as writing it.
+    let mut bytes = Vec::with_capacity(1024);
     match catch_unwind(AssertUnwindSafe(|| boxed::export(session, &mut bytes))) {
         Ok(Ok(())) => {
             reply.write(&bytes);

@@ -37,6 +37,7 @@ mod accept;
 mod accounts;
 mod calls;
 mod connect;
+mod conversations;
 mod following;
 mod handle;
 mod routing;
@@ -46,6 +47,8 @@ pub use calls::{Mail, Mailbox, mailboxes};
 pub use connect::Wanted;
 pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
+
+use conversations::Conversations;
 
 /// So much is read at once.
 const READ: usize = 64 * 1024;
@@ -85,6 +88,7 @@ pub struct Worker {
     reader: RefCell<Option<Box<dyn store::Reader>>>,
     verifiers: Arc<Verifiers>,
     post: calls::Post,
+    conversations: Conversations,
 }
 
 /// A task that accepts, and what stops it.
@@ -131,6 +135,7 @@ impl Worker {
             reader: RefCell::default(),
             verifiers,
             post: calls::Post::new(mailboxes),
+            conversations: Conversations::default(),
         });
         runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());

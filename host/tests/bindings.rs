@@ -35,8 +35,8 @@ impl Place {
 
     /// Binds, and says what is bound then.
     fn bind(&self, service: &str, key: &str, version: &str, until: u64, known: Option<&Binding>) -> Binding {
-        let binding = Binding { version: version.to_owned(), until };
-        let found = self.give(self.bindings.bind(service, key.as_bytes(), &binding, known)).unwrap();
+        let binding = Binding { version: version.to_owned(), until, state: None };
+        let found = self.give(self.bindings.bind(service, key.as_bytes(), &binding, known, 0)).unwrap();
         Binding::read(&found.last().unwrap().1).unwrap().unwrap()
     }
 
@@ -59,7 +59,7 @@ fn who_is_first_binds_and_who_comes_later_is_told() {
     assert_eq!(place.find("api", "k"), None, "another service's is another");
 
     let second = place.bind("web", "k", "http@2.0.0#bb", 70, Some(&first));
-    assert_eq!(second, Binding { version: "http@2.0.0#bb".to_owned(), until: 70 });
+    assert_eq!(second, Binding { version: "http@2.0.0#bb".to_owned(), until: 70, state: None });
     assert_eq!(place.bind("web", "k", "http@3.0.0#cc", 80, Some(&first)), second, "what was known is out of date");
 
     place.give(place.bindings.touch("web", b"k", &Binding { until: 90, ..second.clone() })).unwrap();
@@ -109,9 +109,9 @@ fn what_has_ended_goes_and_of_too_many_the_one_that_ends_first() {
 fn they_are_counted_also_where_there_are_many() {
     let place = Place::new();
     for from in (0_u64..1200).step_by(100) {
-        let binding = |at: u64| Binding { version: "v".to_owned(), until: at };
+        let binding = |at: u64| Binding { version: "v".to_owned(), until: at, state: None };
         let steps = (from..from + 100).flat_map(|at| {
-            place.bindings.bind(if at % 3 == 0 { "web" } else { "api" }, &at.to_be_bytes(), &binding(at), None)
+            place.bindings.bind(if at % 3 == 0 { "web" } else { "api" }, &at.to_be_bytes(), &binding(at), None, 0)
         });
         place.give(steps.collect()).unwrap();
     }
@@ -121,4 +121,23 @@ fn they_are_counted_also_where_there_are_many() {
     assert!(place.bindings.make_room(&mut *reader, "web", 400).unwrap().is_some());
     assert!(place.bindings.make_room(&mut *reader, "api", 801).unwrap().is_none());
     assert!(place.bindings.make_room(&mut *reader, "api", 800).unwrap().is_some());
+}
+
+#[test]
+fn a_saved_state_is_kept_until_the_time_is_up() {
+    let place = Place::new();
+    let bound = place.bind("web", "k", "v1", 50, None);
+    let saved = Binding { until: 60, state: Some(b"state".to_vec()), ..bound };
+    place.give(vec![place.bindings.save("web", b"k", saved.clone())]).unwrap();
+    assert_eq!(place.find("web", "k"), Some(saved.clone()));
+
+    let moved = Binding { version: "v2".to_owned(), until: 70, state: None };
+    place.give(place.bindings.bind("web", b"k", &moved, Some(&saved), 55)).unwrap();
+    assert_eq!(place.find("web", "k"), Some(Binding { state: saved.state.clone(), ..moved.clone() }), "it goes on");
+    let known = place.find("web", "k").unwrap();
+    place.give(place.bindings.bind("web", b"k", &Binding { until: 90, ..moved.clone() }, Some(&known), 80)).unwrap();
+    assert_eq!(place.find("web", "k"), Some(Binding { until: 90, ..moved }), "it begins anew");
+
+    place.give(vec![place.bindings.forget("web", b"k")]).unwrap();
+    assert_eq!(place.find("web", "k"), None);
 }

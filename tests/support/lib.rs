@@ -24,7 +24,7 @@ pub use client::{Answer, Client};
 pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};
 pub use gateway::{Builder, Failed, Gateway, loopback};
 pub use kannel::{Kannel, Reported};
-pub use libraries::{Libraries, asks, built, cargo, doorkeeper, fixture, ledger, libraries, target_directory};
+pub use libraries::{Libraries, asks, built, cargo, doorkeeper, fixture, ledger, libraries, tally, target_directory};
 pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::Peer;

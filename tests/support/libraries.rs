@@ -56,6 +56,15 @@ pub fn fixture(name: &str) -> PathBuf {
     Place::of_this_test().artifacts().join(format!("libmisbehaving_{name}.so"))
 }
 
+/// Builds the tally under `tests/tally`.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn tally() -> PathBuf {
+    built(cargo("build").args(["--package", "tandem-tally"]));
+    Place::of_this_test().artifacts().join("libtandem_tally.so")
+}
+
 /// Builds the doorkeeper under `tests/doorkeeper`.
 ///
 /// # Panics

@@ -92,7 +92,8 @@ fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
     let number = semver::Version::parse(env!("CARGO_PKG_VERSION")).context("the host's version")?;
     let name = format!("{HOST}@{number}");
     let own = [Table::clone(&account::table::TABLE), Bindings::default().table().clone()];
-    grow(store, &Migrant { component: HOST, number: &number, name: &name }, &own)
+    // Said in the history alone: it is no component's doing.
+    store.migrate(&Migrant { component: HOST, number: &number, name: &name }, &own).with_context(|| name.clone())
 }
 
 fn grow(store: &dyn Store, migrant: &Migrant<'_>, tables: &[Table]) -> anyhow::Result<()> {

@@ -37,6 +37,11 @@ impl Asked {
         self.open.retain(|open| open.1 != token);
     }
 
+    /// The tokens of what is open.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
+        self.open.iter().map(|open| open.1)
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.open.clear();

@@ -259,7 +259,7 @@ impl Session {
         // Its own stream is there and is gone: what it sends on it goes nowhere.
         let mut own = Pipe::new(0, Link::Gone, None);
         own.broken = true;
-        Session::begin(worker, service, publication, lease, greeting, own)
+        Session::begin(worker, service, publication, lease, greeting, own, None)
     }
 
     /// Takes a request in, to be delivered after what came before it.
@@ -319,6 +319,11 @@ impl Session {
         });
         self.wake();
         Some(made)
+    }
+
+    /// The tokens of the calls that are under way.
+    pub(super) fn calls_made(&self) -> impl Iterator<Item = u64> + '_ {
+        self.calls.iter().flat_map(|calls| &calls.made).map(|made| made.token)
     }
 
     /// Whether it waits for an answer of another service, or another for its.

@@ -5,16 +5,16 @@
 //! with one write. Before each event the version table is looked at (one atomic load): see `moving`.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Buf;
+use tandem_component::Policy;
 use tandem_component::abi::{RawEvent, Sink, failure, kind};
 use tandem_component::effects::{Batch, Effect};
 
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
 use super::{Answer, Session};
-use crate::clock::{Nanos, nanos};
+use crate::clock::Nanos;
 use crate::loader::code::Failure;
 use crate::observe::notice::Notice;
 use crate::worker::Worker;
@@ -27,8 +27,6 @@ pub(super) const UNSENT_MAX: usize = 16 * 1024 * 1024;
 pub(super) const LINGER: Nanos = nanos_of_seconds(30);
 /// After so many steps a session lets others have a turn.
 const STEPS_MAX: usize = 64;
-/// A conversation by datagrams ends when nothing was said for so long.
-const DATAGRAM_IDLE: Duration = Duration::from_secs(60);
 
 const fn nanos_of_seconds(seconds: u64) -> Nanos {
     seconds * 1_000_000_000
@@ -158,7 +156,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         });
         let due = timers.chain(pipes).chain(session.drained).chain(session.calls_due()).min().unwrap_or(Nanos::MAX);
         if session.greeting.transport == tandem_component::Transport::Udp {
-            return due.min(session.greeting.idle_since + nanos(DATAGRAM_IDLE));
+            return due.min(session.silent_at());
         }
         due
     }
@@ -188,8 +186,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             let late = pipe.linger.is_some_and(|until| until <= now);
             pipe.number == 0 || !late && !matches!(pipe.socket, Link::Gone)
         });
-        let silent = session.greeting.transport == tandem_component::Transport::Udp
-            && session.greeting.idle_since + nanos(DATAGRAM_IDLE) <= now;
+        let silent = session.greeting.transport == tandem_component::Transport::Udp && session.silent_at() <= now;
         if silent || session.drained.is_some_and(|until| until <= now) {
             session.drained = None;
             self.end();
@@ -226,9 +223,11 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
         if let Some(datagram) = self.session.datagrams.pop_front() {
             self.session.greeting.idle_since = self.now;
-            let mut event = RawEvent::bytes(0, &datagram, self.wall);
+            self.session.answer_to(&datagram);
+            let mut event = RawEvent::bytes(0, &datagram.bytes, self.wall);
             event.kind = kind::DATAGRAM;
             self.deliver(&event, None);
+            self.session.route_datagram(datagram);
         }
         true
     }
@@ -289,7 +288,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
         batch.clear();
         // Only a session that may write is ever made again what it was.
-        let before = match conversation.lease().stores {
+        let saves = self.session.keyed.is_some() && conversation.lease().policy != Policy::Renew;
+        let before = match conversation.lease().stores || saves {
             true => conversation.export(self.session.id).ok(),
             false => None,
         };
@@ -298,7 +298,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.busy = true;
         match result {
             Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
-            Ok(()) if batch.has_writes() => return self.store(batch, event, offered, before),
+            Ok(()) if batch.has_writes() || self.ends_conversation(&batch) => {
+                return self.store(batch, event, offered, before);
+            }
             Ok(()) => {
                 if self.session.failures > 0 && event.kind != kind::STORE_FAILED {
                     self.session.failures = 0;
@@ -357,6 +359,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         conversation.lease().counts.leave();
         drop(conversation);
         self.leave_calls();
+        self.leave_conversation();
         let session = &mut *self.session;
         session.ends();
         session.timers.clear();

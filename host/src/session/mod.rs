@@ -18,13 +18,17 @@ mod pipe;
 mod reading;
 mod remainder;
 mod routing;
+mod saving;
 mod storing;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Weak;
 use std::task::Waker;
 
 use tandem_component::abi::RawEvent;
 use tandem_component::{Peer, Role, Transport};
+use tokio::net::UdpSocket;
 
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
@@ -39,6 +43,7 @@ pub use driver::{Driver, Turn};
 pub use ending::Ending;
 pub use moving::Followed;
 pub use pipe::Pipe;
+pub use routing::Letter;
 
 /// One session, and all that the host holds for it.
 pub struct Session {
@@ -65,7 +70,7 @@ pub struct Session {
     /// What the session asked for, answered and not yet delivered.
     answers: VecDeque<Answer>,
     /// Datagrams that came in and are not yet delivered.
-    datagrams: VecDeque<Vec<u8>>,
+    datagrams: VecDeque<Datagram>,
     /// Counts the events that may have changed what the session makes of unread bytes.
     progress: u64,
     /// When the worker wakes this session next; later than every timer only if one was set since.
@@ -90,6 +95,8 @@ pub struct Session {
     held: Option<Box<storing::Held>>,
     /// How many events in a row could not be stored.
     failures: u32,
+    /// The conversation that it is, where it has named one.
+    keyed: Option<Box<routing::Keyed>>,
     /// The conversation that it is looked for, of which the session has told.
     routing: Option<Box<routing::Routing>>,
     /// Whether what it has in hand belongs to a conversation that is bound to this version.
@@ -111,6 +118,14 @@ struct Greeting {
     local: Peer,
     established: Nanos,
     idle_since: Nanos,
+}
+
+/// A datagram that came in.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    bytes: Vec<u8>,
+    /// Where it came in and from whom, where that is not the session's one peer.
+    from: Option<(Weak<UdpSocket>, SocketAddr)>,
 }
 
 /// What the event of an answer is made of.
@@ -211,11 +226,15 @@ impl Session {
 
     /// Takes a datagram in; false where there are too many already.
     pub fn push_datagram(&mut self, bytes: &[u8]) -> bool {
+        self.push(Datagram { bytes: bytes.to_vec(), from: None })
+    }
+
+    fn push(&mut self, datagram: Datagram) -> bool {
         const DATAGRAMS_MAX: usize = 64;
         if self.datagrams.len() >= DATAGRAMS_MAX {
             return false;
         }
-        self.datagrams.push_back(bytes.to_vec());
+        self.datagrams.push_back(datagram);
         self.wake();
         true
     }

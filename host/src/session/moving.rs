@@ -11,7 +11,7 @@ use tandem_component::{Opening, Policy, Time};
 use super::driver::Driver;
 use super::pipe::{Link, Pipe};
 use super::remainder::Remainder;
-use super::routing::Bound;
+use super::routing::{Bound, Keyed};
 use super::{Answer, Greeting, Session};
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
@@ -226,7 +226,7 @@ impl Session {
             established: now,
             idle_since: now,
         };
-        Session::begin(worker, service, publication, lease, greeting, Pipe::new(0, Link::Up(socket), None))
+        Session::begin(worker, service, publication, lease, greeting, Pipe::new(0, Link::Up(socket), None), None)
     }
 
     /// Opens a session on its own stream.
@@ -237,6 +237,7 @@ impl Session {
         lease: Lease<Instance>,
         greeting: Greeting,
         own: Pipe,
+        keyed: Option<Keyed>,
     ) -> Result<Self, String> {
         let (now, wall) = worker.now();
         let mut session = Session {
@@ -266,11 +267,13 @@ impl Session {
             held: None,
             failures: 0,
             remainder: None,
+            keyed: None,
             routing: None,
             bound: Bound::default(),
             ending: None,
             calls: None,
         };
+        session.keyed = keyed.map(Box::new);
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;
         conversation.lease().counts.enter();
@@ -305,7 +308,7 @@ impl Session {
     }
 
     /// Runs on another instance from now on. The old handle is closed here, its lease given back.
-    fn replace(&mut self, conversation: Conversation<Instance>) {
+    pub(super) fn replace(&mut self, conversation: Conversation<Instance>) {
         conversation.lease().counts.enter();
         if let Some(old) = self.conversation.replace(conversation) {
             old.lease().counts.leave();
@@ -325,7 +328,7 @@ impl Session {
                 local,
                 established: time(established),
                 idle_since: time(idle_since),
-                key: None,
+                key: self.keyed.as_ref().map(|keyed| keyed.key()),
             };
             rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
         })

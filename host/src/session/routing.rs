@@ -3,22 +3,55 @@
 //! A session that has named the conversation gets no event until it is known which version that is bound to: by a row that is
 //! there, or by one that is committed first. Then the session goes on, or one of that version has the untouched bytes.
 
-use tandem_component::Policy;
+use std::net::SocketAddr;
+use std::sync::Weak;
+use std::time::Duration;
+
 use tandem_component::abi::kind;
 use tandem_component::effects::{Batch, Effect};
+use tandem_component::{Peer, Policy};
+use tokio::net::UdpSocket;
 
 use super::driver::Driver;
 use super::effects::Reason;
+use super::pipe::Link;
 use super::storing::{self, Outcome};
-use super::{Answer, Session};
+use super::{Answer, Datagram, Session};
+use crate::clock::{Nanos, nanos};
 use crate::observe::notice::Notice;
 use crate::store::bindings::{Binding, KEY_MAX};
 use crate::store::{Failure, Found, Home, Step, Transaction};
+use crate::transport::Socket;
 use crate::version::{Instance, Lease};
+
+/// The conversation that a session is.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    key: Vec<u8>,
+    /// How long it may be silent, where it has a session of its own: one of datagrams, at home on this worker.
+    home: Option<Nanos>,
+}
+
+/// A datagram on its way to the conversation that it belongs to.
+#[derive(Debug)]
+pub struct Letter {
+    /// The place of the service in the snapshot.
+    pub service: usize,
+    /// The conversation …
+    pub key: Vec<u8>,
+    /// … and the version that it is bound to.
+    pub version: String,
+    /// Where it came in, and from whom.
+    pub from: (Weak<UdpSocket>, SocketAddr),
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
 
 /// A conversation that is looked for.
 pub(super) struct Routing {
     key: Vec<u8>,
+    /// The datagram that belongs to it.
+    datagram: Option<Datagram>,
     bound: Option<Result<Binding, Failure>>,
     /// Another was faster to bind it.
     beaten: bool,
@@ -54,6 +87,9 @@ impl Driver<'_, '_> {
         if batch.effects.iter().any(|effect| matches!(effect, Effect::Consume { n: 1.. })) {
             return Err("it has named the conversation of an exchange that it consumes: name it first".to_owned());
         }
+        if self.session.keyed.as_ref().is_some_and(|keyed| keyed.home.is_some()) {
+            return Err("it has named the conversation that it is".to_owned());
+        }
         if self.session.routing.is_some() {
             return Err("it has named two conversations in one event".to_owned());
         }
@@ -71,7 +107,7 @@ impl Driver<'_, '_> {
                 Err(failure) => Some(Err(failure)),
             },
         };
-        self.session.routing = Some(Box::new(Routing { key: key.to_vec(), bound, beaten: false }));
+        self.session.routing = Some(Box::new(Routing { key: key.to_vec(), datagram: None, bound, beaten: false }));
         Ok(())
     }
 
@@ -121,12 +157,23 @@ impl Driver<'_, '_> {
         if routing.beaten {
             self.worker.unbind(self.session.service);
         }
-        let detail = match routing.bound.expect("just looked at") {
-            Ok(binding) => {
-                self.go_to(&binding, &routing.key);
+        let Routing { key, datagram, bound, .. } = *routing;
+        let detail = match (bound.expect("just looked at"), datagram) {
+            (Ok(binding), Some(datagram)) => {
+                self.send_on(binding, key, datagram);
+                return true;
+            }
+            (Ok(binding), None) => {
+                self.go_to(&binding, &key);
+                self.session.keyed = Some(Box::new(Keyed { key, home: None }));
+                self.resume_saved(binding.state.as_deref());
                 0
             }
-            Err(failure) => storing::why(&failure),
+            (Err(failure), datagram) => {
+                // Told before the datagram comes again.
+                self.session.datagrams.extend(datagram);
+                storing::why(&failure)
+            }
         };
         (self.session.offers, self.session.busy) = (true, true);
         self.session.progress += 1;
@@ -157,6 +204,36 @@ impl Driver<'_, '_> {
         self.session.bound = Bound::Named;
     }
 
+    /// The step that ends the conversation where the session that it is ends itself: by the time that anybody hears of it, the
+    /// next that is said begins another.
+    pub(super) fn ending_conversation(&self, batch: &Batch) -> Option<Step> {
+        let keyed = self.session.keyed.as_ref().filter(|_| self.ends_conversation(batch))?;
+        Some(self.worker.forget(self.session.service, &keyed.key))
+    }
+
+    /// Whether these effects end the conversation that the session is.
+    #[inline]
+    pub(super) fn ends_conversation(&self, batch: &Batch) -> bool {
+        let closes = |effect: &Effect| matches!(effect, Effect::Close { stream: 0 } | Effect::Abort { stream: 0 });
+        self.session.keyed.as_ref().is_some_and(|keyed| keyed.home.is_some()) && batch.effects.iter().any(closes)
+    }
+
+    /// Sends a datagram to its conversation.
+    fn send_on(&mut self, binding: Binding, key: Vec<u8>, datagram: Datagram) {
+        let Some(from) = datagram.from.or_else(|| self.session.udp()) else { return };
+        let (service, version, bytes) = (self.session.service, binding.version, datagram.bytes);
+        if !self.worker.send_letter(Letter { service, key, version, from, bytes }) {
+            self.worker.notice(self.session, Notice::DatagramLost, "the worker of its conversation takes no mail");
+        }
+        self.session.progress += 1;
+    }
+
+    /// The session of a conversation ends.
+    pub(super) fn leave_conversation(&mut self) {
+        let Some(keyed) = self.session.keyed.take().filter(|keyed| keyed.home.is_some()) else { return };
+        self.worker.leave_conversation(self.session.service, &keyed.key, self.session.id);
+    }
+
     /// Whether the session stays with the version that its conversation is bound to. Between two exchanges it does not: whose
     /// the next one is, the active version finds out.
     #[cold]
@@ -164,6 +241,8 @@ impl Driver<'_, '_> {
         let Some(here) = self.session.lease() else { return false };
         match here.policy {
             Policy::Carry | Policy::Pin => false,
+            // It is the conversation, which is never between two exchanges of others.
+            Policy::Renew if self.session.keyed.as_ref().is_some_and(|keyed| keyed.home.is_some()) => true,
             Policy::Renew if self.session.bound == Bound::Named => true,
             Policy::Renew if !self.session.may_renew() => true,
             Policy::Renew => {
@@ -193,7 +272,61 @@ fn check_key(key: &[u8]) -> Result<(), Reason> {
     }
 }
 
+impl Keyed {
+    /// The conversation with this key, which may be silent for so long.
+    pub(super) fn at_home(key: Vec<u8>, idle: Nanos) -> Self {
+        Keyed { key, home: Some(idle) }
+    }
+
+    /// The key.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
+/// A session of datagrams that names no conversation ends when nothing was said for so long.
+const DATAGRAM_IDLE: Duration = Duration::from_secs(60);
+
 impl Session {
+    /// When a session of datagrams has been silent for too long.
+    pub(super) fn silent_at(&self) -> Nanos {
+        let idle = self.keyed.as_ref().and_then(|keyed| keyed.home).unwrap_or(nanos(DATAGRAM_IDLE));
+        self.greeting.idle_since.saturating_add(idle)
+    }
+
+    /// Who is answered from now on: whoever has sent this.
+    pub(super) fn answer_to(&mut self, datagram: &Datagram) {
+        if let Some((socket, peer)) = &datagram.from {
+            self.greeting.peer = Peer::Inet(*peer);
+            self.pipes[0].socket = Link::Up(Socket::Udp(Weak::clone(socket), *peer));
+        }
+    }
+
+    /// A datagram that was delivered, to be delivered again.
+    pub(super) fn datagram(&self, bytes: &[u8]) -> Datagram {
+        Datagram { bytes: bytes.to_vec(), from: self.udp() }
+    }
+
+    /// A datagram was handled: it waits where its conversation is looked for.
+    #[inline]
+    pub(super) fn route_datagram(&mut self, datagram: Datagram) {
+        if let Some(routing) = &mut self.routing {
+            routing.datagram = Some(datagram);
+        }
+    }
+
+    /// Takes a datagram of its conversation in; false where there are too many already.
+    pub fn push_letter(&mut self, letter: Letter) -> bool {
+        self.push(Datagram { bytes: letter.bytes, from: Some(letter.from) })
+    }
+
+    fn udp(&self) -> Option<(Weak<UdpSocket>, SocketAddr)> {
+        match &self.pipes[0].socket {
+            Link::Up(Socket::Udp(socket, peer)) => Some((Weak::clone(socket), *peer)),
+            _ => None,
+        }
+    }
+
     fn lease(&self) -> Option<Lease<Instance>> {
         self.conversation.as_ref().map(|conversation| conversation.lease().clone())
     }

@@ -31,7 +31,7 @@ pub(super) struct Held {
 /// An event that is told again.
 enum Again {
     Answer(Answer),
-    Datagram(Vec<u8>),
+    Datagram(super::Datagram),
     End(u64),
 }
 
@@ -61,6 +61,8 @@ impl Driver<'_, '_> {
     ) {
         let steps = self.steps(&batch).and_then(|mut steps| {
             steps.extend(self.bindings(&batch)?);
+            steps.extend(self.save(&batch)?);
+            steps.extend(self.ending_conversation(&batch));
             Ok(steps)
         });
         let steps = match steps {
@@ -86,7 +88,7 @@ impl Driver<'_, '_> {
         let event = match event.kind {
             kind::BYTES | kind::STORE_FAILED => None,
             kind::END => Some(Again::End(event.stream)),
-            kind::DATAGRAM => Some(Again::Datagram(event.bytes.as_slice().to_vec())),
+            kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
             _ => Some(Again::Answer(Answer::again(event))),
         };
         self.session.held = Some(Box::new(Held { batch, offered, before, event, last: false, outcome: None }));

@@ -1,4 +1,4 @@
-//! Which version a keyed conversation is bound to: rows of a table of the host's own.
+//! Which version a keyed conversation is bound to, and the state that it was saved with: rows of a table of the host's own.
 //!
 //! A binding lives until nobody has named its conversation for the service's idle time, and there are no more of a service
 //! than it may have: the one that would end first makes room.
@@ -24,6 +24,7 @@ const SERVICE: usize = 0;
 const KEY: usize = 1;
 const PLACE: usize = 2;
 const EXPIRY: usize = 3;
+const STATE: usize = 4;
 /// So many are read at once.
 const PAGE: u32 = 500;
 
@@ -34,6 +35,8 @@ pub struct Binding {
     pub version: String,
     /// When it ends, in nanoseconds since 1970.
     pub until: u64,
+    /// The session that was saved, as it saves itself.
+    pub state: Option<Vec<u8>>,
 }
 
 /// A row of the table, as it is read.
@@ -43,11 +46,15 @@ struct Row {
     key: Vec<u8>,
     place: String,
     expiry: String,
+    #[serde(default, with = "serde_bytes")]
+    state: Option<Vec<u8>>,
 }
 
 /// The bindings of all services.
 pub struct Bindings {
     table: Arc<Table>,
+    /// The same without the states, for whoever looks at many.
+    without_state: Table,
     /// How many there are, by service: counted once, and kept. Written only where a binding comes or goes.
     counts: Mutex<HashMap<String, u64>>,
 }
@@ -61,9 +68,12 @@ impl Default for Bindings {
             column("key", Kind::Blob, Index::None),
             column("place", Kind::Text, Index::Plain),
             column("expiry", Kind::Text, Index::Plain),
+            column("state", Kind::Blob, Index::None),
         ];
         let table = Table { component: HOST.to_owned(), name: "bindings".to_owned(), columns, key: vec![SERVICE, KEY] };
-        Bindings { table: Arc::new(table), counts: Mutex::default() }
+        let columns = table.columns[..STATE].to_vec();
+        let without_state = Table { columns, ..table.clone() };
+        Bindings { table: Arc::new(table), without_state, counts: Mutex::default() }
     }
 }
 
@@ -105,9 +115,13 @@ impl Bindings {
     }
 
     /// The steps that bind a conversation to a version, where `known` is what it is bound to by now. The last one answers with
-    /// the binding as it is then: another may have been faster.
-    pub fn bind(&self, service: &str, key: &[u8], binding: &Binding, known: Option<&Binding>) -> Vec<Step> {
-        let columns = binding.columns(service);
+    /// the binding as it is then: another may have been faster. One whose time is up is another conversation's, which begins
+    /// without what the one before has saved.
+    pub fn bind(&self, service: &str, key: &[u8], binding: &Binding, known: Option<&Binding>, now: u64) -> Vec<Step> {
+        let mut columns = binding.columns(service);
+        if known.is_some_and(|known| known.until <= now) {
+            columns.push((STATE, Value::Null));
+        }
         let write = match known {
             None => {
                 let key = [SERVICE, KEY].into_iter().zip(row_key(service, key));
@@ -124,6 +138,20 @@ impl Bindings {
     /// The steps that let one live on.
     pub fn touch(&self, service: &str, key: &[u8], binding: &Binding) -> Vec<Step> {
         vec![self.step(Operation::Update { key: row_key(service, key), columns: binding.columns(service) })]
+    }
+
+    /// The step that keeps the state of a session with its binding.
+    pub fn save(&self, service: &str, key: &[u8], binding: Binding) -> Step {
+        let columns =
+            binding.columns(service).into_iter().chain([(STATE, binding.state.map_or(Value::Null, Value::Blob))]);
+        let key = [SERVICE, KEY].into_iter().zip(row_key(service, key));
+        self.step(Operation::Put(key.chain(columns).collect()))
+    }
+
+    /// The step that ends a conversation.
+    pub fn forget(&self, service: &str, key: &[u8]) -> Step {
+        self.went(service);
+        self.step(Operation::Delete { key: row_key(service, key) })
     }
 
     /// A binding has come.
@@ -206,7 +234,7 @@ impl Bindings {
         to: Option<Value>,
         limit: u32,
     ) -> Result<Vec<Row>, Failure> {
-        match reader.ask(&self.table, &Question::Scan(Scan { by, from, to, after: None, limit }))? {
+        match reader.ask(&self.without_state, &Question::Scan(Scan { by, from, to, after: None, limit }))? {
             Found::Rows(rows) => read(&rows),
             other => Err(Failure::Unavailable(format!("a scan was answered with {other:?}"))),
         }
@@ -222,7 +250,7 @@ impl Binding {
     /// To a version, from now on for this long.
     pub fn new(version: &str, now: u64, idle: Duration) -> Self {
         let idle = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
-        Binding { version: version.to_owned(), until: now.saturating_add(idle) }
+        Binding { version: version.to_owned(), until: now.saturating_add(idle), state: None }
     }
 
     /// What a question for one has found.
@@ -232,7 +260,8 @@ impl Binding {
     pub fn read(found: &Found) -> Result<Option<Self>, Failure> {
         let Found::Row(Some(row)) = found else { return Ok(None) };
         let row: Row = read(row)?;
-        Ok(Some(Binding { version: row.version().to_owned(), until: row.until() }))
+        let (version, until) = (row.version().to_owned(), row.until());
+        Ok(Some(Binding { version, until, state: row.state }))
     }
 
     fn columns(&self, service: &str) -> Columns {

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{Opened, Worker};
 use crate::observe::notice::{self, Notice};
 use crate::service::{Callees, Request};
-use crate::session::{Made, Session, Untaken, failed};
+use crate::session::{Letter, Made, Session, Untaken, failed};
 use crate::store::Home;
 
 /// What workers tell each other, and themselves, about calls.
@@ -56,6 +56,8 @@ pub enum Mail {
         /// The answer, or a number of `uncalled`.
         outcome: Result<Vec<u8>, u32>,
     },
+    /// A datagram of a conversation that is at home on this worker.
+    Datagram(Box<Letter>),
     /// Who asked this session no longer waits.
     Withdrawn {
         /// The session that was asked.
@@ -133,6 +135,7 @@ impl Worker {
             }
             Mail::Back { request, from, why } => self.choose_again(request, from, why),
             Mail::Outcome { to, id, outcome } => self.settle_call(to, id, outcome),
+            Mail::Datagram(letter) => self.take_letter(*letter),
             Mail::Withdrawn { to, id } => drop(self.with_session(to, |session| session.withdraw_request(id))),
         }
     }
@@ -175,7 +178,7 @@ impl Worker {
             return self.deliver(to, request);
         }
         let mailbox = &self.post.mailboxes[to.worker];
-        if mailbox.waiting.load(Ordering::Relaxed) >= MAIL_MAX {
+        if self.is_full(to.worker) {
             return Err((request, Untaken::Full));
         }
         match mailbox.put(Mail::Deliver(to, request)) {
@@ -257,7 +260,7 @@ impl Worker {
         }
     }
 
-    fn with_session<T>(&self, home: Home, see: impl FnOnce(&mut Session) -> T) -> Option<T> {
+    pub(super) fn with_session<T>(&self, home: Home, see: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let mut sessions = self.sessions();
         let session = sessions.get_mut(home.key)?.as_mut().filter(|session| session.id == home.session)?;
         Some(see(session))
@@ -265,6 +268,11 @@ impl Worker {
 
     fn with_call<T>(&self, caller: Home, id: u64, see: impl FnOnce(&mut Made) -> T) -> Option<T> {
         self.with_session(caller, |session| session.made_mut(id).map(see)).flatten()
+    }
+
+    /// Whether a worker has as much mail as it may have.
+    pub fn is_full(&self, worker: usize) -> bool {
+        self.post.mailboxes[worker].waiting.load(Ordering::Relaxed) >= MAIL_MAX
     }
 
     /// Sends something by the post. A worker that has ended has nobody to be told.

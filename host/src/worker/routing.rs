@@ -42,7 +42,7 @@ impl Worker {
             self.bindings.came(&name);
         }
         let binding = Binding::new(version, wall, settings.idle.get());
-        let steps = self.bindings.bind(&name, key, &binding, known);
+        let steps = self.bindings.bind(&name, key, &binding, known, wall);
         Ok(room.into_iter().chain(steps).collect())
     }
 
@@ -54,6 +54,17 @@ impl Worker {
             let steps = self.bindings.touch(&self.service_name(service), key, &binding);
             self.give(Transaction { home: NOBODY, steps });
         }
+    }
+
+    /// The step that saves a session under its key.
+    pub fn save(&self, service: usize, key: &[u8], version: &str, state: Vec<u8>, wall: u64) -> Step {
+        let binding = Binding::new(version, wall, self.bindings_of(service).idle.get());
+        self.bindings.save(&self.service_name(service), key, Binding { state: Some(state), ..binding })
+    }
+
+    /// The step that ends a conversation.
+    pub fn forget(&self, service: usize, key: &[u8]) -> Step {
+        self.bindings.forget(&self.service_name(service), key)
     }
 
     /// One that was counted as new was not.
@@ -86,7 +97,7 @@ impl Worker {
         }
     }
 
-    fn bindings_of(&self, service: usize) -> config::Bindings {
+    pub(super) fn bindings_of(&self, service: usize) -> config::Bindings {
         self.look(|snapshot| snapshot.services[service].bindings)
     }
 }

@@ -1,0 +1,86 @@
+//! Conversations of datagrams, which have a session of their own: each is at home on one worker, to which what arrives elsewhere
+//! goes by the post.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+use super::{Mail, Opened, Worker};
+use crate::observe::notice::{self, Notice};
+use crate::session::{Letter, Session};
+use crate::store::Home;
+
+/// Those that are at home on one worker: their sessions.
+#[derive(Default)]
+pub(super) struct Conversations(RefCell<HashMap<Place, Home>>);
+
+/// A service's place in the snapshot, and the key of one of its conversations.
+type Place = (usize, Vec<u8>);
+
+impl Worker {
+    /// Sends a datagram to where its conversation is at home. False where that worker takes none.
+    pub fn send_letter(&self, letter: Letter) -> bool {
+        // The same on every worker of this run; after it, all begin anew.
+        let mut hasher = DefaultHasher::new();
+        (letter.service, &letter.key).hash(&mut hasher);
+        let home = usize::try_from(hasher.finish() % self.workers).unwrap_or(0);
+        if self.is_full(home) {
+            return false;
+        }
+        self.post(home, Mail::Datagram(Box::new(letter)));
+        true
+    }
+
+    /// Gives a datagram to its conversation, which is begun, or resumed as it was saved, where it is not there.
+    pub(super) fn take_letter(self: &Rc<Self>, letter: Letter) {
+        let place = (letter.service, letter.key.clone());
+        let there = self.conversations.0.borrow().get(&place).copied();
+        let home = there.or_else(|| self.begin_conversation(&letter));
+        let Some(home) = home else { return };
+        let (service, peer) = (letter.service, letter.from.1);
+        if self.with_session(home, |session| session.push_letter(letter)) != Some(true) {
+            let name = self.service_name(service);
+            let reason = format!("service.{name}: {peer} sends faster than its conversation takes it");
+            notice::give(Notice::DatagramLost, &reason);
+        }
+    }
+
+    fn begin_conversation(self: &Rc<Self>, letter: &Letter) -> Option<Home> {
+        let (name, settings) = (self.service_name(letter.service), self.bindings_of(letter.service));
+        if self.conversations.0.borrow().len() as u64 >= settings.max {
+            notice::give(Notice::DatagramLost, &format!("service.{name}: {} conversations are there", settings.max));
+            return None;
+        }
+        let (publication, serving) =
+            self.look(|snapshot| (snapshot.number, snapshot.services[letter.service].instance.clone()));
+        let instance = self.instance_of(letter.service, &letter.version).or(serving)?;
+        // What cannot be read now begins anew: it is told, below, as what it is.
+        let saved = self.binding(letter.service, &letter.key);
+        let opened = saved.map_err(|failure| failure.to_string()).and_then(|binding| {
+            let saved = binding.and_then(|binding| binding.state);
+            Session::open_conversation(self, publication, instance, letter, settings.idle.get(), saved.as_deref())
+        });
+        match opened {
+            Ok(session) => {
+                let Opened { key, id, .. } = self.seat(session);
+                let home = Home { worker: self.index, key, session: id };
+                self.conversations.0.borrow_mut().insert((letter.service, letter.key.clone()), home);
+                Some(home)
+            }
+            Err(reason) => {
+                notice::give(Notice::SessionRefused, &format!("service.{name}: {}: {reason}", letter.from.1));
+                None
+            }
+        }
+    }
+
+    /// The session of a conversation has ended.
+    pub fn leave_conversation(&self, service: usize, key: &[u8], session: u64) {
+        let place = (service, key.to_vec());
+        let mut conversations = self.conversations.0.borrow_mut();
+        if conversations.get(&place).is_some_and(|there| there.session == session) {
+            conversations.remove(&place);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A conversation of datagrams is one session, whoever sends them and wherever they come in: through swaps, and, since it saves
+//! itself, through crashes.
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Gateway, PATIENCE, free_port, settled, tally};
+
+/// A gateway with two workers that counts what is said in conversations, and its port.
+fn start(more: &str) -> (Gateway, u16) {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library_as(&tally(), "libtandem_tally.so")
+        .toml(&format!(
+            "workers = 2\n[service.tally]\ncomponent = \"tally\"\n\
+             listen = [\"udp://127.0.0.1:{port}\", \"tcp://127.0.0.1:{port}\"]\n{more}\n\
+             [component.tally]\nversions = {{ keep = 0 }}\n"
+        ))
+        .start();
+    (gateway, port)
+}
+
+/// A peer of its own address.
+fn peer(port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// Says something, and gives the answer: `name count version`.
+fn say(peer: &UdpSocket, text: &str) -> String {
+    peer.send(text.as_bytes()).unwrap();
+    heard(peer)
+}
+
+fn heard(peer: &UdpSocket) -> String {
+    let mut buffer = [0; 512];
+    let n = peer.recv(&mut buffer).expect("an answer comes");
+    String::from_utf8_lossy(&buffer[..n]).trim().to_owned()
+}
+
+/// The count and the version's number of an answer.
+fn parts(answer: &str) -> (u64, String) {
+    let mut words = answer.split(' ').skip(1);
+    let count = words.next().and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{answer}"));
+    let version = words.next().unwrap_or_default();
+    let number = version.split_once('@').map_or(version, |(_, number)| number);
+    (count, number.split_once('#').map_or(number, |(number, _)| number).to_owned())
+}
+
+#[test]
+fn whoever_sends_it_is_counted_in_one_conversation() {
+    let (gateway, port) = start("");
+    let peers: Vec<UdpSocket> = (0..16).map(|_| peer(port)).collect();
+    for round in 0..8 {
+        for (at, peer) in peers.iter().enumerate() {
+            for name in ["ann", "bob", "cy"] {
+                let answer = say(peer, &format!("{name} hello"));
+                assert!(answer.starts_with(name), "who asked is answered: {answer}");
+                assert_eq!(parts(&answer).0, (round * peers.len() + at + 1) as u64);
+            }
+        }
+    }
+    assert_eq!(gateway.status().count("datagram-lost"), 0);
+}
+
+#[test]
+fn a_pinned_conversation_stays_and_a_new_one_begins_on_the_new_version() {
+    let (gateway, port) = start("");
+    gateway.swap(&tally(), "1.0.0");
+    let (one, two) = (peer(port), peer(port));
+    assert_eq!(parts(&say(&one, "ann")), (1, "1.0.0".into()));
+    for number in 2..12 {
+        gateway.swap(&tally(), &format!("{number}.0.0"));
+        let fresh = format!("fresh{number}");
+        assert_eq!(parts(&say(&two, &fresh)), (1, format!("{number}.0.0")));
+        assert_eq!(parts(&say(&two, "ann")), (number, "1.0.0".into()));
+    }
+    assert_eq!(parts(&say(&two, "fresh5")), (2, "5.0.0".into()));
+}
+
+#[test]
+fn a_carried_conversation_goes_along() {
+    let (gateway, port) = start("policy = \"carry\"");
+    let (one, two) = (peer(port), peer(port));
+    say(&one, "ann");
+    for number in 2..22 {
+        gateway.swap(&tally(), &format!("{number}.0.0"));
+        let speaker = if number % 2 == 0 { &one } else { &two };
+        assert_eq!(parts(&say(speaker, "ann")), (number, format!("{number}.0.0")));
+    }
+    settled(1, || gateway.maps().len());
+}
+
+#[test]
+fn what_was_answered_is_counted_also_after_a_crash() {
+    for policy in ["pin", "carry"] {
+        let (mut gateway, port) = start(&format!("policy = \"{policy}\""));
+        gateway.swap(&tally(), "1.0.0");
+        let peer = peer(port);
+        assert_eq!(parts(&say(&peer, "ann")), (1, "1.0.0".into()));
+        gateway.swap(&tally(), "2.0.0");
+        for kill in 0..5 {
+            gateway.kill_and_start();
+            let version = if policy == "pin" { "1.0.0" } else { "2.0.0" };
+            assert_eq!(parts(&say(&peer, "ann")), (2 + kill, version.into()), "{policy}");
+            assert_eq!(parts(&say(&peer, &format!("new{kill}"))), (1, "2.0.0".into()));
+        }
+        // Two conversations more than were there at the beginning, each with its own count.
+        assert_eq!(parts(&say(&peer, "new3")).0, 2);
+    }
+}
+
+#[test]
+fn a_timer_that_was_saved_rings_after_the_restart_when_the_conversation_goes_on() {
+    let (mut gateway, port) = start("");
+    let peer = peer(port);
+    say(&peer, "ann");
+    let begun = Instant::now();
+    peer.send(b"ann later 1500").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    gateway.kill_and_start();
+    assert_eq!(parts(&say(&peer, "ann")).0, 3, "what was said before is counted");
+    assert_eq!(parts(&heard(&peer)).0, 3);
+    assert!(begun.elapsed() >= Duration::from_millis(1500), "not early: {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_conversation_that_has_said_it_is_over_begins_anew() {
+    let (mut gateway, port) = start("");
+    let peer = peer(port);
+    say(&peer, "ann");
+    assert_eq!(say(&peer, "ann over"), "ann over 2");
+    assert_eq!(parts(&say(&peer, "ann")).0, 1);
+    assert_eq!(say(&peer, "ann over"), "ann over 2");
+    gateway.kill_and_start();
+    assert_eq!(parts(&say(&peer, "ann")).0, 1);
+}
+
+#[test]
+fn silence_ends_it() {
+    let (gateway, port) = start("bindings = { idle = \"1s\" }");
+    let peer = peer(port);
+    say(&peer, "ann");
+    for _ in 0..4 {
+        thread::sleep(Duration::from_millis(500));
+        assert!(parts(&say(&peer, "ann")).0 > 1);
+    }
+    thread::sleep(Duration::from_millis(2500));
+    assert_eq!(parts(&say(&peer, "ann")).0, 1);
+    drop(gateway);
+}
+
+#[test]
+fn a_session_of_a_connection_is_resumed_on_the_next_one() {
+    let (mut gateway, port) = start("");
+    let mut client = gateway.connect(port);
+    client.send(b"ann\nann\n").unwrap();
+    assert_eq!(parts(&client.line().unwrap()).0, 1);
+    assert_eq!(parts(&client.line().unwrap()).0, 2);
+    drop(client);
+    for round in 0..4 {
+        if round == 2 {
+            gateway.kill_and_start();
+        }
+        let mut client = gateway.connect(port);
+        client.send(b"ann\nann\n").unwrap();
+        assert_eq!(parts(&client.line().unwrap()).0, 3 + 2 * round);
+        assert_eq!(parts(&client.line().unwrap()).0, 4 + 2 * round);
+    }
+}

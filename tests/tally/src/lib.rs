@@ -1,0 +1,115 @@
+//! A conversation is named by the first word of each datagram, or line; its session counts what is said in it, and keeps the count.
+//!
+//! | said | answered |
+//! |---|---|
+//! | `NAME` and anything | `NAME COUNT`, and the version |
+//! | `NAME later MS` | the same, after so many milliseconds |
+//! | `NAME over` | `NAME over COUNT`, and the conversation ends |
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+
+/// The component.
+pub struct Tally {
+    version: String,
+}
+
+/// A conversation, or what has not named one yet.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Count {
+    name: Option<String>,
+    count: u64,
+    /// Of the line at hand it is known that it is this conversation's.
+    routed: bool,
+    failed: bool,
+}
+
+/// What is waited for.
+#[derive(Debug, Serialize, Deserialize, Then)]
+pub enum Waiting {
+    /// The time to answer.
+    Later,
+}
+
+impl Component for Tally {
+    type Config = ();
+    type Session = Count;
+    const POLICY: Policy = Policy::Pin;
+
+    fn start(_: (), starting: &Starting<'_>) -> Result<Self, Refusal> {
+        Ok(Tally { version: starting.version.to_owned() })
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<Count, Refusal> {
+        let name = opening.key.map(|key| String::from_utf8_lossy(key).into_owned());
+        Ok(Count { name, ..Count::default() })
+    }
+}
+
+impl Session for Count {
+    type Component = Tally;
+    type Then = Waiting;
+
+    fn handle(&mut self, tally: &Tally, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+        match event {
+            Event::Datagram { bytes } if self.name.is_none() && !self.failed => out.route(first_word(bytes)),
+            Event::Datagram { bytes } => self.hear(tally, bytes, out),
+            Event::Bytes { bytes, .. } => {
+                let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+                if !std::mem::take(&mut self.routed) {
+                    self.name = Some(String::from_utf8_lossy(first_word(&bytes[..end])).into_owned());
+                    out.route(first_word(&bytes[..end]));
+                    return Ok(());
+                }
+                self.hear(tally, &bytes[..end], out);
+                out.consume(end + 1);
+            }
+            Event::Routed { bound } => {
+                self.routed = bound.is_ok();
+                self.failed = bound.is_err();
+            }
+            Event::Timeout { then: Waiting::Later } => self.say(tally, out),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+}
+
+impl Count {
+    fn hear(&mut self, tally: &Tally, said: &[u8], out: &mut Out<'_, Self>) {
+        if self.failed {
+            return out.send(Stream::OWN, b"not now\n");
+        }
+        self.count += 1;
+        let said = String::from_utf8_lossy(said);
+        let words: Vec<&str> = said.split_whitespace().collect();
+        match words[..] {
+            [_, "later", millis] => {
+                let millis = millis.parse().unwrap_or(0);
+                out.after(Duration::from_millis(millis), Waiting::Later);
+            }
+            [name, "over"] => {
+                out.send(Stream::OWN, format!("{name} over {}\n", self.count).as_bytes());
+                return out.close(Stream::OWN);
+            }
+            _ => self.say(tally, out),
+        }
+        out.save();
+    }
+
+    fn say(&self, tally: &Tally, out: &mut Out<'_, Self>) {
+        let name = self.name.as_deref().unwrap_or("nobody");
+        out.send(Stream::OWN, format!("{name} {} {}\n", self.count, tally.version).as_bytes());
+    }
+}
+
+fn first_word(bytes: &[u8]) -> &[u8] {
+    bytes.split(u8::is_ascii_whitespace).next().unwrap_or_default()
+}
+
+export_component!(Tally);
