@@ -175,6 +175,8 @@ fn who_serves_no_more_is_asked_no_more() {
     assert_eq!(callee.says("rest"), "ok");
     settled("failed Down".to_owned(), || caller.says("ask back echo on"));
     assert_eq!(callee.says("serve"), "ok");
+    // Itself, too: after the event that asks.
+    settled("me".to_owned(), || callee.says("ask back echo me"));
     settled("on".to_owned(), || caller.says("ask back echo on"));
 }
 

@@ -245,7 +245,7 @@ impl<'a, S: Session> Out<'a, S> {
         Token(token)
     }
 
-    /// Takes back a timer, a dial, a forward or a `writable`: its answer will not come. A dialed connection goes back to
+    /// Takes back a timer, a dial, a forward, a call or a `writable`: its answer will not come. A dialed connection goes back to
     /// the pool; a forward stops where it is. Unknown and answered tokens are ignored.
     pub fn cancel(&mut self, token: Token) -> Option<S::Then> {
         let then = self.waits.take(token.0)?;

@@ -65,4 +65,15 @@
 //! with a notice, `binding-moved`. A binding that nobody has named for the service's `bindings.idle` ends; of more than
 //! `bindings.max` the one that would end first makes room.
 //!
-//! Policy `carry` needs none of this: such sessions, and with them their conversations, are on the active version.
+//! # Datagrams, and sessions that last
+//!
+//! A datagram whose session names a conversation goes to the conversation's own session: one for a key, wherever the datagrams come
+//! in, with the key in its [`Opening`](crate::Opening). What it sends goes to whoever has spoken last. It ends after
+//! `bindings.idle` of silence, or when it closes [`Stream::OWN`](crate::Stream::OWN), which ends the conversation.
+//!
+//! [`save`](crate::Out::save) keeps a session, of policy `carry` or `pin`, with its binding. It is resumed when the key is named and
+//! no session has it: on the next connection, after a restart. Timers ring when they would have; whatever else was asked for is
+//! answered with its failure, since nobody is left to answer it: streams are [`Closed`](crate::Event::Closed), dials and forwards and calls
+//! have failed. Save whenever a peer was told something that it may rely on.
+//!
+//! Policy `carry` needs no bound versions: such sessions, and with them their conversations, are on the active version.

@@ -16,8 +16,8 @@
 //! # What is carried
 //!
 //! The session and what it waits for (`Then`, by token), as MessagePack with named fields. Not carried, because they
-//! belong to the host and stay where they are: streams, unread and unsent bytes, timers, dials, forwards. Not carried,
-//! because it is the version's: the configuration; the new version has started with its own.
+//! belong to the host and stay where they are: streams, unread and unsent bytes, timers, dials, forwards, calls, requests.
+//! Not carried, because it is the version's: the configuration; the new version has started with its own.
 //!
 //! After it has resumed a session, the new version is asked once whether it wants it:
 //! [`resumed`](crate::Session::resumed). If it refuses, or cannot read the state, the session stays where it was and goes

@@ -66,8 +66,9 @@ impl Callees {
         let Serving { callees, turn } = self.services.get_mut(&service)?;
         let count = callees.len();
         let in_turn = (0..count).map(|n| (*turn + n) % count).filter(|at| !tried.contains(&callees[*at].home));
-        // The first of the least, which `min_by_key` gives.
-        let at = in_turn.min_by_key(|at| callees[*at].outstanding)?;
+        // One that has nothing to do is as good as any; else the first of the least, which `min_by_key` gives.
+        let idle = in_turn.clone().find(|at| callees[*at].outstanding == 0);
+        let at = idle.or_else(|| in_turn.min_by_key(|at| callees[*at].outstanding))?;
         *turn = at + 1;
         callees[at].outstanding += 1;
         Some(callees[at].home)

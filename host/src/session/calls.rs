@@ -108,7 +108,7 @@ impl Driver<'_, '_> {
     }
 
     fn fail_call(&mut self, token: u64, service: &str, why: u32) {
-        self.worker.notice(self.session, Notice::CallFailed, &failed(service, why));
+        self.worker.notice(self.session, Notice::CallFailed, &call_failure(service, why));
         self.session.answers.push_back(call_failed(token, why));
     }
 
@@ -352,7 +352,7 @@ fn call_failed(token: u64, detail: u32) -> Answer {
 }
 
 /// What an operator reads of a call that has failed.
-pub fn failed(service: &str, why: u32) -> String {
+pub fn call_failure(service: &str, why: u32) -> String {
     let why = match why {
         uncalled::UNKNOWN => "there is no such service, or its component takes no requests",
         uncalled::FULL => "there are as many requests as there may be",

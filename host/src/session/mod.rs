@@ -38,7 +38,7 @@ use moving::Behind;
 
 pub use accounts::Identity;
 pub use alarms::Alarms;
-pub use calls::{Made, Untaken, failed};
+pub use calls::{Made, Untaken, call_failure};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
 pub use moving::Followed;

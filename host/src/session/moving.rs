@@ -88,7 +88,9 @@ impl Driver<'_, '_> {
         let policy = conversation.lease().policy;
         if policy != Policy::Pin && !to.takes_requests() && !self.may_move_without_calls() {
             let reason = "it is in the middle of calls, which the other version's revision of the API does not know";
-            self.worker.notice(self.session, Notice::MoveRefused, reason);
+            if before.is_none() {
+                self.worker.notice(self.session, Notice::MoveRefused, reason);
+            }
             self.session.behind = Some(Behind::after(before, self.session.progress));
             return;
         }

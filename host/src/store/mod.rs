@@ -110,7 +110,7 @@ pub struct Transaction {
     pub steps: Vec<Step>,
 }
 
-/// Where a transaction came from: a session of a worker.
+/// Where a session is that waits for an answer: from the store, or from another session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Home {
     /// The worker.

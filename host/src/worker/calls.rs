@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{Opened, Worker};
 use crate::observe::notice::{self, Notice};
 use crate::service::{Callees, Request};
-use crate::session::{Letter, Made, Session, Untaken, failed};
+use crate::session::{Letter, Made, Session, Untaken, call_failure};
 use crate::store::Home;
 
 /// What workers tell each other, and themselves, about calls.
@@ -248,7 +248,7 @@ impl Worker {
         let settled = self.with_session(caller, |session| {
             let made = session.take_outcome(id, outcome)?;
             let name = |service: usize| self.with_service_name(service, str::to_owned);
-            let said = why.map(|why| self.about(session, &failed(&name(made.service), why)));
+            let said = why.map(|why| self.about(session, &call_failure(&name(made.service), why)));
             Some((made, said))
         });
         let Some((made, said)) = settled.flatten() else { return };
