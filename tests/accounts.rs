@@ -293,6 +293,10 @@ fn accounts_that_cannot_be_read_are_a_temporary_error() {
     let said = place.gateway.status().notice("authentication-put-off").unwrap().to_owned();
     assert!(said.contains("accounts cannot be read: the table of accounts, row \"acme\""), "{said}");
     session.says("login 3 nobody secret", "3 no");
+    let list = place.account(&["list"], "");
+    assert!(String::from_utf8_lossy(&list.stderr).contains("row \"acme\""), "{list:?}");
+    place.says(&["remove", "acme"], "removed acme");
+    session.says("login 4 acme secret", "4 no");
 }
 
 #[test]

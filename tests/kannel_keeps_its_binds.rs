@@ -14,7 +14,9 @@ const BINDS: u64 = 3;
 /// A receipt that overtakes the response, which goes to another bind, is one that Kannel cannot place.
 const DELIVERED_AFTER: Duration = Duration::from_secs(2);
 /// So many messages are not reported as delivered at most.
-const OWED_MAX: usize = 200;
+const OWED_MAX: usize = 600;
+/// Between two messages, so that they do not come in bursts: there is traffic after each swap.
+const PACE: Duration = Duration::from_millis(4);
 const DELIVERED: u32 = 1;
 const TAKEN: u32 = 8;
 
@@ -92,8 +94,8 @@ fn send(kannel: &Kannel, over: &AtomicBool) -> BTreeMap<u32, String> {
     let mut sendsms = kannel.connect();
     let mut sent = BTreeMap::new();
     while !over.load(Ordering::SeqCst) {
+        thread::sleep(PACE);
         if sent.len() >= delivered(kannel) + OWED_MAX {
-            thread::sleep(Duration::from_millis(5));
             continue;
         }
         let number = u32::try_from(sent.len()).expect("there are fewer");

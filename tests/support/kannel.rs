@@ -55,16 +55,19 @@ impl Kannel {
         if !installed("kannel", Path::new(BEARERBOX)) {
             return None;
         }
-        let (listener, sendsms) = (TcpListener::bind(loopback(0)).expect("the loopback has a free port"), free_port());
+        let listener = TcpListener::bind(loopback(0)).expect("the loopback has a free port");
+        let (boxes, sendsms) = (free_port(), free_port());
         let reports_to = listener.local_addr().expect("it is bound").port();
         let reports = Reports::default();
         let taking = Arc::clone(&reports);
         thread::spawn(move || take_all(&listener, &taking));
         let file = smsc.gateway.scratch("kannel.conf");
-        fs::write(&file, configuration(smsc.port, sendsms)).expect("there is room for a configuration");
+        fs::write(&file, configuration(smsc.port, boxes, sendsms)).expect("there is room for a configuration");
         let log = smsc.gateway.scratch("bearerbox.log");
         let bearerbox = Peer::start(logging(Command::new(BEARERBOX).arg(&file), &log));
         eventually("bearerbox has bound", || (smsc.connections().len() == 3).then_some(()));
+        // Where nobody listens yet, smsbox gives up.
+        eventually("bearerbox listens", || TcpStream::connect(loopback(boxes)).ok());
         let smsbox_log = smsc.gateway.scratch("smsbox.log");
         let smsbox = Peer::start(logging(Command::new(SMSBOX).arg(&file), &smsbox_log));
         eventually("smsbox listens", || TcpStream::connect(loopback(sendsms)).ok());
@@ -151,7 +154,7 @@ impl Drop for Kannel {
     }
 }
 
-fn configuration(smsc: u16, sendsms: u16) -> String {
+fn configuration(smsc: u16, boxes: u16, sendsms: u16) -> String {
     let bind = |account: &str, port: &str, transceiver: bool| {
         format!(
             r#"
@@ -175,7 +178,7 @@ max-pending-submits = 20
 admin-port = {admin}
 admin-interface = 127.0.0.1
 admin-password = secret
-smsbox-port = {smsbox}
+smsbox-port = {boxes}
 smsbox-interface = 127.0.0.1
 dlr-storage = internal
 log-level = 0
@@ -193,7 +196,6 @@ concatenation = true
 max-messages = 20
 "#,
         admin = free_port(),
-        smsbox = free_port(),
         busy = bind("busy", "port", true),
         transmitter = bind("pair", "port", false),
         receiver = bind("pair", "receive-port", false),

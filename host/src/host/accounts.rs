@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Host;
 use crate::account::{self, Account, Hashed, table};
 use crate::admin::{AccountRequest, AccountStatus, Answer, Changed, From};
-use crate::store::Found;
+use crate::store::{Found, Question};
 
 impl Host {
     /// Does what is asked of accounts. What is changed is committed when it is answered, and holds.
@@ -30,8 +30,7 @@ impl Host {
         account::check_name(&name)?;
         account::check_services(services.as_ref(), self.config.service.keys())?;
         self.refuse_the_configurations(&name)?;
-        let there = self.stored_accounts()?.contains_key(&name);
-        if replace && !there {
+        if replace && !self.is_stored(&name)? {
             return Err(format!(
                 "account `{name}`: there is none to replace; `tandem account list` says which there are"
             ));
@@ -48,7 +47,7 @@ impl Host {
 
     fn remove_account(&self, name: String) -> Result<Answer, String> {
         self.refuse_the_configurations(&name)?;
-        if !self.stored_accounts()?.contains_key(&name) {
+        if !self.is_stored(&name)? {
             return Err(format!("account `{name}`: there is none; `tandem account list` says which there are"));
         }
         self.open_store()?.write(vec![table::delete(&name)]).map_err(|failure| failure.to_string())?;
@@ -73,12 +72,24 @@ impl Host {
         }
     }
 
-    /// Those of the store; it is not made for the question.
-    fn stored_accounts(&self) -> Result<BTreeMap<String, Account>, String> {
-        let Some(store) = self.store.get() else { return Ok(BTreeMap::new()) };
-        let found = store.reader().and_then(|mut reader| reader.ask(&table::TABLE, &table::all()));
-        let accounts = found.and_then(table::read).map_err(|failure| failure.to_string())?;
-        Ok(accounts.into_iter().collect())
+    /// Those of the store.
+    fn stored_accounts(&self) -> Result<Vec<(String, Account)>, String> {
+        match self.ask_store(&table::all())? {
+            Some(found) => table::read(found).map_err(|failure| failure.to_string()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether the store has a row of this name, be it as it may: one that cannot be read can be removed.
+    fn is_stored(&self, name: &str) -> Result<bool, String> {
+        Ok(matches!(self.ask_store(&table::get(name))?, Some(Found::Row(Some(_)))))
+    }
+
+    /// What the store has found; `None` where there is none, which is not made for a question.
+    fn ask_store(&self, question: &Question) -> Result<Option<Found>, String> {
+        let Some(store) = self.store.get() else { return Ok(None) };
+        let found = store.reader().and_then(|mut reader| reader.ask(&table::TABLE, question));
+        found.map(Some).map_err(|failure| failure.to_string())
     }
 }
 

@@ -3,10 +3,13 @@
 //! A question has a number of its own besides its token: after a session was renewed its tokens begin again, and an answer
 //! that comes late is to meet no other question.
 
-/// The questions of one session.
+/// The questions of one session. Most never ask, so all that it costs them is a pointer.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// Counts questions.
+pub(super) struct Asked(Option<Box<Questions>>);
+
+#[derive(Debug, Default)]
+struct Questions {
+    /// Counts them.
     count: u64,
     /// The numbers of those that are open, with their tokens.
     open: Vec<(u64, u64)>,
@@ -18,38 +21,44 @@ const OPEN_MAX: usize = 64;
 impl Asked {
     /// Asks; `None` where too much is asked already.
     pub(super) fn ask(&mut self, token: u64) -> Option<u64> {
-        if self.open.len() >= OPEN_MAX {
+        let Questions { count, open } = &mut **self.0.get_or_insert_default();
+        if open.len() >= OPEN_MAX {
             return None;
         }
-        self.count += 1;
-        self.open.push((self.count, token));
-        Some(self.count)
+        *count += 1;
+        open.push((*count, token));
+        Some(*count)
     }
 
     /// Answers; `None` where it was cancelled, or its session has ended.
     pub(super) fn answer(&mut self, number: u64) -> Option<u64> {
-        let at = self.open.iter().position(|open| open.0 == number)?;
-        Some(self.open.swap_remove(at).1)
+        let open = &mut self.0.as_mut()?.open;
+        let at = open.iter().position(|open| open.0 == number)?;
+        Some(open.swap_remove(at).1)
     }
 
     /// Forgets what has this token.
     pub(super) fn cancel(&mut self, token: u64) {
-        self.open.retain(|open| open.1 != token);
+        if let Some(questions) = &mut self.0 {
+            questions.open.retain(|open| open.1 != token);
+        }
     }
 
-    /// The tokens of what is open.
+    /// The tokens of those that are open.
     pub(super) fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
-        self.open.iter().map(|open| open.1)
+        self.0.iter().flat_map(|questions| &questions.open).map(|open| open.1)
     }
 
-    /// Forgets everything.
+    /// Forgets all of them.
     pub(super) fn clear(&mut self) {
-        self.open.clear();
+        if let Some(questions) = &mut self.0 {
+            questions.open.clear();
+        }
     }
 
-    /// Whether nothing is open.
+    /// Whether none is open.
     pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.0.as_ref().is_none_or(|questions| questions.open.is_empty())
     }
 }
 
