@@ -7,6 +7,7 @@ mod accounts;
 mod bound;
 mod connectors;
 mod findings;
+mod publication;
 mod reload;
 mod retire;
 mod status;

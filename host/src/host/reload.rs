@@ -4,11 +4,9 @@
 //! each file copied to the shelf and its manifest read, what is to serve examined in a child, loaded and started, new
 //! addresses bound; then comes the one publication, and the workers take it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use tandem_component::{Starting, abi};
@@ -16,7 +14,7 @@ use tandem_component::{Starting, abi};
 use super::versions::{Running, Stop, Version};
 use super::{Event, Host};
 use crate::admin::{FileReport, Outcome, Refused, Report};
-use crate::config::{Config, Source, Upstreams};
+use crate::config::{Config, Source};
 use crate::loader::code::Code;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -26,11 +24,7 @@ use crate::observe::records::Records;
 use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
 use crate::version::stage::{Stage, Step};
-use crate::version::{Counts, Instance, Lease, Service, Snapshot, Started};
-use crate::worker::{Command, Following};
-
-/// How long a worker may take to take a publication.
-const TAKING: Duration = Duration::from_secs(5);
+use crate::version::{Counts, Instance, Lease, Started};
 
 /// A file in the components directory.
 pub(super) struct Found {
@@ -53,7 +47,7 @@ pub(super) struct Decision {
     /// The version, by its place in the host's list; `None` where its file was taken out.
     pub(super) version: Option<usize>,
     /// An instance for each of its services.
-    instances: Vec<(usize, Lease<Instance>)>,
+    pub(super) instances: Vec<(usize, Lease<Instance>)>,
     /// A better version was there and was refused.
     refused: bool,
 }
@@ -429,124 +423,6 @@ impl Host {
         let used: BTreeSet<_> = config.service.values().filter_map(|service| service.records.as_ref()).collect();
         self.records.retain(|path, _| used.contains(path));
         Ok(())
-    }
-
-    /// The one publication, and the listening sockets and connections that go with it.
-    fn publish(
-        &mut self,
-        config: Config,
-        decisions: &[Decision],
-        loaded: Vec<(usize, Lease<Instance>)>,
-        bound: Vec<(Address, usize, Vec<Bound>)>,
-    ) {
-        let mut instances: BTreeMap<usize, Lease<Instance>> =
-            decisions.iter().flat_map(|decision| decision.instances.iter().cloned()).collect();
-        let services = self.services.iter().enumerate().map(|(number, name)| Service {
-            name: name.as_str().into(),
-            bound: self.still_bound(number, instances.get(&number), &loaded),
-            bindings: config.service.get(name).map(|service| service.bindings).unwrap_or_default(),
-            configured: config.service.contains_key(name),
-            connects: config.service.get(name).is_some_and(|service| !service.connect.is_empty()),
-            instance: instances.remove(&number),
-            records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
-        });
-        let services = services.collect();
-        self.upstreams = self.upstreams_of(&config);
-        let number = self.table.current().number + 1;
-        let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
-        self.table.publish(Snapshot { number, services, upstreams, accounts });
-        self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
-        let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
-        let unwanted: Vec<Address> =
-            self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
-        for address in unwanted {
-            self.listening.remove(&address);
-            for worker in &self.workers {
-                worker.tell(Command::Unlisten(address.clone()));
-            }
-        }
-        for (address, service, sockets) in bound {
-            self.listening.insert(address.clone(), service);
-            for (worker, bound) in self.workers.iter().zip(sockets) {
-                worker.tell(Command::Listen { service, address: address.clone(), bound });
-            }
-        }
-        self.keep_connected(&config);
-        self.config = config;
-    }
-
-    /// The configuration's upstreams; servers that were there before keep their health.
-    fn upstreams_of(&self, config: &Config) -> Arc<Upstreams> {
-        let old = &self.upstreams;
-        let upstreams = config.upstream.iter().map(|(name, settings)| {
-            let healths = settings.servers.iter().map(|server| {
-                let known = old.get(name).and_then(|(before, healths)| {
-                    let at = before.servers.iter().position(|address| address == server)?;
-                    healths.get(at).cloned()
-                });
-                known.unwrap_or_default()
-            });
-            (name.clone(), (settings.clone(), healths.collect()))
-        });
-        Arc::new(upstreams.collect())
-    }
-
-    /// What the publication means for the life of each version.
-    fn take_stages(&mut self, decisions: &[Decision]) {
-        let publication = self.table.current().number;
-        let chosen: BTreeSet<usize> = decisions.iter().filter_map(|decision| decision.version).collect();
-        for at in 0..self.versions.len() {
-            let was_active = self.versions[at].stage == Stage::Active;
-            if chosen.contains(&at) {
-                let instances = decisions.iter().find(|decision| decision.version == Some(at));
-                let version = &mut self.versions[at];
-                version.step(Step::Publish);
-                version.active_at = publication;
-                version.kept = instances
-                    .map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect())
-                    .unwrap_or_default();
-                if !was_active {
-                    notice::give(Notice::VersionActive, &version.name());
-                }
-            } else if was_active {
-                self.versions[at].step(Step::Supersede);
-            }
-        }
-        // An instance that no service is served by any more drains, whatever becomes of its version.
-        let serving: BTreeSet<u32> =
-            decisions.iter().flat_map(|decision| &decision.instances).map(|one| one.1.as_ref().number).collect();
-        for version in &mut self.versions {
-            let drain = self.config.component(&version.manifest.name).versions.drain.get();
-            for running in &mut version.running {
-                running.drain_due = match running.drain_due {
-                    _ if serving.contains(&running.number) => None,
-                    None => Instant::now().checked_add(drain),
-                    due => due,
-                };
-            }
-        }
-    }
-
-    /// Waits until every worker has taken the publication: from then on each request runs it.
-    ///
-    /// Says which workers have not.
-    fn wait_until_taken(&self) -> Option<String> {
-        let (taken, takes) = channel();
-        let mut missing: BTreeSet<usize> = (0..self.workers.len()).collect();
-        for worker in &self.workers {
-            worker.tell(Command::Publication { taken: taken.clone(), following: Arc::clone(&self.following) });
-        }
-        drop(taken);
-        let deadline = Instant::now() + TAKING;
-        while let Ok(index) = takes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            missing.remove(&index);
-        }
-        if missing.is_empty() {
-            return None;
-        }
-        let finding = format!("workers {missing:?} have not taken the publication; is a component stuck in an event?");
-        notice::give(Notice::WorkerStuck, &finding);
-        Some(finding)
     }
 
     /// Unloads what was loaded and is not to serve.
