@@ -171,3 +171,33 @@ fn a_session_of_a_connection_is_resumed_on_the_next_one() {
         assert_eq!(parts(&client.line().unwrap()).0, 4 + 2 * round);
     }
 }
+
+#[test]
+fn of_two_connections_with_one_conversation_none_loses_what_the_other_was_told() {
+    let (gateway, port) = start("");
+    let counted: Vec<u64> = thread::scope(|scope| {
+        let speakers: Vec<_> = (0..4)
+            .map(|_| {
+                let gateway = &gateway;
+                scope.spawn(move || {
+                    let mut counts = Vec::new();
+                    let mut client = gateway.connect(port);
+                    while counts.len() < 50 {
+                        // One that comes too late with what it saves is told so, at last by the end of its connection.
+                        let answer = client.send(b"ann\n").and_then(|()| client.line());
+                        match answer {
+                            Ok(answer) => counts.push(parts(&answer).0),
+                            Err(_) => client = gateway.connect(port),
+                        }
+                    }
+                    counts
+                })
+            })
+            .collect();
+        speakers.into_iter().flat_map(|speaker| speaker.join().unwrap()).collect()
+    });
+    let mut sorted = counted.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), counted.len(), "no count was given twice: {counted:?}");
+}

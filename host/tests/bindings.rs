@@ -35,7 +35,7 @@ impl Place {
 
     /// Binds, and says what is bound then.
     fn bind(&self, service: &str, key: &str, version: &str, until: u64, known: Option<&Binding>) -> Binding {
-        let binding = Binding { version: version.to_owned(), until, state: None };
+        let binding = Binding { version: version.to_owned(), until, state: None, saves: 0 };
         let found = self.give(self.bindings.bind(service, key.as_bytes(), &binding, known, 0)).unwrap();
         Binding::read(&found.last().unwrap().1).unwrap().unwrap()
     }
@@ -59,7 +59,7 @@ fn who_is_first_binds_and_who_comes_later_is_told() {
     assert_eq!(place.find("api", "k"), None, "another service's is another");
 
     let second = place.bind("web", "k", "http@2.0.0#bb", 70, Some(&first));
-    assert_eq!(second, Binding { version: "http@2.0.0#bb".to_owned(), until: 70, state: None });
+    assert_eq!(second, Binding { version: "http@2.0.0#bb".to_owned(), until: 70, state: None, saves: 0 });
     assert_eq!(place.bind("web", "k", "http@3.0.0#cc", 80, Some(&first)), second, "what was known is out of date");
 
     place.give(place.bindings.touch("web", b"k", &Binding { until: 90, ..second.clone() })).unwrap();
@@ -109,7 +109,7 @@ fn what_has_ended_goes_and_of_too_many_the_one_that_ends_first() {
 fn they_are_counted_also_where_there_are_many() {
     let place = Place::new();
     for from in (0_u64..1200).step_by(100) {
-        let binding = |at: u64| Binding { version: "v".to_owned(), until: at, state: None };
+        let binding = |at: u64| Binding { version: "v".to_owned(), until: at, state: None, saves: 0 };
         let steps = (from..from + 100).flat_map(|at| {
             place.bindings.bind(if at % 3 == 0 { "web" } else { "api" }, &at.to_be_bytes(), &binding(at), None, 0)
         });
@@ -129,14 +129,23 @@ fn a_saved_state_is_kept_until_the_time_is_up() {
     let bound = place.bind("web", "k", "v1", 50, None);
     let saved = Binding { until: 60, state: Some(b"state".to_vec()), ..bound };
     place.give(vec![place.bindings.save("web", b"k", saved.clone())]).unwrap();
+    let saved = Binding { saves: 1, ..saved };
+    assert_eq!(place.find("web", "k"), Some(saved.clone()));
+    let late = Binding { state: Some(b"late".to_vec()), saves: 0, ..saved.clone() };
+    let refused = place.give(vec![place.bindings.save("web", b"k", late)]);
+    assert!(matches!(refused, Err(Failure::Conflict(_))), "another has saved it: {refused:?}");
     assert_eq!(place.find("web", "k"), Some(saved.clone()));
 
-    let moved = Binding { version: "v2".to_owned(), until: 70, state: None };
+    let moved = Binding { version: "v2".to_owned(), until: 70, state: None, saves: 0 };
     place.give(place.bindings.bind("web", b"k", &moved, Some(&saved), 55)).unwrap();
-    assert_eq!(place.find("web", "k"), Some(Binding { state: saved.state.clone(), ..moved.clone() }), "it goes on");
+    assert_eq!(
+        place.find("web", "k"),
+        Some(Binding { state: saved.state.clone(), saves: 1, ..moved.clone() }),
+        "it goes on"
+    );
     let known = place.find("web", "k").unwrap();
     place.give(place.bindings.bind("web", b"k", &Binding { until: 90, ..moved.clone() }, Some(&known), 80)).unwrap();
-    assert_eq!(place.find("web", "k"), Some(Binding { until: 90, ..moved }), "it begins anew");
+    assert_eq!(place.find("web", "k"), Some(Binding { until: 90, saves: 1, ..moved }), "it begins anew");
 
     place.give(vec![place.bindings.forget("web", b"k")]).unwrap();
     assert_eq!(place.find("web", "k"), None);

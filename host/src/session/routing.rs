@@ -28,6 +28,8 @@ use crate::version::{Instance, Lease};
 #[derive(Debug)]
 pub(super) struct Keyed {
     key: Vec<u8>,
+    /// How often it was saved, as far as this session knows.
+    pub(super) saves: i64,
     /// How long it may be silent, where it has a session of its own: one of datagrams, at home on this worker.
     home: Option<Nanos>,
 }
@@ -116,7 +118,10 @@ impl Driver<'_, '_> {
         let session = &*self.session;
         let active = self.worker.serving(session.service).or_else(|| session.lease());
         let active = active.ok_or_else(|| Failure::Unavailable("no version serves".to_owned()))?;
-        if let Some(known) = known.filter(|known| known.until > self.wall && *known.version != *active.identity) {
+        // Where sessions are carried, that is how it should be.
+        let told = active.policy != Policy::Carry;
+        if let Some(known) = known.filter(|known| told && known.until > self.wall && *known.version != *active.identity)
+        {
             let reason = format!("{} is not there; a conversation goes on with {}", known.version, active.version);
             self.worker.notice(session, Notice::BindingMoved, &reason);
         }
@@ -165,7 +170,7 @@ impl Driver<'_, '_> {
             }
             (Ok(binding), None) => {
                 self.go_to(&binding, &key);
-                self.session.keyed = Some(Box::new(Keyed { key, home: None }));
+                self.session.keyed = Some(Box::new(Keyed { key, saves: binding.saves, home: None }));
                 self.resume_saved(binding.state.as_deref());
                 0
             }
@@ -215,7 +220,9 @@ impl Driver<'_, '_> {
     #[inline]
     pub(super) fn ends_conversation(&self, batch: &Batch) -> bool {
         let closes = |effect: &Effect| matches!(effect, Effect::Close { stream: 0 } | Effect::Abort { stream: 0 });
-        self.session.keyed.as_ref().is_some_and(|keyed| keyed.home.is_some()) && batch.effects.iter().any(closes)
+        // One that says goodbye because it was asked to is there again afterwards.
+        let ends = self.session.keyed.as_ref().is_some_and(|keyed| keyed.home.is_some());
+        ends && self.session.drained.is_none() && batch.effects.iter().any(closes)
     }
 
     /// Sends a datagram to its conversation.
@@ -274,8 +281,8 @@ fn check_key(key: &[u8]) -> Result<(), Reason> {
 
 impl Keyed {
     /// The conversation with this key, which may be silent for so long.
-    pub(super) fn at_home(key: Vec<u8>, idle: Nanos) -> Self {
-        Keyed { key, home: Some(idle) }
+    pub(super) fn at_home(key: Vec<u8>, saves: i64, idle: Nanos) -> Self {
+        Keyed { key, saves, home: Some(idle) }
     }
 
     /// The key.

@@ -22,6 +22,7 @@ use crate::clock::{Nanos, nanos};
 use crate::loader::code::Conversation;
 use crate::observe::notice::Notice;
 use crate::store::Step;
+use crate::store::bindings::Binding;
 use crate::transport::Socket;
 use crate::version::{Instance, Lease};
 use crate::worker::Worker;
@@ -71,7 +72,7 @@ impl Driver<'_, '_> {
         let streams = session.pipes.iter().map(|pipe| pipe.number).filter(|number| *number > 0).collect();
         let saved = Saved { state, waits: self.waits(batch), streams };
         let saved = to_vec_named(&saved).map_err(|error| error.to_string())?;
-        Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, saved, self.wall)))
+        Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
     }
 
     /// What the session waits for once the effects have happened.
@@ -109,6 +110,7 @@ impl Driver<'_, '_> {
     fn try_resume_saved(&mut self, saved: &[u8]) -> Result<(), String> {
         let session = &mut *self.session;
         let Some(conversation) = &session.conversation else { return Ok(()) };
+        // Whoever has saved last is whom the next one comes after.
         let Saved { state, waits, streams } = from_slice(saved).map_err(|error| error.to_string())?;
         let lease = conversation.lease().clone();
         if lease.policy == Policy::Renew {
@@ -150,6 +152,15 @@ impl Wait {
 }
 
 impl Session {
+    /// What the event with these effects has saved is kept.
+    pub(super) fn was_saved(&mut self, batch: &Batch) {
+        if let Some(keyed) = &mut self.keyed
+            && batch.effects.iter().any(|effect| matches!(effect, Effect::Save))
+        {
+            keyed.saves += 1;
+        }
+    }
+
     /// Opens the session of a conversation of datagrams, as it was saved where it was.
     ///
     /// # Errors
@@ -160,19 +171,20 @@ impl Session {
         lease: Lease<Instance>,
         letter: &Letter,
         idle: Duration,
-        saved: Option<&[u8]>,
+        saved: Option<Binding>,
     ) -> Result<Self, String> {
+        let saves = saved.as_ref().map_or(0, |saved| saved.saves);
         let (now, _) = worker.now();
         let socket = Socket::Udp(Weak::clone(&letter.from.0), letter.from.1);
         let (transport, peer, local) = (socket.transport(), Peer::Inet(letter.from.1), socket.local());
         let greeting = Greeting { transport, role: Role::Server, peer, local, established: now, idle_since: now };
-        let keyed = Keyed::at_home(letter.key.clone(), nanos(idle));
+        let keyed = Keyed::at_home(letter.key.clone(), saves, nanos(idle));
         let own = Pipe::new(0, Link::Up(socket), None);
         let mut session = Session::begin(worker, letter.service, publication, lease, greeting, own, Some(keyed))?;
         session.bound = Bound::UnderWay;
         let mut cx = Context::from_waker(Waker::noop());
         let mut driver = Driver::new(worker, &mut session, &mut cx);
-        driver.resume_saved(saved);
+        driver.resume_saved(saved.as_ref().and_then(|saved| saved.state.as_deref()));
         driver.leave();
         Ok(session)
     }

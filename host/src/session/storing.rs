@@ -122,6 +122,7 @@ impl Driver<'_, '_> {
             Ok(found) => {
                 self.session.progress += 1;
                 self.session.failures = 0;
+                self.session.was_saved(&held.batch);
                 // The host's own questions have no token.
                 let asked = found.into_iter().filter(|(token, _)| *token != 0);
                 self.session.answers.extend(asked.map(|(token, found)| answer(token, Ok(found))));

@@ -25,6 +25,7 @@ const KEY: usize = 1;
 const PLACE: usize = 2;
 const EXPIRY: usize = 3;
 const STATE: usize = 4;
+const SAVES: usize = 5;
 /// So many are read at once.
 const PAGE: u32 = 500;
 
@@ -37,6 +38,8 @@ pub struct Binding {
     pub until: u64,
     /// The session that was saved, as it saves itself.
     pub state: Option<Vec<u8>>,
+    /// How often one was saved: whoever saves the next has to have resumed this one.
+    pub saves: i64,
 }
 
 /// A row of the table, as it is read.
@@ -48,6 +51,8 @@ struct Row {
     expiry: String,
     #[serde(default, with = "serde_bytes")]
     state: Option<Vec<u8>>,
+    #[serde(default)]
+    saves: i64,
 }
 
 /// The bindings of all services.
@@ -69,6 +74,7 @@ impl Default for Bindings {
             column("place", Kind::Text, Index::Plain),
             column("expiry", Kind::Text, Index::Plain),
             column("state", Kind::Blob, Index::None),
+            Column { default: Some(Value::Integer(0)), ..column("saves", Kind::Integer, Index::None) },
         ];
         let table = Table { component: HOST.to_owned(), name: "bindings".to_owned(), columns, key: vec![SERVICE, KEY] };
         let columns = table.columns[..STATE].to_vec();
@@ -140,12 +146,16 @@ impl Bindings {
         vec![self.step(Operation::Update { key: row_key(service, key), columns: binding.columns(service) })]
     }
 
-    /// The step that keeps the state of a session with its binding.
+    /// The step that keeps the state of a session with its binding. It is a conflict where another session has saved that
+    /// conversation meanwhile, or it has ended.
     pub fn save(&self, service: &str, key: &[u8], binding: Binding) -> Step {
-        let columns =
-            binding.columns(service).into_iter().chain([(STATE, binding.state.map_or(Value::Null, Value::Blob))]);
-        let key = [SERVICE, KEY].into_iter().zip(row_key(service, key));
-        self.step(Operation::Put(key.chain(columns).collect()))
+        let mut columns = binding.columns(service);
+        columns.extend([
+            (STATE, binding.state.map_or(Value::Null, Value::Blob)),
+            (SAVES, Value::Integer(binding.saves + 1)),
+        ]);
+        let expected = vec![(SAVES, Value::Integer(binding.saves))];
+        self.step(Operation::Change { key: row_key(service, key), expected, columns })
     }
 
     /// The step that ends a conversation.
@@ -250,7 +260,7 @@ impl Binding {
     /// To a version, from now on for this long.
     pub fn new(version: &str, now: u64, idle: Duration) -> Self {
         let idle = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
-        Binding { version: version.to_owned(), until: now.saturating_add(idle), state: None }
+        Binding { version: version.to_owned(), until: now.saturating_add(idle), state: None, saves: 0 }
     }
 
     /// What a question for one has found.
@@ -261,7 +271,7 @@ impl Binding {
         let Found::Row(Some(row)) = found else { return Ok(None) };
         let row: Row = read(row)?;
         let (version, until) = (row.version().to_owned(), row.until());
-        Ok(Some(Binding { version, until, state: row.state }))
+        Ok(Some(Binding { version, until, state: row.state, saves: row.saves }))
     }
 
     fn columns(&self, service: &str) -> Columns {

@@ -174,6 +174,16 @@ pub enum Operation {
         /// Who is answered.
         token: u64,
     },
+    /// A row that is there and has the values that are expected gets these columns. Where there is none, the transaction is a
+    /// conflict.
+    Change {
+        /// Which.
+        key: Vec<Value>,
+        /// What it has to have.
+        expected: Columns,
+        /// What it then gets.
+        columns: Columns,
+    },
     /// A question that comes after writes, and sees them.
     Ask {
         /// What is asked.

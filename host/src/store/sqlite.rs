@@ -317,6 +317,12 @@ fn carry_out(
                 statement::add(connection, sql, table, key, *column, *delta)?;
                 continue;
             }
+            Operation::Change { key, expected, columns } => {
+                if !statement::update(connection, sql, table, key, expected, columns)? {
+                    return Err(conflict("a row is not there, or not as it was"));
+                }
+                continue;
+            }
             Operation::Delete { key } => {
                 statement::delete(connection, sql, table, key)?;
                 continue;
@@ -325,6 +331,12 @@ fn carry_out(
         answers.push((*token, found));
     }
     Ok(answers)
+}
+
+/// The failure of a transaction that finds the rows otherwise than it has to.
+fn conflict(reason: &str) -> rusqlite::Error {
+    let violation = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT);
+    rusqlite::Error::SqliteFailure(violation, Some(reason.to_owned()))
 }
 
 fn open(path: &Path) -> Result<Connection, OpenError> {

@@ -58,8 +58,7 @@ impl Worker {
         // What cannot be read now begins anew: it is told, below, as what it is.
         let saved = self.binding(letter.service, &letter.key);
         let opened = saved.map_err(|failure| failure.to_string()).and_then(|binding| {
-            let saved = binding.and_then(|binding| binding.state);
-            Session::open_conversation(self, publication, instance, letter, settings.idle.get(), saved.as_deref())
+            Session::open_conversation(self, publication, instance, letter, settings.idle.get(), binding)
         });
         match opened {
             Ok(session) => {

@@ -57,9 +57,9 @@ impl Worker {
     }
 
     /// The step that saves a session under its key.
-    pub fn save(&self, service: usize, key: &[u8], version: &str, state: Vec<u8>, wall: u64) -> Step {
+    pub fn save(&self, service: usize, key: &[u8], version: &str, (state, saves): (Vec<u8>, i64), wall: u64) -> Step {
         let binding = Binding::new(version, wall, self.bindings_of(service).idle.get());
-        self.bindings.save(&self.service_name(service), key, Binding { state: Some(state), ..binding })
+        self.bindings.save(&self.service_name(service), key, Binding { state: Some(state), saves, ..binding })
     }
 
     /// The step that ends a conversation.
