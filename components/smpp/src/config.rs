@@ -5,15 +5,41 @@ use std::time::Duration;
 use tandem_component::prelude::*;
 
 use crate::message::State;
+use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER};
 
 /// `[service.NAME.config]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Under which name the gateway answers a bind.
+    /// Under which name the gateway answers a bind, and binds itself.
     #[serde(default = "tandem")]
     pub system_id: String,
+    /// Its password with an SMSC, up to 8 characters; with an ESME, where it sends `outbind`.
+    #[serde(default)]
+    pub password: String,
+    /// Its `system_type` with an SMSC, up to 12 characters.
+    #[serde(default)]
+    pub system_type: String,
+    /// As what it binds to an SMSC.
+    #[serde(default)]
+    pub bind: Mode,
+    /// Which version it says that it speaks.
+    #[serde(default)]
+    pub interface_version: Interface,
+    /// The addresses that an SMSC is to send us messages for.
+    #[serde(default)]
+    pub address_range: AddressRange,
+    /// The service that takes what an SMSC sends. Left out, it is recorded and acknowledged.
+    #[serde(default)]
+    pub deliver_to: Option<String>,
+    /// How many messages for an SMSC wait while the window is full; one more is answered by ESME_RMSGQFUL.
+    #[serde(default = "hundred")]
+    pub queue: u32,
+    /// Whether the SMSC says first that a bind is wanted (section 2.2.1).
+    #[serde(default)]
+    pub outbind: Option<Outbind>,
     /// Who may bind.
+    #[serde(default)]
     pub accounts: Vec<Account>,
     /// How many requests of a peer may be unanswered, and how many of ours.
     #[serde(default)]
@@ -42,13 +68,100 @@ pub struct Account {
     pub max_binds: u32,
 }
 
+/// As what an ESME binds (section 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It submits.
+    Transmitter,
+    /// It is sent messages and receipts.
+    Receiver,
+    /// Both.
+    #[default]
+    Transceiver,
+}
+
+impl Mode {
+    pub(crate) fn transmits(self) -> bool {
+        self != Mode::Receiver
+    }
+
+    pub(crate) fn receives(self) -> bool {
+        self != Mode::Transmitter
+    }
+
+    /// `command_id` of the bind.
+    pub(crate) fn command(self) -> u32 {
+        match self {
+            Mode::Transmitter => BIND_TRANSMITTER,
+            Mode::Receiver => BIND_RECEIVER,
+            Mode::Transceiver => BIND_TRANSCEIVER,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Mode::Transmitter => "transmitter",
+            Mode::Receiver => "receiver",
+            Mode::Transceiver => "transceiver",
+        }
+    }
+}
+
+/// `interface_version` (section 5.2.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Interface {
+    /// Without TLVs.
+    #[serde(rename = "3.3")]
+    V33,
+    /// What this component is written for.
+    #[default]
+    #[serde(rename = "3.4")]
+    V34,
+    /// Its messages are those of 3.4, with further TLVs.
+    #[serde(rename = "5.0")]
+    V50,
+}
+
+impl Interface {
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Interface::V33 => 0x33,
+            Interface::V34 => 0x34,
+            Interface::V50 => 0x50,
+        }
+    }
+}
+
+/// `addr_ton`, `addr_npi` and `address_range` of a bind (section 5.2.7).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AddressRange {
+    /// Type of number.
+    pub ton: u8,
+    /// Numbering plan indicator.
+    pub npi: u8,
+    /// An address or an expression for several, up to 40 characters.
+    pub range: String,
+}
+
+/// Which end of an `outbind` a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outbind {
+    /// An ESME's: an SMSC that connects to it and says `outbind` is bound to as a receiver.
+    Answer,
+    /// An SMSC's: it connects to an ESME, says `outbind`, and waits for the ESME's bind.
+    Send,
+}
+
 /// Requests that are not answered yet.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Windows {
-    /// Of the peer: one more is answered by ESME_RTHROTTLED.
+    /// Of an ESME: one more is answered by ESME_RTHROTTLED. Of ours to an SMSC: one more waits in the `queue`.
     pub submit: u32,
-    /// Of ours: one more waits in the store.
+    /// Of ours to an ESME: one more waits in the store. Of an SMSC: one more is answered by ESME_RTHROTTLED.
     pub deliver: u32,
 }
 
@@ -115,6 +228,18 @@ impl Config {
     /// The key that is wrong, and what would be right.
     pub fn checked(self) -> Result<Self, Refusal> {
         word("system_id", &self.system_id, 15)?;
+        for (key, value, longest) in [
+            ("password", &self.password, 8),
+            ("system_type", &self.system_type, 12),
+            ("address_range.range", &self.address_range.range, 40),
+        ] {
+            if !value.is_empty() {
+                word(key, value, longest)?;
+            }
+        }
+        if self.queue > QUEUE_MAX {
+            return Err(Refusal::from(format!("queue: at most {QUEUE_MAX}")));
+        }
         for (n, account) in self.accounts.iter().enumerate() {
             word(&format!("accounts[{n}].system_id"), &account.system_id, 15)?;
             word(&format!("accounts[{n}].password"), &account.password, 8)?;
@@ -156,6 +281,8 @@ fn word(key: &str, value: &str, longest: usize) -> Result<(), Refusal> {
 }
 
 const WINDOW_MAX: u32 = 1000;
+/// The queue is a part of the session's state, which has to be carried.
+const QUEUE_MAX: u32 = 1000;
 const PDU_MAX: u32 = 64 << 10;
 
 fn tandem() -> String {
@@ -164,6 +291,10 @@ fn tandem() -> String {
 
 fn pdu_bytes_max() -> u32 {
     16 << 10
+}
+
+fn hundred() -> u32 {
+    100
 }
 
 fn four() -> u32 {

@@ -1,30 +1,39 @@
-//! SMPP 3.4: the server that ESMEs bind to, with a simulated SMSC behind it.
+//! SMPP 3.4: the server that ESMEs bind to, with a simulated SMSC behind it; the client that binds to SMSCs.
 //!
 //! What it leaves to the host: connections, timers, and the store that holds messages, so that a response is sent once its
 //! message is committed. What it leaves to the codec: bodies of PDUs. What it does: finds PDUs in bytes, knows who may
-//! ask what and when, keeps windows both ways, and sends receipts until they are acknowledged. It does not route, and it
-//! does not bind to SMSCs itself. See `LIFECYCLE.md` for the states of a session.
+//! ask what and when, keeps windows both ways, and sends receipts until they are acknowledged. It does not route: what an ESME
+//! submits and what an SMSC delivers goes to the one service that the configuration names. See `LIFECYCLE.md` for the states of
+//! a session.
 
 #![forbid(unsafe_code)]
 
 mod alarm;
 mod bind;
+mod client;
 pub mod config;
 mod date;
+pub mod exchange;
 pub mod frame;
 pub mod message;
 mod pdu;
 mod recall;
 mod receipt;
+mod receiving;
+mod report;
 mod session;
+mod sms;
 mod submit;
+mod submitting;
+mod tlv;
 mod window;
 
 use tandem_component::prelude::*;
 
 pub use crate::bind::BINDS;
-use crate::config::Config;
+use crate::config::{Config, Outbind};
 pub use crate::message::MESSAGES;
+use crate::session::Stage;
 pub use crate::session::{Bind, Then};
 
 /// The protocol, with one configuration.
@@ -43,10 +52,13 @@ impl Component for Smpp {
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Bind, Refusal> {
-        match opening.role {
-            Role::Server => Ok(Bind::new(opening.established)),
-            Role::Client => Err("smpp binds to nobody: configure `listen` instead of `connect`".into()),
-        }
+        let since = opening.established;
+        let stage = match (opening.role, self.config.outbind) {
+            (Role::Server, _) => Stage::Unbound { since },
+            (Role::Client, Some(Outbind::Send)) => Stage::Inviting { since },
+            (Role::Client, _) => Stage::Joining { mode: self.config.bind },
+        };
+        Ok(Bind::new(stage, since))
     }
 }
 

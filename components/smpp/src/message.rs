@@ -126,6 +126,27 @@ pub enum State {
 }
 
 impl State {
+    /// By the number of section 5.2.28.
+    pub(crate) fn numbered(number: u8) -> Option<State> {
+        State::ALL.into_iter().find(|state| *state as u8 == number)
+    }
+
+    /// By the word of appendix B.
+    pub(crate) fn worded(word: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.word().eq_ignore_ascii_case(word))
+    }
+
+    const ALL: [State; 8] = [
+        State::Enroute,
+        State::Delivered,
+        State::Expired,
+        State::Deleted,
+        State::Undeliverable,
+        State::Accepted,
+        State::Unknown,
+        State::Rejected,
+    ];
+
     /// The word of appendix B.
     pub fn word(self) -> &'static str {
         match self {

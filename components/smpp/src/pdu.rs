@@ -44,7 +44,8 @@ pub(crate) fn field<const MIN: usize, const MAX: usize>(text: &str) -> COctetStr
     COctetString::from_vec([text.as_bytes(), b"\0"].concat()).unwrap_or_else(|_| COctetString::empty())
 }
 
-fn framed(id: u32, status: Status, sequence: u32, body: &[u8]) -> Vec<u8> {
+/// A PDU with this body.
+pub(crate) fn framed(id: u32, status: Status, sequence: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + body.len()).expect("what we encode is shorter than 4 GiB");
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     for number in [length, id, status.into(), sequence] {
@@ -62,10 +63,13 @@ pub(crate) const BIND_RECEIVER: u32 = 0x01;
 pub(crate) const BIND_TRANSMITTER: u32 = 0x02;
 pub(crate) const QUERY_SM: u32 = 0x03;
 pub(crate) const SUBMIT_SM: u32 = 0x04;
+pub(crate) const DELIVER_SM: u32 = 0x05;
 pub(crate) const UNBIND: u32 = 0x06;
 pub(crate) const REPLACE_SM: u32 = 0x07;
 pub(crate) const CANCEL_SM: u32 = 0x08;
 pub(crate) const BIND_TRANSCEIVER: u32 = 0x09;
+pub(crate) const OUTBIND: u32 = 0x0b;
 pub(crate) const ENQUIRE_LINK: u32 = 0x15;
 pub(crate) const SUBMIT_MULTI: u32 = 0x21;
+pub(crate) const ALERT_NOTIFICATION: u32 = 0x102;
 pub(crate) const DATA_SM: u32 = 0x103;

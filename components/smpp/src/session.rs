@@ -1,10 +1,13 @@
-//! One connection of an ESME: [`Bind`], from the first byte to the goodbye.
+//! One connection: [`Bind`], from the first byte to the goodbye, on either side of it.
+
+use std::collections::VecDeque;
 
 use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::alarm::Alarm;
 use crate::bind::{Login, RENEWAL, is_bind};
+use crate::config::Mode;
 use crate::date::seconds;
 use crate::frame::{self, Frame, NoFrame};
 use crate::message::MESSAGES;
@@ -12,20 +15,21 @@ use crate::pdu::{self, Status, decode, encode, header};
 use crate::recall::Recall;
 use crate::receipt::{Receipt, release};
 use crate::submit::submit;
+use crate::submitting::{TEMPORARY, Waiting, refuse};
 use crate::window::{Request, Window};
 
-/// One connection of an ESME.
+/// One connection, of an ESME to us or of ours to an SMSC. Who binds decides which, not who has connected (section 2.2.1).
 #[derive(Serialize, Deserialize)]
 pub struct Bind {
     pub(crate) stage: Stage,
     pub(crate) window: Window,
-    /// The peer's requests that wait for the store.
+    /// The peer's requests that wait for the store or for another service.
     pub(crate) pending: u32,
     /// What the last event wrote was not stored.
     store_failed: bool,
     /// When the peer's last PDU came, and its last that was no `enquire_link`.
-    heard: Time,
-    transacted: Time,
+    pub(crate) heard: Time,
+    pub(crate) transacted: Time,
     /// When receipts are looked for next, and whether they are now.
     pub(crate) look_at: Option<Time>,
     pub(crate) looking: bool,
@@ -35,6 +39,9 @@ pub struct Bind {
     pub(crate) claims: u32,
     /// Acknowledged receipts that are not written down yet.
     pub(crate) unsettled: Vec<String>,
+    /// Messages for the SMSC that wait for the window.
+    #[serde(default)]
+    pub(crate) waiting: VecDeque<Waiting>,
     alarm: Alarm,
 }
 
@@ -49,6 +56,16 @@ pub(crate) enum Stage {
     Bound { login: Login, renew_at: Time },
     /// Awaits the response to our `unbind`.
     Unbinding { login: Login, until: Time },
+    /// We have connected to an ESME, and have not asked it to bind yet.
+    Inviting { since: Time },
+    /// An SMSC has asked us to bind. Awaits whether it is one that may; nothing is read meanwhile.
+    Invited,
+    /// Awaits the SMSC's response to our bind.
+    Joining { mode: Mode },
+    /// Bound to an SMSC. Awaits requests of both sides.
+    Joined { mode: Mode },
+    /// Awaits the SMSC's response to our `unbind`.
+    Parting { until: Time },
     /// Awaits nothing.
     Over,
 }
@@ -92,6 +109,15 @@ pub enum Then {
         /// Of what kind; any, where it is empty.
         service_type: String,
     },
+    /// Whether an SMSC may ask us to bind.
+    Invited,
+    /// Whether the service that an SMSC's message goes to has taken it.
+    HandedOn {
+        /// The request's number.
+        sequence: u32,
+        /// `command_id` of the request.
+        command: u32,
+    },
 }
 
 /// What the requests of one event have in common.
@@ -126,14 +152,21 @@ impl Session for Bind {
                 Then::CancelAll { sequence, source, service_type } => {
                     self.cancel_all((sequence, &source, &service_type), answer, failed, out)?;
                 }
+                Then::Invited => self.invited(smpp, answer, failed, out),
+                Then::HandedOn { sequence, command } => self.handed_on((sequence, command), answer, out),
             },
+            Event::Opened => self.opened(smpp, out),
+            Event::Request { id, request } => self.asked(smpp, id, &request, out),
+            Event::Withdrawn { id } => self.withdrawn(id),
             Event::Timeout { .. } => {
                 self.alarm.fired();
                 self.wait_no_longer(smpp, failed, out);
             }
             Event::Drain { until } => match self.stage {
-                Stage::Bound { .. } => self.unbind(until.min(out.now() + smpp.config.timers.response), out),
-                Stage::Unbinding { .. } => {}
+                Stage::Bound { .. } | Stage::Joined { .. } => {
+                    self.unbind(until.min(out.now() + smpp.config.timers.response), out);
+                }
+                Stage::Unbinding { .. } | Stage::Parting { .. } => {}
                 _ => self.leave(failed, out),
             },
             Event::End { .. } => self.leave(failed, out),
@@ -145,7 +178,8 @@ impl Session for Bind {
     }
 
     fn at_boundary(&self) -> bool {
-        self.pending == 0 && self.window.oldest().is_none() && !matches!(self.stage, Stage::Binding { .. })
+        let asking = matches!(self.stage, Stage::Binding { .. } | Stage::Invited);
+        self.pending == 0 && self.window.oldest().is_none() && !asking
     }
 
     fn last_words(&mut self, _: &Smpp, out: &mut Out<'_, Self>) {
@@ -155,9 +189,9 @@ impl Session for Bind {
 
 impl Bind {
     /// A connection that was just established.
-    pub(crate) fn new(since: Time) -> Self {
+    pub(crate) fn new(stage: Stage, since: Time) -> Self {
         Bind {
-            stage: Stage::Unbound { since },
+            stage,
             window: Window::default(),
             pending: 0,
             store_failed: false,
@@ -168,6 +202,7 @@ impl Bind {
             more: false,
             claims: 0,
             unsettled: Vec::new(),
+            waiting: VecDeque::new(),
             alarm: Alarm::default(),
         }
     }
@@ -181,7 +216,7 @@ impl Bind {
     /// Answers all whole PDUs. What they write is one transaction.
     fn read(&mut self, smpp: &Smpp, bytes: &[u8], failed: bool, out: &mut Out<'_, Self>) {
         let (mut turn, mut rest) = (Turn { failed, taken: 0 }, bytes);
-        while !rest.is_empty() && !matches!(self.stage, Stage::Binding { .. } | Stage::Over) {
+        while !rest.is_empty() && !matches!(self.stage, Stage::Binding { .. } | Stage::Invited | Stage::Over) {
             match frame::next(rest, smpp.config.pdu_bytes_max) {
                 // A goodbye waits until all is answered that came before it.
                 Ok(frame) if frame.id == pdu::UNBIND && self.pending > 0 => break,
@@ -218,12 +253,20 @@ impl Bind {
             }
             pdu::ENQUIRE_LINK => self.refuse(frame.id, frame.sequence, Status::EsmeRok, out),
             pdu::UNBIND => match self.stage {
-                Stage::Bound { .. } | Stage::Unbinding { .. } => {
+                Stage::Bound { .. } | Stage::Unbinding { .. } | Stage::Joined { .. } | Stage::Parting { .. } => {
                     self.refuse(frame.id, frame.sequence, Status::EsmeRok, out);
                     self.leave(turn.failed, out);
                 }
                 _ => self.refuse(frame.id, frame.sequence, Status::EsmeRinvbndsts, out),
             },
+            pdu::OUTBIND => self.outbind(smpp, frame, turn.failed, out),
+            pdu::DELIVER_SM | pdu::DATA_SM if self.is_esme() => {
+                if let Err(status) = self.deliver(smpp, frame, out) {
+                    self.acknowledge(frame.id, frame.sequence, status.into(), out);
+                }
+            }
+            // It has no response (section 4.12), and nobody who could be told.
+            pdu::ALERT_NOTIFICATION if self.is_esme() => tracing::info!("alert_notification"),
             pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM | pdu::QUERY_SM | pdu::CANCEL_SM | pdu::REPLACE_SM => {
                 if let Err(status) = self.request(smpp, frame, turn, out) {
                     self.refuse(frame.id, frame.sequence, status, out);
@@ -272,13 +315,19 @@ impl Bind {
 
     /// The peer has answered. A response that nobody waits for is passed over.
     fn response(&mut self, smpp: &Smpp, frame: &Frame<'_>, turn: &Turn, out: &mut Out<'_, Self>) {
-        match self.window.answered(frame.sequence) {
+        let answered = self.window.answered(frame.sequence, frame.id);
+        if !matches!(answered, None | Some(Request::EnquireLink)) {
+            self.transacted = out.now();
+        }
+        match answered {
             Some(Request::Receipt { id }) => {
                 // A peer that does not know deliver_sm says so in a status that is none of success.
                 self.acknowledged(smpp, id, frame.status, turn.failed, out);
             }
             Some(Request::Unbind) => self.leave(turn.failed, out),
             Some(Request::EnquireLink) => {}
+            Some(Request::Bind { .. }) => self.bind_answered(frame, turn.failed, out),
+            Some(Request::Submit { asked }) => self.submitted(smpp, asked, frame, out),
             None => tracing::debug!(sequence = frame.sequence, "a response to no request"),
         }
     }
@@ -289,16 +338,24 @@ impl Bind {
         if self.due(smpp).is_none_or(|due| due > now) {
             return;
         }
+        self.give_up(smpp, out);
         let late = self.window.oldest().is_some_and(|at| at + timers.response <= now);
         match &mut self.stage {
             Stage::Unbound { .. } => self.leave(failed, out),
-            Stage::Unbinding { until, .. } if *until <= now || late => self.leave(failed, out),
-            Stage::Bound { .. } if late => {
+            Stage::Unbinding { until, .. } | Stage::Parting { until } if *until <= now || late => {
+                self.leave(failed, out)
+            }
+            Stage::Joining { .. } if late => {
+                tracing::warn!("the SMSC does not answer our bind");
+                self.leave(failed, out);
+            }
+            Stage::Bound { .. } | Stage::Joined { .. } if late => {
                 tracing::warn!("no response in time");
                 let sequence = self.window.ask(Request::Unbind, now);
                 out.send(Stream::OWN, &header(pdu::UNBIND, Status::EsmeRok, sequence));
                 self.leave(failed, out);
             }
+            Stage::Joined { .. } => self.keep_alive(smpp, out),
             Stage::Bound { login, renew_at } => {
                 if *renew_at <= now {
                     *renew_at = now + RENEWAL;
@@ -306,14 +363,8 @@ impl Bind {
                         login.renew(out);
                     }
                 }
-                if timers.inactivity.is_some_and(|span| self.transacted + span <= now) {
-                    return self.unbind(now + timers.response, out);
-                }
-                if self.heard + timers.enquire_link <= now && !self.window.enquires() {
-                    let sequence = self.window.ask(Request::EnquireLink, now);
-                    out.send(Stream::OWN, &header(pdu::ENQUIRE_LINK, Status::EsmeRok, sequence));
-                }
-                if self.look_at.is_some_and(|at| at <= now) {
+                self.keep_alive(smpp, out);
+                if self.look_at.is_some_and(|at| at <= now) && matches!(self.stage, Stage::Bound { .. }) {
                     if !failed {
                         self.settle(out);
                     }
@@ -325,32 +376,60 @@ impl Bind {
         }
     }
 
+    /// Asks a peer that is silent whether it is there, and says goodbye to one that does nothing (section 7.2).
+    fn keep_alive(&mut self, smpp: &Smpp, out: &mut Out<'_, Self>) {
+        let (now, timers) = (out.now(), &smpp.config.timers);
+        if timers.inactivity.is_some_and(|span| self.transacted + span <= now) {
+            return self.unbind(now + timers.response, out);
+        }
+        if self.heard + timers.enquire_link <= now && !self.window.enquires() {
+            let sequence = self.window.ask(Request::EnquireLink, now);
+            out.send(Stream::OWN, &header(pdu::ENQUIRE_LINK, Status::EsmeRok, sequence));
+        }
+    }
+
     /// The next deadline.
     fn due(&self, smpp: &Smpp) -> Option<Time> {
         let timers = &smpp.config.timers;
         let response = self.window.oldest().map(|at| at + timers.response);
+        let enquire = (!self.window.enquires()).then(|| self.heard + timers.enquire_link);
+        let inactive = timers.inactivity.map(|span| self.transacted + span);
         match &self.stage {
-            Stage::Unbound { since } => Some(*since + timers.bind),
+            Stage::Unbound { since } | Stage::Inviting { since } => Some(*since + timers.bind),
             Stage::Bound { renew_at, .. } => {
-                let enquire = (!self.window.enquires()).then(|| self.heard + timers.enquire_link);
-                let inactive = timers.inactivity.map(|span| self.transacted + span);
                 [Some(*renew_at), response, enquire, inactive, self.look_at].into_iter().flatten().min()
             }
-            Stage::Unbinding { until, .. } => Some(response.map_or(*until, |at| at.min(*until))),
-            Stage::Binding { .. } | Stage::Over => None,
+            Stage::Joining { .. } => response,
+            Stage::Joined { .. } => [response, enquire, inactive].into_iter().flatten().min(),
+            Stage::Unbinding { until, .. } | Stage::Parting { until } => {
+                Some(response.map_or(*until, |at| at.min(*until)))
+            }
+            Stage::Binding { .. } | Stage::Invited | Stage::Over => None,
         }
+    }
+
+    /// Whether we are the ESME of this connection.
+    fn is_esme(&self) -> bool {
+        matches!(self.stage, Stage::Joining { .. } | Stage::Joined { .. } | Stage::Parting { .. })
     }
 
     /// Says goodbye, and waits for the answer.
     fn unbind(&mut self, until: Time, out: &mut Out<'_, Self>) {
-        let Stage::Bound { login, .. } = &self.stage else { return };
-        self.stage = Stage::Unbinding { login: login.clone(), until };
+        self.stage = match &self.stage {
+            Stage::Bound { login, .. } => Stage::Unbinding { login: login.clone(), until },
+            Stage::Joined { .. } => {
+                out.serve(false);
+                self.submit_no_more(out);
+                Stage::Parting { until }
+            }
+            _ => return,
+        };
         let sequence = self.window.ask(Request::Unbind, out.now());
         out.send(Stream::OWN, &header(pdu::UNBIND, Status::EsmeRok, sequence));
     }
 
     /// Closes the connection.
-    fn leave(&mut self, failed: bool, out: &mut Out<'_, Self>) {
+    pub(crate) fn leave(&mut self, failed: bool, out: &mut Out<'_, Self>) {
         self.forget(failed, out);
         out.close(Stream::OWN);
     }
@@ -363,6 +442,9 @@ impl Bind {
             self.window.receipts().for_each(|id| release(id, out));
             login.end(out);
         }
+        // Whether the SMSC has what it has not answered, nobody knows.
+        self.submit_no_more(out);
+        self.window.take_submits(|_| true).into_iter().for_each(|asked| refuse(asked, TEMPORARY, out));
         self.window = Window::default();
     }
 

@@ -10,6 +10,7 @@ use crate::config::Smsc;
 use crate::date::is_time;
 use crate::message::{Message, State, nanos};
 use crate::pdu::{Status, bytes_of, field};
+use crate::tlv::whole;
 
 /// What comes of a submission.
 pub(crate) struct Submission {
@@ -142,6 +143,9 @@ fn checked(message: &mut Message) -> Result<(), Status> {
     }
     if message.priority > 3 {
         return Err(Status::EsmeRinvprtflg);
+    }
+    if !whole(&message.tlvs) {
+        return Err(Status::EsmeRinvtlvstream);
     }
     message.receipt_for = owed(message.registered_delivery, message.outcome)?.then(|| message.system_id.clone());
     Ok(())

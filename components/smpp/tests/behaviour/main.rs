@@ -1,10 +1,14 @@
-//! What an ESME sees, one behaviour a file.
+//! What an ESME sees, and an SMSC that is bound to, one behaviour a file.
 
 mod anything;
 mod binding;
+mod connector_binding;
+mod connector_receiving;
+mod connector_submitting;
 mod framing;
 mod goodbye;
 mod keeping_alive;
+mod outbind;
 mod recalling;
 mod receipts;
 mod store_failing;

@@ -32,6 +32,8 @@ fn what_cannot_be_is_refused() {
         assert_eq!(esme.ask(&fields(4, "", "")).status, 6, "ESME_RINVPRTFLG");
         assert_eq!(esme.ask(&fields(0, "aaaabbccddeeffgg", "")).status, 0x61, "ESME_RINVSCHED");
         assert_eq!(esme.ask(&fields(0, "", "aaaabbccddeeffgg")).status, 0x62, "ESME_RINVEXPIRY");
+        let cut = submit_to("200", 5, "hi", 0, b"\x02\x04\0\x09no");
+        assert_eq!(esme.ask(&cut).status, RINVTLVSTREAM);
         assert_eq!(esme.messages().len(), 0);
         assert_eq!(esme.ask(&fields(3, "000002000000000R", "260102000000000+")).status, 0);
     });

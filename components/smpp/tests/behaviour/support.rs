@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_component::harness::Ending;
 use tandem_component::prelude::*;
+use tandem_smpp::exchange::{Address, Asked, Sms, Submit, Submitted};
 use tandem_smpp::{MESSAGES, Smpp, message::Message};
 
 /// One ESME's connection.
@@ -16,6 +17,9 @@ pub(crate) struct Esme {
     carries: bool,
     bytewise: bool,
 }
+
+/// An SMSC that the session has connected to is driven in the same way.
+pub(crate) type Smsc = Esme;
 
 /// What the ESME was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,21 @@ pub(crate) fn every_way(config: &Value, conversation: impl Fn(&mut Esme)) {
     }
 }
 
+/// As [`every_way`], for a session that has connected to an SMSC.
+pub(crate) fn every_way_out(config: &Value, conversation: impl Fn(&mut Smsc)) {
+    for seed in 0..12 {
+        for (carries, bytewise) in [(false, false), (true, false), (false, true), (true, true)] {
+            println!("seed {seed}, carries {carries}, bytewise {bytewise}");
+            conversation(&mut Smsc::connect_as(Role::Client, config, seed, carries, bytewise));
+        }
+    }
+}
+
+/// A connector's configuration.
+pub(crate) fn connector() -> Value {
+    json!({ "system_id": "tandem", "password": "sesame", "deliver_to": "esme" })
+}
+
 /// As [`every_way`], for those whose PDUs have to come in one event.
 pub(crate) fn at_once(config: &Value, conversation: impl Fn(&mut Esme)) {
     for seed in 0..12 {
@@ -60,7 +79,13 @@ pub(crate) fn at_once(config: &Value, conversation: impl Fn(&mut Esme)) {
 impl Esme {
     /// With seed 0 answers come at once.
     pub(crate) fn connect(config: &Value, seed: u64, carries: bool, bytewise: bool) -> Self {
-        let session = Harness::start(config).unwrap();
+        Esme::connect_as(Role::Server, config, seed, carries, bytewise)
+    }
+
+    pub(crate) fn connect_as(role: Role, config: &Value, seed: u64, carries: bool, bytewise: bool) -> Self {
+        let mut session = Harness::start_as(config, role, Transport::Tcp).unwrap();
+        session.account("acme", b"secret");
+        session.account("other", b"hidden");
         let session = if seed == 0 { session } else { session.late(seed) };
         Esme { session: Some(session), config: config.clone(), carries, bytewise }
     }
@@ -125,6 +150,24 @@ impl Esme {
         assert_eq!((answer.id, answer.status, answer.sequence), (command | RESP, 0, 1));
     }
 
+    /// The SMSC takes the bind of the session that has connected to it.
+    pub(crate) fn welcome(&mut self) {
+        let asked = self.heard().remove(0);
+        self.say(&answer(asked.id | RESP, 0, asked.sequence, b"smsc\0\x02\x10\0\x01\x34"));
+    }
+
+    /// Another service asks the session to submit a message from 100 to 200.
+    pub(crate) fn request(&mut self, text: &str) -> RequestId {
+        let id = self.session().request("esme", &Asked::Submit(Submit { sms: sms(text), ..Submit::default() }));
+        self.carry();
+        id
+    }
+
+    /// What the session has answered to that.
+    pub(crate) fn submitted(&mut self, id: RequestId) -> Option<Submitted> {
+        self.session().response(id)
+    }
+
     pub(crate) fn is_closed(&mut self) -> bool {
         self.session().ending(Stream::OWN) == Some(Ending::Closed)
     }
@@ -171,6 +214,22 @@ pub(crate) fn bind(id: u32, sequence: u32, system_id: &str, password: &str) -> V
     pdu(id, sequence, format!("{system_id}\0{password}\0\0\x34\0\0\0").as_bytes())
 }
 
+/// From 100 to 200, as another service asks it.
+pub(crate) fn sms(text: &str) -> Sms {
+    let address = |ton, digits: &str| Address { ton, npi: 1, digits: digits.to_owned() };
+    let (source, destination, short_message) = (address(1, "100"), address(2, "200"), text.as_bytes().to_vec());
+    Sms { source, destination, short_message, ..Sms::default() }
+}
+
+/// From 200 to 100.
+pub(crate) fn deliver(sequence: u32, esm_class: u8, text: &str, tlvs: &[u8]) -> Vec<u8> {
+    let mut body = b"\0\x02\x01200\0\x01\x01100\0".to_vec();
+    body.extend([esm_class, 0, 0, 0, 0, 0, 0, 0, 0, u8::try_from(text.len()).unwrap()]);
+    body.extend(text.as_bytes());
+    body.extend(tlvs);
+    pdu(DELIVER_SM, sequence, &body)
+}
+
 /// From 100 to 200.
 pub(crate) fn submit(sequence: u32, text: &str, registered: u8) -> Vec<u8> {
     submit_to("200", sequence, text, registered, &[])
@@ -213,6 +272,7 @@ pub(crate) const UNBIND: u32 = 6;
 pub(crate) const REPLACE_SM: u32 = 7;
 pub(crate) const CANCEL_SM: u32 = 8;
 pub(crate) const TRANSCEIVER: u32 = 9;
+pub(crate) const OUTBIND: u32 = 0x0b;
 pub(crate) const ENQUIRE_LINK: u32 = 0x15;
 pub(crate) const SUBMIT_MULTI: u32 = 0x21;
 pub(crate) const DATA_SM: u32 = 0x103;
@@ -228,6 +288,10 @@ pub(crate) const RINVMSGID: u32 = 0x0c;
 pub(crate) const RINVPASWD: u32 = 0x0e;
 pub(crate) const RINVSYSID: u32 = 0x0f;
 pub(crate) const RCANCELFAIL: u32 = 0x11;
+pub(crate) const RBINDFAIL: u32 = 0x0d;
+pub(crate) const RMSGQFUL: u32 = 0x14;
+pub(crate) const RINVTLVSTREAM: u32 = 0xc0;
+pub(crate) const RX_T_APPN: u32 = 0x64;
 pub(crate) const RREPLACEFAIL: u32 = 0x13;
 pub(crate) const RTHROTTLED: u32 = 0x58;
 pub(crate) const RQUERYFAIL: u32 = 0x67;

@@ -1,0 +1,82 @@
+//! What an SMSC sends us: `deliver_sm` (4.6), `data_sm` (4.7) and `alert_notification` (4.12).
+//!
+//! A message is acknowledged once the service that it goes to has it. Until then, and where that service is not there,
+//! it is the SMSC's: it sends it again.
+
+use tandem_component::prelude::*;
+
+use crate::Smpp;
+use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
+use crate::frame::Frame;
+use crate::pdu::{RESPONSE, Status, decode, framed};
+use crate::session::{Bind, Stage, Then};
+
+/// A message that came where no service is there to take it.
+#[derive(Serialize)]
+struct Received<'a> {
+    event: &'static str,
+    source: &'a str,
+    destination: &'a str,
+    bytes: usize,
+    message_id: &'a str,
+    state: &'static str,
+}
+
+impl Bind {
+    /// A message or a receipt.
+    pub(crate) fn deliver(&mut self, smpp: &Smpp, frame: &Frame<'_>, out: &mut Out<'_, Bind>) -> Result<(), Status> {
+        if !matches!(self.stage, Stage::Joined { mode } if mode.receives()) {
+            return Err(Status::EsmeRinvbndsts);
+        }
+        if self.pending >= smpp.config.window.deliver {
+            return Err(Status::EsmeRthrottled);
+        }
+        let sms = decode(frame).and_then(Sms::delivered).ok_or(Status::EsmeRinvcmdlen)?;
+        let receipt = Report::of(&sms);
+        let Some(service) = &smpp.config.deliver_to else {
+            out.record(&Received {
+                event: if receipt.is_some() { "receipt" } else { "message" },
+                source: &sms.source.digits,
+                destination: &sms.destination.digits,
+                bytes: sms.short_message.len(),
+                message_id: receipt.as_ref().map_or("", |receipt| &receipt.message_id),
+                state: receipt.as_ref().map_or("", |receipt| receipt.state.word()),
+            });
+            self.acknowledge(frame.id, frame.sequence, Status::EsmeRok.into(), out);
+            return Ok(());
+        };
+        // Within the response timer, so that the SMSC hears of a failure before it gives us up.
+        let call = Call::to(service).within(smpp.config.timers.response / 2);
+        let then = Then::HandedOn { sequence: frame.sequence, command: frame.id };
+        out.call(call, &Asked::Deliver(Deliver { sms, receipt }), then);
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// The service has taken it, or has not.
+    pub(crate) fn handed_on(&mut self, (sequence, command): (u32, u32), answer: Answer<'_>, out: &mut Out<'_, Bind>) {
+        self.pending = self.pending.saturating_sub(1);
+        let status = match answer {
+            Answer::Answered(response) => match response.read::<Delivered>() {
+                Ok(delivered) => delivered.status,
+                Err(misfit) => {
+                    tracing::warn!(%misfit, "a service answers what nobody here knows");
+                    LATER.into()
+                }
+            },
+            other => {
+                tracing::warn!(why = ?other, "a message is left with the SMSC");
+                LATER.into()
+            }
+        };
+        self.acknowledge(command, sequence, status, out);
+    }
+
+    /// The response to what an SMSC sends: its body is the `message_id`, unused and empty (section 4.6.2).
+    pub(crate) fn acknowledge(&mut self, command: u32, sequence: u32, status: u32, out: &mut Out<'_, Bind>) {
+        out.send(Stream::OWN, &framed(command | RESPONSE, status.into(), sequence, b"\0"));
+    }
+}
+
+/// The SMSC sends it again (section 5.1.3).
+const LATER: Status = Status::EsmeRxTAppn;

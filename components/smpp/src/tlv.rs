@@ -1,0 +1,45 @@
+//! Optional parameters in their bytes (section 3.2.4.1): [`find`] one, and whether they are [`whole`].
+
+/// The value of the first TLV with a tag. What is cut off is not there.
+pub(crate) fn find(mut tlvs: &[u8], tag: u16) -> Option<&[u8]> {
+    while let [tag_high, tag_low, high, low, rest @ ..] = tlvs {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let value = rest.get(..length)?;
+        if u16::from_be_bytes([*tag_high, *tag_low]) == tag {
+            return Some(value);
+        }
+        tlvs = &rest[length..];
+    }
+    None
+}
+
+/// Whether the last one ends where the bytes end. The codec does not look.
+pub(crate) fn whole(mut tlvs: &[u8]) -> bool {
+    while let [_, _, high, low, rest @ ..] = tlvs {
+        match rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) {
+            Some(rest) => tlvs = rest,
+            None => return false,
+        }
+    }
+    tlvs.is_empty()
+}
+
+pub(crate) const RECEIPTED_MESSAGE_ID: u16 = 0x001e;
+pub(crate) const NETWORK_ERROR_CODE: u16 = 0x0423;
+pub(crate) const MESSAGE_STATE: u16 = 0x0427;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tlv_is_found_behind_others_and_never_beyond_the_end() {
+        let tlvs = b"\x02\x04\0\x02\0\x07\x04\x27\0\x01\x02";
+        assert_eq!((find(tlvs, MESSAGE_STATE), find(tlvs, 0x0204)), (Some(&b"\x02"[..]), Some(&b"\0\x07"[..])));
+        for cut in 0..tlvs.len() {
+            assert_eq!(find(&tlvs[..cut], MESSAGE_STATE), None, "{cut}");
+            assert_eq!(whole(&tlvs[..cut]), cut == 0 || cut == 6, "{cut}");
+        }
+        assert!(whole(tlvs));
+    }
+}
