@@ -1,6 +1,7 @@
-//! Who may bind, and how often at a time (section 4.1): [`BINDS`], one row for each bound session.
+//! Who may bind, and how often at a time (section 4.1): [`BINDS`], as many rows for an account as it may have sessions.
 //!
-//! A row is a lease: a session renews it while it is there, so that the binds of a host that was killed end by themselves.
+//! A row is a lease. A session takes one that is free, by an insert or a compare-and-set, so that of two binds at the same time no
+//! more pass than may; it renews it while it is there, so that the binds of a host that was killed end by themselves.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::message::nanos;
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER, RESPONSE, Status, decode, encode, field};
 use crate::session::{Bind, Stage, Then};
 
-/// The sessions that are bound.
+/// The leases of the sessions that are bound.
 pub const BINDS: Table = Table {
     name: "binds",
     key: &["id"],
@@ -23,15 +24,31 @@ pub const BINDS: Table = Table {
         Column::new("id", Kind::Text),
         Column::new("system_id", Kind::Text).indexed(),
         Column::new("bound_until", Kind::Integer),
+        Column::new("holder", Kind::Text).or(Literal::Text("")),
     ],
 };
 
 /// A row of [`BINDS`].
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Lease {
+    /// The account, and a number below its `max_binds`.
     id: String,
     system_id: String,
     bound_until: i64,
+    /// A name of the session that has it.
+    holder: String,
+}
+
+#[derive(Serialize)]
+struct Until<'a> {
+    id: &'a str,
+    bound_until: i64,
+}
+
+#[derive(Serialize)]
+struct Held<'a> {
+    id: &'a str,
+    holder: &'a str,
 }
 
 /// Who has bound, as what.
@@ -40,6 +57,9 @@ pub(crate) struct Login {
     pub(crate) system_id: String,
     /// The row in [`BINDS`].
     id: String,
+    /// What that row calls us.
+    #[serde(default)]
+    holder: String,
     /// `command_id` of the bind.
     command: u32,
     /// Whether the peer speaks 3.4 or later, and so may be sent TLVs in the response (section 3.4).
@@ -55,15 +75,32 @@ impl Login {
         self.command != BIND_TRANSMITTER
     }
 
-    /// Holds the lease for another while.
+    /// Holds the lease for another while, if it is still ours.
     pub(crate) fn renew(&self, out: &mut Out<'_, Bind>) {
-        let bound_until = nanos(out.now() + LEASE);
-        out.put(&BINDS, &Lease { id: self.id.clone(), system_id: self.system_id.clone(), bound_until });
+        self.hold(nanos(out.now() + LEASE), Then::Renewed, out);
     }
 
     /// Gives the lease back.
     pub(crate) fn end(&self, out: &mut Out<'_, Bind>) {
-        out.delete(&BINDS, &self.id);
+        self.hold(0, Then::GivenBack, out);
+    }
+
+    fn hold(&self, bound_until: i64, then: Then, out: &mut Out<'_, Bind>) {
+        let held = Held { id: &self.id, holder: &self.holder };
+        out.swap(&BINDS, &held, &Until { id: &self.id, bound_until }, then);
+    }
+
+    /// The other binds are known: takes a lease that is free. Whether it was is answered.
+    fn take(&mut self, known: &[Lease], max: u32, out: &mut Out<'_, Bind>) -> Option<()> {
+        let lease = free(&self.system_id, known, max, nanos(out.now()))?;
+        self.id.clone_from(&lease.id);
+        let ours = Lease { bound_until: nanos(out.now() + LEASE), holder: self.holder.clone(), ..lease.clone() };
+        if known.contains(&lease) {
+            out.swap(&BINDS, &lease, &ours, Then::Leased);
+        } else {
+            out.insert(&BINDS, &ours, Then::Leased);
+        }
+        Some(())
     }
 
     fn response(&self, system_id: &str, sequence: u32) -> Vec<u8> {
@@ -80,7 +117,7 @@ impl Login {
 
 impl Bind {
     /// A bind: refused, or its account's other binds are looked at.
-    pub(crate) fn bind(&mut self, smpp: &Smpp, frame: &Frame<'_>, out: &mut Out<'_, Bind>) {
+    pub(crate) fn bind(&mut self, frame: &Frame<'_>, out: &mut Out<'_, Bind>) {
         if !matches!(self.stage, Stage::Unbound { .. }) {
             return self.refuse(frame.id, frame.sequence, Status::EsmeRalybnd, out);
         }
@@ -90,18 +127,43 @@ impl Bind {
             Some(Pdu::BindTransceiver(it)) => (it.system_id, it.password, it.interface_version),
             _ => return self.refuse_bind(frame.id, frame.sequence, Status::EsmeRinvcmdlen, out),
         };
-        let account = smpp.config.accounts.iter().find(|account| account.system_id == system_id.as_str());
-        let Some(account) = account else {
-            return self.refuse_bind(frame.id, frame.sequence, Status::EsmeRinvsysid, out);
+        let holder = format!("{:08x}{:016x}", seconds(out.now()), out.random());
+        let login = Login {
+            system_id: system_id.as_str().to_owned(),
+            id: String::new(),
+            holder,
+            command: frame.id,
+            tlvs: u8::from(version) >= VERSION,
         };
-        if account.password != password.as_str() {
-            return self.refuse_bind(frame.id, frame.sequence, Status::EsmeRinvpaswd, out);
-        }
-        let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
-        let login =
-            Login { system_id: account.system_id.clone(), id, command: frame.id, tlvs: u8::from(version) >= VERSION };
+        out.authenticate(&login.system_id, password.as_str().as_bytes(), Then::Authenticated);
+        self.stage = Stage::Binding { sequence: frame.sequence, login, tries: 0 };
+    }
+
+    /// Whose password it is.
+    pub(crate) fn authenticated(&mut self, smpp: &Smpp, answer: Answer<'_>, out: &mut Out<'_, Bind>) {
+        let Stage::Binding { sequence, login, .. } = &mut self.stage else { return };
+        let (sequence, command) = (*sequence, login.command);
+        let refused = match answer {
+            Answer::Authenticated(Some(account)) => {
+                account.name().clone_into(&mut login.system_id);
+                let may = smpp.config.account(account.name());
+                // The password is right, but not for this: the generic refusal of a bind.
+                if may.binds.iter().any(|mode| mode.command() == command) {
+                    return self.look_at_binds(out);
+                }
+                Status::EsmeRbindfail
+            }
+            // For an account that there is not as well: who guesses shall not learn which names exist.
+            Answer::Authenticated(None) => Status::EsmeRinvpaswd,
+            _ => Status::EsmeRsyserr,
+        };
+        self.refuse_bind(command, sequence, refused, out);
+    }
+
+    fn look_at_binds(&mut self, out: &mut Out<'_, Bind>) {
+        let Stage::Binding { login, tries, .. } = &mut self.stage else { return };
+        *tries += 1;
         out.scan(&Scan::of(&BINDS).by("system_id").at(&login.system_id).limit(1000), Then::OtherBinds);
-        self.stage = Stage::Binding { sequence: frame.sequence, login };
     }
 
     /// The account's other binds are known.
@@ -112,30 +174,48 @@ impl Bind {
         failed: bool,
         out: &mut Out<'_, Bind>,
     ) -> Result<(), Fault> {
-        let Stage::Binding { sequence, login } = &self.stage else { return Ok(()) };
-        let (sequence, login) = (*sequence, login.clone());
-        let Answer::Rows(rows) = answer else {
-            self.refuse_bind(login.command, sequence, Status::EsmeRsyserr, out);
-            return Ok(());
+        let Stage::Binding { sequence, login, .. } = &mut self.stage else { return Ok(()) };
+        let (sequence, command) = (*sequence, login.command);
+        let refused = match answer {
+            Answer::Rows(rows) if !failed => {
+                let max = smpp.config.account(&login.system_id).max_binds;
+                match login.take(&rows.read::<Lease>()?, max, out) {
+                    Some(()) => return Ok(()),
+                    None => Status::EsmeRalybnd,
+                }
+            }
+            _ => Status::EsmeRsyserr,
         };
-        if failed {
-            self.refuse_bind(login.command, sequence, Status::EsmeRsyserr, out);
-            return Ok(());
-        }
-        let now = nanos(out.now());
-        let (bound, gone): (Vec<Lease>, Vec<Lease>) =
-            rows.read::<Lease>()?.into_iter().partition(|lease| lease.bound_until > now);
-        let account = smpp.config.accounts.iter().find(|account| account.system_id == login.system_id);
-        if account.is_none_or(|account| bound.len() >= account.max_binds as usize) {
-            self.refuse_bind(login.command, sequence, Status::EsmeRalybnd, out);
-            return Ok(());
-        }
-        gone.iter().for_each(|lease| out.delete(&BINDS, &lease.id));
-        login.renew(out);
-        out.send(Stream::OWN, &login.response(&smpp.config.system_id, sequence));
-        self.bound(login, out);
-        self.look(smpp, out);
+        self.refuse_bind(command, sequence, refused, out);
         Ok(())
+    }
+
+    /// The lease is ours, or another session was faster.
+    pub(crate) fn leased(&mut self, smpp: &Smpp, answer: Answer<'_>, failed: bool, out: &mut Out<'_, Bind>) {
+        let Stage::Binding { sequence, login, tries } = &self.stage else { return };
+        let (sequence, login, tries) = (*sequence, login.clone(), *tries);
+        match answer {
+            Answer::Changed(true) => {
+                out.send(Stream::OWN, &login.response(&smpp.config.system_id, sequence));
+                self.bound(login, out);
+                self.look(smpp, out);
+            }
+            // Each time another session has got one, so after so many there is none left.
+            Answer::Changed(false) if tries <= smpp.config.account(&login.system_id).max_binds && !failed => {
+                self.look_at_binds(out);
+            }
+            Answer::Changed(false) => self.refuse_bind(login.command, sequence, Status::EsmeRalybnd, out),
+            _ => self.refuse_bind(login.command, sequence, Status::EsmeRsyserr, out),
+        }
+    }
+
+    /// Whether the lease is still ours. It is another's where it could not be renewed for so long that it ran out: then this
+    /// session is one too many.
+    pub(crate) fn renewed(&mut self, smpp: &Smpp, answer: Answer<'_>, out: &mut Out<'_, Bind>) {
+        if answer == Answer::Changed(false) {
+            tracing::warn!("another session has this one's place");
+            self.unbind(out.now() + smpp.config.timers.response, out);
+        }
     }
 
     /// Refuses a bind. Whoever cannot bind may connect again: passwords are tried at the price of a connection.
@@ -145,6 +225,23 @@ impl Bind {
         self.stage = Stage::Over;
         out.close(Stream::OWN);
     }
+}
+
+/// The first lease that is free: none, where as many are held as may be. Rows of a version that did not number them count as
+/// well.
+fn free(system_id: &str, known: &[Lease], max: u32, now: i64) -> Option<Lease> {
+    let held = |lease: &&Lease| lease.bound_until > now;
+    if known.iter().filter(held).count() >= max as usize {
+        return None;
+    }
+    (0..max).find_map(|n| {
+        let id = format!("{system_id}/{n}");
+        match known.iter().find(|lease| lease.id == id) {
+            Some(lease) if lease.bound_until > now => None,
+            Some(lease) => Some(lease.clone()),
+            None => Some(Lease { id, system_id: system_id.to_owned(), bound_until: 0, holder: String::new() }),
+        }
+    })
 }
 
 /// Whether this is a bind.
@@ -158,3 +255,56 @@ const VERSION: u8 = 0x34;
 const LEASE: Duration = Duration::from_secs(90);
 /// So often it is renewed.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Sessions that bind at the same time, step by step in an order that a seed decides: each looks, then tries to take what
+    /// it has found free, as the store does it.
+    #[test]
+    fn of_binds_at_the_same_time_exactly_as_many_pass_as_may() {
+        for seed in 1..500u64 {
+            let (max, mut state) = (1 + u32::try_from(seed % 4).unwrap(), seed);
+            let mut random = move || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                usize::try_from(state >> 16).unwrap()
+            };
+            // One lease has run out with its session.
+            let gone = Lease { id: "acme/0".into(), system_id: "acme".into(), bound_until: 5, holder: "gone".into() };
+            let mut rows = BTreeMap::from([(gone.id.clone(), gone)]);
+            // What each has seen, until it has passed (true) or was refused (false).
+            let mut sessions: Vec<Result<Option<Vec<Lease>>, bool>> = vec![Ok(None); 8];
+            while let Some(undecided) = sessions.iter().position(Result::is_ok) {
+                let n =
+                    (0..sessions.len()).cycle().skip(random() % 8).find(|n| sessions[*n].is_ok()).unwrap_or(undecided);
+                sessions[n] = match &sessions[n] {
+                    Ok(None) => Ok(Some(rows.values().cloned().collect())),
+                    Ok(Some(seen)) => match free("acme", seen, max, 10) {
+                        None => Err(false),
+                        Some(lease) if rows.get(&lease.id) == seen.iter().find(|it| it.id == lease.id) => {
+                            let ours = Lease { bound_until: 100, holder: n.to_string(), ..lease };
+                            rows.insert(ours.id.clone(), ours);
+                            Err(true)
+                        }
+                        Some(_) => Ok(None),
+                    },
+                    Err(_) => continue,
+                };
+            }
+            let passed = sessions.iter().filter(|it| **it == Err(true)).count();
+            assert_eq!(passed, max as usize, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn leases_of_a_version_that_did_not_number_them_count() {
+        let old = Lease { id: "68af".into(), system_id: "acme".into(), bound_until: 50, holder: String::new() };
+        assert!(free("acme", std::slice::from_ref(&old), 1, 10).is_none());
+        assert_eq!(free("acme", &[old], 1, 60).unwrap().id, "acme/0");
+    }
+}

@@ -1,5 +1,6 @@
 //! What an operator configures: [`Config`], checked before anything is served with it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tandem_component::prelude::*;
@@ -38,9 +39,15 @@ pub struct Config {
     /// Whether the SMSC says first that a bind is wanted (section 2.2.1).
     #[serde(default)]
     pub outbind: Option<Outbind>,
-    /// Who may bind.
+    /// What each account may; the host has their secrets. One that is not named here may what `unnamed` says.
     #[serde(default)]
-    pub accounts: Vec<Account>,
+    pub accounts: BTreeMap<String, Account>,
+    /// What an account may that is not among the `accounts`.
+    #[serde(default)]
+    pub unnamed: Account,
+    /// The service that submits what ESMEs submit. Left out, the simulated SMSC takes it.
+    #[serde(default)]
+    pub submit_to: Option<String>,
     /// How many requests of a peer may be unanswered, and how many of ours.
     #[serde(default)]
     pub window: Windows,
@@ -55,17 +62,37 @@ pub struct Config {
     pub smsc: Smsc,
 }
 
-/// An ESME.
+/// What an ESME may. A key that is left out has its default, also where the account is named.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Account {
-    /// Its name, up to 15 characters.
-    pub system_id: String,
-    /// Its password, up to 8 characters.
-    pub password: String,
     /// How many sessions it may have at a time.
-    #[serde(default = "four")]
     pub max_binds: u32,
+    /// As what it may bind.
+    pub binds: Vec<Mode>,
+    /// How many of its requests may be unanswered, for each session; `window.submit` where it is left out.
+    pub window: Option<u32>,
+    /// The destinations whose messages are for it: `100`, or `4917*` for all that begin so. The longest that fits decides.
+    pub addresses: Vec<String>,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        let binds = vec![Mode::Transmitter, Mode::Receiver, Mode::Transceiver];
+        Account { max_binds: 4, binds, window: None, addresses: Vec::new() }
+    }
+}
+
+impl Account {
+    /// How well an address fits: the length of what it has in common.
+    fn fit(&self, address: &str) -> Option<usize> {
+        let fit = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(prefix) => address.starts_with(prefix).then_some(prefix.len()),
+            // All of it is better than its beginning.
+            None => (pattern == address).then_some(usize::MAX),
+        };
+        self.addresses.iter().filter_map(fit).max()
+    }
 }
 
 /// As what an ESME binds (section 4.1).
@@ -222,6 +249,17 @@ impl Default for Smsc {
 }
 
 impl Config {
+    /// What an account may.
+    pub(crate) fn account(&self, name: &str) -> &Account {
+        self.accounts.get(name).unwrap_or(&self.unnamed)
+    }
+
+    /// The account that messages to an address are for.
+    pub(crate) fn account_at(&self, address: &str) -> Option<&str> {
+        let fits = self.accounts.iter().filter_map(|(name, account)| Some((account.fit(address)?, name)));
+        fits.max_by_key(|(fit, _)| *fit).map(|(_, name)| name.as_str())
+    }
+
     /// The configuration, where it can be served.
     ///
     /// # Errors
@@ -240,15 +278,29 @@ impl Config {
         if self.queue > QUEUE_MAX {
             return Err(Refusal::from(format!("queue: at most {QUEUE_MAX}")));
         }
-        for (n, account) in self.accounts.iter().enumerate() {
-            word(&format!("accounts[{n}].system_id"), &account.system_id, 15)?;
-            word(&format!("accounts[{n}].password"), &account.password, 8)?;
-            if account.max_binds == 0 {
-                return Err(Refusal::from(format!("accounts[{n}].max_binds: at least 1")));
+        for (name, account) in &self.accounts {
+            word(&format!("accounts.{name}"), name, 15)?;
+            for address in &account.addresses {
+                let taken = |(other, it): &(&String, &Account)| *other != name && it.addresses.contains(address);
+                if let Some((other, _)) = self.accounts.iter().find(taken) {
+                    return Err(Refusal::from(format!("accounts.{name}.addresses: {address} is {other}'s as well")));
+                }
             }
-            if self.accounts[..n].iter().any(|other| other.system_id == account.system_id) {
-                return Err(Refusal::from(format!("accounts[{n}].system_id: {} is there twice", account.system_id)));
+        }
+        for (name, account) in self.accounts.iter().map(|(name, it)| (name.as_str(), it)).chain([("", &self.unnamed)]) {
+            let key = if name.is_empty() { "unnamed".to_owned() } else { format!("accounts.{name}") };
+            if !(1..=BINDS_MAX).contains(&account.max_binds) {
+                return Err(Refusal::from(format!("{key}.max_binds: between 1 and {BINDS_MAX}")));
             }
+            if account.binds.is_empty() {
+                return Err(Refusal::from(format!("{key}.binds: at least one")));
+            }
+            if account.window.is_some_and(|window| !(1..=WINDOW_MAX).contains(&window)) {
+                return Err(Refusal::from(format!("{key}.window: between 1 and {WINDOW_MAX}")));
+            }
+        }
+        if !self.unnamed.addresses.is_empty() {
+            return Err(Refusal::from("unnamed.addresses: name the account whose they are"));
         }
         if !(1..=WINDOW_MAX).contains(&self.window.submit) || !(1..=WINDOW_MAX).contains(&self.window.deliver) {
             return Err(Refusal::from(format!("window: between 1 and {WINDOW_MAX}")));
@@ -281,6 +333,8 @@ fn word(key: &str, value: &str, longest: usize) -> Result<(), Refusal> {
 }
 
 const WINDOW_MAX: u32 = 1000;
+/// So many leases are read in one go.
+const BINDS_MAX: u32 = 500;
 /// The queue is a part of the session's state, which has to be carried.
 const QUEUE_MAX: u32 = 1000;
 const PDU_MAX: u32 = 64 << 10;
@@ -295,8 +349,4 @@ fn pdu_bytes_max() -> u32 {
 
 fn hundred() -> u32 {
     100
-}
-
-fn four() -> u32 {
-    4
 }

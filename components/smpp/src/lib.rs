@@ -13,8 +13,10 @@ mod bind;
 mod client;
 pub mod config;
 mod date;
+mod delivering;
 pub mod exchange;
 pub mod frame;
+mod hand_over;
 pub mod message;
 mod pdu;
 mod recall;
@@ -32,6 +34,7 @@ use tandem_component::prelude::*;
 
 pub use crate::bind::BINDS;
 use crate::config::{Config, Outbind};
+pub use crate::hand_over::SUBMITTED;
 pub use crate::message::MESSAGES;
 use crate::session::Stage;
 pub use crate::session::{Bind, Then};
@@ -44,7 +47,7 @@ pub struct Smpp {
 impl Component for Smpp {
     type Config = Config;
     type Session = Bind;
-    const TABLES: &'static [Table] = &[MESSAGES, BINDS];
+    const TABLES: &'static [Table] = &[MESSAGES, BINDS, SUBMITTED];
     const POLICY: Policy = Policy::Carry;
 
     fn start(config: Config, _: &Starting<'_>) -> Result<Self, Refusal> {
@@ -54,6 +57,7 @@ impl Component for Smpp {
     fn open(&self, opening: &Opening<'_>) -> Result<Bind, Refusal> {
         let since = opening.established;
         let stage = match (opening.role, self.config.outbind) {
+            _ if opening.transport == Transport::Call => Stage::Called,
             (Role::Server, _) => Stage::Unbound { since },
             (Role::Client, Some(Outbind::Send)) => Stage::Inviting { since },
             (Role::Client, _) => Stage::Joining { mode: self.config.bind },

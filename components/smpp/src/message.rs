@@ -2,6 +2,8 @@
 
 use tandem_component::prelude::*;
 
+use crate::exchange::{Address, Sms};
+
 /// One row for each destination of a message.
 pub const MESSAGES: Table = Table {
     name: "messages",
@@ -31,6 +33,14 @@ pub const MESSAGES: Table = Table {
         Column::new("receipt_for", Kind::Text).or(Literal::Null).indexed(),
         Column::new("claimed_until", Kind::Integer).or(Literal::Integer(0)),
         Column::new("receipt_sent", Kind::Integer).or(Literal::Null),
+        Column::new("schedule", Kind::Text).or(Literal::Text("")),
+        Column::new("validity", Kind::Text).or(Literal::Text("")),
+        Column::new("replace_if_present", Kind::Integer).or(Literal::Integer(0)),
+        Column::new("default_message", Kind::Integer).or(Literal::Integer(0)),
+        Column::new("smsc", Kind::Text).or(Literal::Null),
+        Column::new("smsc_id", Kind::Text).or(Literal::Null),
+        Column::new("error", Kind::Text).or(Literal::Null),
+        Column::new("originated", Kind::Boolean).or(Literal::Boolean(false)),
     ],
 };
 
@@ -81,15 +91,90 @@ pub struct Message {
     pub state: State,
     /// What it will be.
     pub outcome: State,
-    /// To whom a receipt is owed.
+    /// To whom a receipt is owed, or the message itself.
     pub receipt_for: Option<String>,
     /// Until when one session alone may send it.
     pub claimed_until: i64,
     /// When the receipt was acknowledged.
     pub receipt_sent: Option<i64>,
+    /// `schedule_delivery_time`
+    pub schedule: String,
+    /// `validity_period`
+    pub validity: String,
+    /// `replace_if_present_flag`
+    pub replace_if_present: u8,
+    /// `sm_default_msg_id`
+    pub default_message: u8,
+    /// The service that has submitted it to its SMSC. The SMSC decides what becomes of it.
+    pub smsc: Option<String>,
+    /// What that SMSC knows it by.
+    pub smsc_id: Option<String>,
+    /// Why it was not delivered, as that SMSC's receipt says.
+    pub error: Option<String>,
+    /// It came from an SMSC, and is for the account.
+    pub originated: bool,
 }
 
 impl Message {
+    /// One that is sent on at once, from or to an SMSC.
+    pub(crate) fn of(sms: Sms, id: String, system_id: &str, now: Time) -> Message {
+        Message {
+            message_id: id.clone(),
+            id,
+            system_id: system_id.to_owned(),
+            service_type: sms.service_type,
+            source_ton: sms.source.ton,
+            source_npi: sms.source.npi,
+            source: sms.source.digits,
+            destination_ton: sms.destination.ton,
+            destination_npi: sms.destination.npi,
+            destination: sms.destination.digits,
+            esm_class: sms.esm_class,
+            protocol_id: sms.protocol_id,
+            priority: sms.priority,
+            registered_delivery: sms.registered_delivery,
+            data_coding: sms.data_coding,
+            short_message: sms.short_message,
+            tlvs: sms.tlvs,
+            submitted_at: nanos(now),
+            due_at: nanos(now),
+            state: State::Enroute,
+            outcome: State::Enroute,
+            receipt_for: None,
+            claimed_until: 0,
+            receipt_sent: None,
+            schedule: sms.schedule,
+            validity: sms.validity,
+            replace_if_present: sms.replace_if_present,
+            default_message: sms.default_message,
+            smsc: None,
+            smsc_id: None,
+            error: None,
+            originated: false,
+        }
+    }
+
+    /// As it goes on.
+    pub(crate) fn sms(&self) -> Sms {
+        let address = |ton, npi, digits: &str| Address { ton, npi, digits: digits.to_owned() };
+        Sms {
+            service_type: self.service_type.clone(),
+            source: address(self.source_ton, self.source_npi, &self.source),
+            destination: address(self.destination_ton, self.destination_npi, &self.destination),
+            esm_class: self.esm_class,
+            protocol_id: self.protocol_id,
+            priority: self.priority,
+            schedule: self.schedule.clone(),
+            validity: self.validity.clone(),
+            registered_delivery: self.registered_delivery,
+            replace_if_present: self.replace_if_present,
+            data_coding: self.data_coding,
+            default_message: self.default_message,
+            short_message: self.short_message.clone(),
+            tlvs: self.tlvs.clone(),
+        }
+    }
+
     /// What it is at a time.
     pub fn state_at(&self, now: Time) -> State {
         if self.state == State::Enroute && self.due_at <= nanos(now) { self.outcome } else { self.state }

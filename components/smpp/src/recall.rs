@@ -147,7 +147,10 @@ impl Bind {
                 let response = found(&message, state);
                 out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &response));
             }
-            _ if state != State::Enroute => return self.settled(command, sequence, failure, out),
+            // What an SMSC has, is the SMSC's.
+            _ if state != State::Enroute || message.smsc.is_some() => {
+                return self.settled(command, sequence, failure, out);
+            }
             _ if failed => return self.settled(command, sequence, Status::EsmeRsyserr, out),
             Recall::Cancel => {
                 let cancelled = Cancelled { state: State::Deleted, due_at: nanos(out.now()) };
@@ -197,7 +200,7 @@ impl Bind {
         let (now, mut count) = (out.now(), 0);
         for message in rows.read::<Message>()? {
             let service = service_type.is_empty() || service_type == message.service_type;
-            let enroute = message.state_at(now) == State::Enroute;
+            let enroute = message.state_at(now) == State::Enroute && message.smsc.is_none();
             if service && enroute && message.source == source && self.owns(&message) {
                 out.update(&MESSAGES, &CancelledRow { id: &message.id, state: State::Deleted, due_at: nanos(now) });
                 count += 1;
@@ -209,7 +212,9 @@ impl Bind {
 
     fn owns(&self, message: &Message) -> bool {
         match &self.stage {
-            Stage::Bound { login, .. } | Stage::Unbinding { login, .. } => login.system_id == message.system_id,
+            Stage::Bound { login, .. } | Stage::Unbinding { login, .. } => {
+                login.system_id == message.system_id && !message.originated
+            }
             _ => false,
         }
     }

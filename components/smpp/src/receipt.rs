@@ -1,39 +1,20 @@
-//! Delivery receipts: `deliver_sm` (4.6) with the text of appendix B and the TLVs of section 5.3.2.
+//! Delivery receipts: `deliver_sm` (4.6) with the text of appendix B and the TLVs of section 5.3.2. What an SMSC has sent for
+//! the account goes the same way.
 //!
 //! A receipt is owed until it is acknowledged: its row says to whom. A session that can receive claims it by
 //! compare-and-set before it sends it, so no two sessions of an account send the same; a claim runs out, so that a session
 //! that is gone keeps none from being sent.
 
-use rusmpp_core::pdus::owned::{DeliverSm, Pdu};
-use rusmpp_core::tlvs::owned::MessageDeliveryRequestTlvValue as Tlv;
-use rusmpp_core::types::owned::OctetString;
-use rusmpp_core::values::{EsmClass, MessageState};
 use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::date::minute;
+use crate::exchange::Sms;
 use crate::message::{MESSAGES, Message, State, nanos};
-use crate::pdu::{Status, encode, field};
+use crate::pdu::{DELIVER_SM, Status, framed};
 use crate::session::{Bind, Stage, Then};
+use crate::tlv::{MESSAGE_STATE, RECEIPTED_MESSAGE_ID, USER_MESSAGE_REFERENCE, find, write};
 use crate::window::Request;
-
-/// A receipt that is to be sent once it is claimed.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Receipt {
-    id: String,
-    message_id: String,
-    source_ton: u8,
-    source_npi: u8,
-    source: String,
-    destination_ton: u8,
-    destination_npi: u8,
-    destination: String,
-    submitted_at: i64,
-    done_at: i64,
-    state: State,
-    /// The first 20 characters of the message.
-    text: String,
-}
 
 /// A receipt that no other session has claimed, of a message that was not cancelled since.
 #[derive(Serialize)]
@@ -62,51 +43,46 @@ struct Settled<'a> {
     receipt_sent: i64,
 }
 
-impl Receipt {
-    fn of(message: &Message, state: State) -> Self {
-        let text = message.short_message.iter().take(20);
-        Receipt {
-            id: message.id.clone(),
-            message_id: message.message_id.clone(),
-            source_ton: message.source_ton,
-            source_npi: message.source_npi,
-            source: message.source.clone(),
-            destination_ton: message.destination_ton,
-            destination_npi: message.destination_npi,
-            destination: message.destination.clone(),
-            submitted_at: message.submitted_at,
-            done_at: message.due_at,
-            state,
-            text: text.map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' }).collect(),
+impl Message {
+    /// What the account is owed: the message itself, or its receipt.
+    fn owed(&self, now: Time) -> Sms {
+        if self.originated { self.sms() } else { self.receipt(self.state_at(now)) }
+    }
+
+    /// From the message's destination to its source.
+    fn receipt(&self, state: State) -> Sms {
+        let mut tlvs = Vec::new();
+        write(&mut tlvs, RECEIPTED_MESSAGE_ID, &[self.message_id.as_bytes(), b"\0"].concat());
+        write(&mut tlvs, MESSAGE_STATE, &[state as u8]);
+        // The ESME's own number comes back, so that it can match receipts that overtake responses (section 5.3.2.17).
+        if let Some(reference) = find(&self.tlvs, USER_MESSAGE_REFERENCE) {
+            write(&mut tlvs, USER_MESSAGE_REFERENCE, reference);
+        }
+        let sms = self.sms();
+        Sms {
+            source: sms.destination,
+            destination: sms.source,
+            esm_class: RECEIPT,
+            short_message: self.receipt_text(state).into_bytes(),
+            tlvs,
+            ..Sms::default()
         }
     }
 
     /// The text of appendix B.
-    fn text(&self) -> String {
-        let (delivered, error) =
-            (u8::from(self.state == State::Delivered), if self.state == State::Delivered { 0 } else { 1 });
+    fn receipt_text(&self, state: State) -> String {
+        let delivered = state == State::Delivered;
+        let error = self.error.as_deref().unwrap_or(if delivered { "000" } else { "001" });
+        let text = self.short_message.iter().take(20);
+        let text: String = text.map(|byte| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' }).collect();
         format!(
-            "id:{} sub:001 dlvrd:{delivered:03} submit date:{} done date:{} stat:{} err:{error:03} text:{}",
+            "id:{} sub:001 dlvrd:{:03} submit date:{} done date:{} stat:{} err:{error} text:{text}",
             self.message_id,
+            u8::from(delivered),
             minute(self.submitted_at),
-            minute(self.done_at),
-            self.state.word(),
-            self.text
+            minute(self.due_at),
+            state.word(),
         )
-    }
-
-    /// As it is sent: from the message's destination to its source.
-    fn pdu(&self) -> Pdu {
-        let mut pdu = DeliverSm::default();
-        (pdu.source_addr_ton, pdu.source_addr_npi) = (self.destination_ton.into(), self.destination_npi.into());
-        pdu.source_addr = field(&self.destination);
-        (pdu.dest_addr_ton, pdu.dest_addr_npi) = (self.source_ton.into(), self.source_npi.into());
-        pdu.destination_addr = field(&self.source);
-        pdu.esm_class = EsmClass::from(RECEIPT);
-        pdu.set_short_message(OctetString::from_vec(self.text().into_bytes()).unwrap_or_else(|_| OctetString::empty()));
-        pdu.push_tlv(Tlv::ReceiptedMessageId(field(&self.message_id)));
-        pdu.push_tlv(Tlv::MessageState(MessageState::from(self.state as u8)));
-        pdu.into()
     }
 }
 
@@ -155,8 +131,8 @@ impl Bind {
                 }
                 let Message { id, state: stored, claimed_until: before, .. } = &message;
                 let expected = Unclaimed { id, state: *stored, receipt_for, claimed_until: *before };
-                let receipt = Receipt::of(&message, state);
-                out.swap(&MESSAGES, &expected, &Claim { claimed_until }, Then::Claimed { receipt });
+                let then = Then::Claimed { message: Box::new(message.clone()) };
+                out.swap(&MESSAGES, &expected, &Claim { claimed_until }, then);
                 self.claims += 1;
             }
         }
@@ -165,19 +141,19 @@ impl Bind {
     }
 
     /// A claim was made, or another session was faster.
-    pub(crate) fn claimed(&mut self, receipt: &Receipt, answer: Answer<'_>, failed: bool, out: &mut Out<'_, Bind>) {
+    pub(crate) fn claimed(&mut self, message: &Message, answer: Answer<'_>, failed: bool, out: &mut Out<'_, Bind>) {
         self.claims = self.claims.saturating_sub(1);
         if answer != Answer::Changed(true) {
             return;
         }
         if !matches!(self.stage, Stage::Bound { .. }) {
             if !failed {
-                release(&receipt.id, out);
+                release(&message.id, out);
             }
             return;
         }
-        let sequence = self.window.ask(Request::Receipt { id: receipt.id.clone() }, out.now());
-        out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &receipt.pdu()));
+        let sequence = self.window.ask(Request::Receipt { id: message.id.clone() }, out.now());
+        out.send(Stream::OWN, &framed(DELIVER_SM, Status::EsmeRok, sequence, &message.owed(out.now()).body()));
     }
 
     /// The peer has answered a receipt.

@@ -31,7 +31,7 @@ impl Bind {
         if self.pending >= smpp.config.window.deliver {
             return Err(Status::EsmeRthrottled);
         }
-        let sms = decode(frame).and_then(Sms::delivered).ok_or(Status::EsmeRinvcmdlen)?;
+        let sms = decode(frame).as_ref().and_then(Sms::of).ok_or(Status::EsmeRinvcmdlen)?;
         let receipt = Report::of(&sms);
         let Some(service) = &smpp.config.deliver_to else {
             out.record(&Received {

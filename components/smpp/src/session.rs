@@ -9,11 +9,13 @@ use crate::alarm::Alarm;
 use crate::bind::{Login, RENEWAL, is_bind};
 use crate::config::Mode;
 use crate::date::seconds;
+use crate::delivering::Delivery;
 use crate::frame::{self, Frame, NoFrame};
-use crate::message::MESSAGES;
+use crate::hand_over::HandOvers;
+use crate::message::{MESSAGES, Message};
 use crate::pdu::{self, Status, decode, encode, header};
 use crate::recall::Recall;
-use crate::receipt::{Receipt, release};
+use crate::receipt::release;
 use crate::submit::submit;
 use crate::submitting::{TEMPORARY, Waiting, refuse};
 use crate::window::{Request, Window};
@@ -42,6 +44,9 @@ pub struct Bind {
     /// Messages for the SMSC that wait for the window.
     #[serde(default)]
     pub(crate) waiting: VecDeque<Waiting>,
+    /// An ESME's submissions that another service has.
+    #[serde(default)]
+    pub(crate) hand_overs: HandOvers,
     alarm: Alarm,
 }
 
@@ -50,8 +55,14 @@ pub struct Bind {
 pub(crate) enum Stage {
     /// Awaits a bind.
     Unbound { since: Time },
-    /// Awaits what the store knows of the account's other binds. Nothing is read meanwhile.
-    Binding { sequence: u32, login: Login },
+    /// Awaits whose password it is, then what the store knows of the account's other binds, then one of its leases. Nothing is
+    /// read meanwhile.
+    Binding {
+        sequence: u32,
+        login: Login,
+        #[serde(default)]
+        tries: u32,
+    },
     /// Awaits requests.
     Bound { login: Login, renew_at: Time },
     /// Awaits the response to our `unbind`.
@@ -66,6 +77,8 @@ pub(crate) enum Stage {
     Joined { mode: Mode },
     /// Awaits the SMSC's response to our `unbind`.
     Parting { until: Time },
+    /// There is no connection: awaits the request that it was opened for.
+    Called,
     /// Awaits nothing.
     Over,
 }
@@ -75,14 +88,22 @@ pub(crate) enum Stage {
 pub enum Then {
     /// The next of all deadlines.
     Alarm,
+    /// Whose password it is.
+    Authenticated,
     /// The account's other binds.
     OtherBinds,
+    /// Whether a lease was free.
+    Leased,
+    /// Whether the lease is still ours.
+    Renewed,
+    /// Nothing: a lease was given back.
+    GivenBack,
     /// The receipts that are owed to the account.
     Owed,
-    /// Whether a receipt is ours to send.
+    /// Whether a receipt, or a message, is ours to send.
     Claimed {
-        /// The receipt.
-        receipt: Receipt,
+        /// Whose receipt, or which message.
+        message: Box<Message>,
     },
     /// The row that a request is about.
     Recalled {
@@ -111,6 +132,33 @@ pub enum Then {
     },
     /// Whether an SMSC may ask us to bind.
     Invited,
+    /// Whether the service that a submission went to has submitted it.
+    HandedOver {
+        /// Which submission.
+        key: u64,
+        /// Which of its messages.
+        n: usize,
+    },
+    /// Our row of the message that an SMSC's receipt is of.
+    Known {
+        /// What was asked.
+        delivery: Delivery,
+    },
+    /// The time to look for that row again.
+    LookAgain {
+        /// What was asked.
+        delivery: Delivery,
+    },
+    /// The message that an SMSC's receipt is of.
+    Reported {
+        /// What was asked.
+        delivery: Delivery,
+    },
+    /// Whether what a receipt says was written down.
+    WrittenDown {
+        /// The request.
+        asked: RequestId,
+    },
     /// Whether the service that an SMSC's message goes to has taken it.
     HandedOn {
         /// The request's number.
@@ -142,9 +190,13 @@ impl Session for Bind {
             Event::Bytes { bytes, .. } => self.read(smpp, bytes, failed, out),
             Event::Answer { then, answer } => match then {
                 Then::Alarm => {}
+                Then::Authenticated => self.authenticated(smpp, answer, out),
+                Then::Leased => self.leased(smpp, answer, failed, out),
+                Then::Renewed => self.renewed(smpp, answer, out),
+                Then::GivenBack => {}
                 Then::OtherBinds => self.other_binds(smpp, answer, failed, out)?,
                 Then::Owed => self.owed(smpp, answer, failed, out)?,
-                Then::Claimed { receipt } => self.claimed(&receipt, answer, failed, out),
+                Then::Claimed { message } => self.claimed(&message, answer, failed, out),
                 Then::Recalled { sequence, source, recall } => {
                     self.recalled((sequence, &source, recall), answer, failed, out)?;
                 }
@@ -153,11 +205,20 @@ impl Session for Bind {
                     self.cancel_all((sequence, &source, &service_type), answer, failed, out)?;
                 }
                 Then::Invited => self.invited(smpp, answer, failed, out),
+                Then::HandedOver { key, n } => self.handed_over(smpp, (key, n), answer, failed, out),
+                Then::Known { delivery } => self.known(delivery, answer, out)?,
+                Then::Reported { delivery } => self.reported(&delivery, answer, failed, out)?,
+                Then::WrittenDown { asked } => self.written_down(asked, answer, out),
+                Then::LookAgain { .. } => {}
                 Then::HandedOn { sequence, command } => self.handed_on((sequence, command), answer, out),
             },
             Event::Opened => self.opened(smpp, out),
-            Event::Request { id, request } => self.asked(smpp, id, &request, out),
+            Event::Request { id, request } => match self.stage {
+                Stage::Called => self.called(smpp, id, &request, failed, out),
+                _ => self.asked(smpp, id, &request, out),
+            },
             Event::Withdrawn { id } => self.withdrawn(id),
+            Event::Timeout { then: Then::LookAgain { delivery } } => self.look_for(delivery, out),
             Event::Timeout { .. } => {
                 self.alarm.fired();
                 self.wait_no_longer(smpp, failed, out);
@@ -167,6 +228,8 @@ impl Session for Bind {
                     self.unbind(until.min(out.now() + smpp.config.timers.response), out);
                 }
                 Stage::Unbinding { .. } | Stage::Parting { .. } => {}
+                // It has a request to answer, and ends with that.
+                Stage::Called => {}
                 _ => self.leave(failed, out),
             },
             Event::End { .. } => self.leave(failed, out),
@@ -203,6 +266,7 @@ impl Bind {
             claims: 0,
             unsettled: Vec::new(),
             waiting: VecDeque::new(),
+            hand_overs: HandOvers::default(),
             alarm: Alarm::default(),
         }
     }
@@ -247,7 +311,7 @@ impl Bind {
             self.transacted = out.now();
         }
         match frame.id {
-            id if is_bind(id) => self.bind(smpp, frame, out),
+            id if is_bind(id) => self.bind(frame, out),
             pdu::ENQUIRE_LINK | pdu::UNBIND if !frame.body.is_empty() => {
                 self.refuse(frame.id, frame.sequence, Status::EsmeRinvcmdlen, out);
             }
@@ -289,7 +353,8 @@ impl Bind {
             _ => return Err(Status::EsmeRinvbndsts),
         };
         // All that one event has brought is unanswered, whatever of it was read before.
-        if turn.taken + self.pending >= smpp.config.window.submit {
+        let window = smpp.config.account(&login.system_id).window.unwrap_or(smpp.config.window.submit);
+        if turn.taken + self.pending >= window {
             return Err(Status::EsmeRthrottled);
         }
         let body = decode(frame).ok_or(Status::EsmeRinvcmdlen)?;
@@ -300,7 +365,11 @@ impl Bind {
             return Err(Status::EsmeRsyserr);
         }
         let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
-        let submission = submit(body, id, &login.system_id, &smpp.config.smsc, out.now())?;
+        let submission = submit(&body, id, &login.system_id, &smpp.config.smsc, out.now())?;
+        if let Some(service) = &smpp.config.submit_to {
+            self.hand_over(smpp, service, frame.sequence, submission, out);
+            return Ok(());
+        }
         for message in &submission.messages {
             out.put(&MESSAGES, message);
             if message.receipt_for.is_some() && login.receives() {
@@ -308,7 +377,7 @@ impl Bind {
                 self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
             }
         }
-        out.send(Stream::OWN, &encode(Status::EsmeRok, frame.sequence, &submission.response));
+        out.send(Stream::OWN, &encode(Status::EsmeRok, frame.sequence, &submission.response()));
         turn.taken += 1;
         Ok(())
     }
@@ -404,7 +473,7 @@ impl Bind {
             Stage::Unbinding { until, .. } | Stage::Parting { until } => {
                 Some(response.map_or(*until, |at| at.min(*until)))
             }
-            Stage::Binding { .. } | Stage::Invited | Stage::Over => None,
+            Stage::Binding { .. } | Stage::Invited | Stage::Called | Stage::Over => None,
         }
     }
 
@@ -414,7 +483,7 @@ impl Bind {
     }
 
     /// Says goodbye, and waits for the answer.
-    fn unbind(&mut self, until: Time, out: &mut Out<'_, Self>) {
+    pub(crate) fn unbind(&mut self, until: Time, out: &mut Out<'_, Self>) {
         self.stage = match &self.stage {
             Stage::Bound { login, .. } => Stage::Unbinding { login: login.clone(), until },
             Stage::Joined { .. } => {
@@ -437,10 +506,15 @@ impl Bind {
     /// The bind is no more: what it held is free for others. Where that cannot be stored, it runs out.
     fn forget(&mut self, failed: bool, out: &mut Out<'_, Self>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        if let (Stage::Bound { login, .. } | Stage::Unbinding { login, .. }, false) = (stage, failed) {
-            self.settle(out);
-            self.window.receipts().for_each(|id| release(id, out));
-            login.end(out);
+        match stage {
+            Stage::Bound { login, .. } | Stage::Unbinding { login, .. } if !failed => {
+                self.settle(out);
+                self.window.receipts().for_each(|id| release(id, out));
+                login.end(out);
+            }
+            // It may have asked for a lease already.
+            Stage::Binding { login, .. } if !failed => login.end(out),
+            _ => {}
         }
         // Whether the SMSC has what it has not answered, nobody knows.
         self.submit_no_more(out);

@@ -6,32 +6,46 @@ use crate::exchange::{Address, Sms};
 use crate::pdu::bytes_of;
 
 impl Sms {
-    /// What a `deliver_sm` (4.6) or a `data_sm` (4.7) carries.
-    pub(crate) fn delivered(pdu: Pdu) -> Option<Sms> {
+    /// What a `submit_sm` (4.4), `submit_multi` (4.5), `data_sm` (4.7) or `deliver_sm` (4.6) carries. The destinations of a
+    /// `submit_multi` are left to whoever asks.
+    pub(crate) fn of(pdu: &Pdu) -> Option<Sms> {
+        macro_rules! common {
+            ($it:ident) => {
+                Sms {
+                    service_type: $it.service_type.value().as_str().to_owned(),
+                    source: address($it.source_addr_ton.into(), $it.source_addr_npi.into(), $it.source_addr.as_str()),
+                    esm_class: $it.esm_class.into(),
+                    registered_delivery: $it.registered_delivery.into(),
+                    data_coding: $it.data_coding.into(),
+                    tlvs: bytes_of($it.tlvs()),
+                    ..Sms::default()
+                }
+            };
+        }
+        macro_rules! message {
+            ($it:ident) => {
+                Sms {
+                    protocol_id: $it.protocol_id,
+                    priority: $it.priority_flag.into(),
+                    schedule: $it.schedule_delivery_time.as_str().to_owned(),
+                    validity: $it.validity_period.as_str().to_owned(),
+                    replace_if_present: $it.replace_if_present_flag.into(),
+                    default_message: $it.sm_default_msg_id,
+                    short_message: $it.short_message().clone().into_vec(),
+                    ..common!($it)
+                }
+            };
+        }
+        macro_rules! destination {
+            ($it:ident) => {
+                address($it.dest_addr_ton.into(), $it.dest_addr_npi.into(), $it.destination_addr.as_str())
+            };
+        }
         match pdu {
-            Pdu::DeliverSm(it) => Some(Sms {
-                service_type: it.service_type.value().as_str().to_owned(),
-                source: address(it.source_addr_ton.into(), it.source_addr_npi.into(), it.source_addr.as_str()),
-                destination: address(it.dest_addr_ton.into(), it.dest_addr_npi.into(), it.destination_addr.as_str()),
-                esm_class: it.esm_class.into(),
-                protocol_id: it.protocol_id,
-                priority: it.priority_flag.into(),
-                registered_delivery: it.registered_delivery.into(),
-                data_coding: it.data_coding.into(),
-                tlvs: bytes_of(it.tlvs()),
-                short_message: it.short_message().clone().into_vec(),
-                ..Sms::default()
-            }),
-            Pdu::DataSm(it) => Some(Sms {
-                service_type: it.service_type.value().as_str().to_owned(),
-                source: address(it.source_addr_ton.into(), it.source_addr_npi.into(), it.source_addr.as_str()),
-                destination: address(it.dest_addr_ton.into(), it.dest_addr_npi.into(), it.destination_addr.as_str()),
-                esm_class: it.esm_class.into(),
-                registered_delivery: it.registered_delivery.into(),
-                data_coding: it.data_coding.into(),
-                tlvs: bytes_of(it.tlvs()),
-                ..Sms::default()
-            }),
+            Pdu::SubmitSm(it) => Some(Sms { destination: destination!(it), ..message!(it) }),
+            Pdu::DeliverSm(it) => Some(Sms { destination: destination!(it), ..message!(it) }),
+            Pdu::SubmitMulti(it) => Some(message!(it)),
+            Pdu::DataSm(it) => Some(Sms { destination: destination!(it), ..common!(it) }),
             _ => None,
         }
     }
@@ -62,6 +76,6 @@ impl Sms {
     }
 }
 
-fn address(ton: u8, npi: u8, digits: &str) -> Address {
+pub(crate) fn address(ton: u8, npi: u8, digits: &str) -> Address {
     Address { ton, npi, digits: digits.to_owned() }
 }

@@ -2,99 +2,70 @@
 
 use rusmpp_core::pdus::owned::{DataSmResp, Pdu, SubmitMultiResp, SubmitSmResp};
 use rusmpp_core::values::owned::{DestAddress, UnsuccessSme};
-use rusmpp_core::values::{Npi, Ton};
-
-use tandem_component::Time;
+use tandem_component::prelude::*;
 
 use crate::config::Smsc;
 use crate::date::is_time;
+use crate::exchange::{Address, Sms};
 use crate::message::{Message, State, nanos};
-use crate::pdu::{Status, bytes_of, field};
+use crate::pdu::{DATA_SM, SUBMIT_MULTI, SUBMIT_SM, Status, field};
+use crate::sms::address;
 use crate::tlv::whole;
 
 /// What comes of a submission.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Submission {
+    /// `command_id` of the request.
+    pub(crate) command: u32,
+    /// What the ESME knows it by.
+    pub(crate) message_id: String,
     pub(crate) messages: Vec<Message>,
-    pub(crate) response: Pdu,
+    /// The destinations of a `submit_multi` that are not served.
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// `unsuccess_sme` (section 4.5.2).
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) address: Address,
+    pub(crate) status: u32,
+}
+
+impl Submission {
+    /// Where it was taken, for one destination at least.
+    pub(crate) fn response(&self) -> Pdu {
+        let id = field(&self.message_id);
+        match self.command {
+            SUBMIT_MULTI => {
+                let refused = self.refused.iter().map(|Refused { address, status }| {
+                    UnsuccessSme::new(
+                        address.ton.into(),
+                        address.npi.into(),
+                        field(&address.digits),
+                        Status::from(*status),
+                    )
+                });
+                SubmitMultiResp::new(id, refused.collect(), Vec::new()).into()
+            }
+            DATA_SM => DataSmResp::new(id, Vec::new()).into(),
+            _ => SubmitSmResp::new(id, Vec::new()).into(),
+        }
+    }
 }
 
 /// Checks a submission and makes its rows.
-pub(crate) fn submit(pdu: Pdu, id: String, system_id: &str, smsc: &Smsc, now: Time) -> Result<Submission, Status> {
-    let mut message = Message {
-        id: id.clone(),
-        message_id: id.clone(),
-        system_id: system_id.to_owned(),
-        service_type: String::new(),
-        source_ton: 0,
-        source_npi: 0,
-        source: String::new(),
-        destination_ton: 0,
-        destination_npi: 0,
-        destination: String::new(),
-        esm_class: 0,
-        protocol_id: 0,
-        priority: 0,
-        registered_delivery: 0,
-        data_coding: 0,
-        short_message: Vec::new(),
-        tlvs: Vec::new(),
-        submitted_at: nanos(now),
-        due_at: nanos(now + smsc.receipt_after),
-        state: State::Enroute,
-        outcome: smsc.state,
-        receipt_for: None,
-        claimed_until: 0,
-        receipt_sent: None,
+pub(crate) fn submit(pdu: &Pdu, id: String, system_id: &str, smsc: &Smsc, now: Time) -> Result<Submission, Status> {
+    let sms = Sms::of(pdu).ok_or(Status::EsmeRinvcmdid)?;
+    times(&sms.schedule, &sms.validity)?;
+    let mut message = Message::of(sms, id, system_id, now);
+    (message.due_at, message.outcome) = (nanos(now + smsc.receipt_after), smsc.state);
+    let command = match pdu {
+        Pdu::SubmitMulti(it) => return multi(&message, it.dest_address()),
+        Pdu::DataSm(_) => DATA_SM,
+        _ => SUBMIT_SM,
     };
-    match pdu {
-        Pdu::SubmitSm(it) => {
-            times(it.schedule_delivery_time.as_str(), it.validity_period.as_str())?;
-            message.service_type = it.service_type.value().as_str().to_owned();
-            (message.source_ton, message.source_npi) = (it.source_addr_ton.into(), it.source_addr_npi.into());
-            message.source = it.source_addr.as_str().to_owned();
-            (message.destination_ton, message.destination_npi) = (it.dest_addr_ton.into(), it.dest_addr_npi.into());
-            message.destination = it.destination_addr.as_str().to_owned();
-            message.esm_class = it.esm_class.into();
-            message.protocol_id = it.protocol_id;
-            message.priority = it.priority_flag.into();
-            message.registered_delivery = it.registered_delivery.into();
-            message.data_coding = it.data_coding.into();
-            message.tlvs = bytes_of(it.tlvs());
-            message.short_message = it.short_message().clone().into_vec();
-            checked(&mut message)?;
-            let response = SubmitSmResp::new(field(&id), Vec::new()).into();
-            Ok(Submission { messages: vec![message], response })
-        }
-        Pdu::DataSm(it) => {
-            message.service_type = it.service_type.value().as_str().to_owned();
-            (message.source_ton, message.source_npi) = (it.source_addr_ton.into(), it.source_addr_npi.into());
-            message.source = it.source_addr.as_str().to_owned();
-            (message.destination_ton, message.destination_npi) = (it.dest_addr_ton.into(), it.dest_addr_npi.into());
-            message.destination = it.destination_addr.as_str().to_owned();
-            message.esm_class = it.esm_class.into();
-            message.registered_delivery = it.registered_delivery.into();
-            message.data_coding = it.data_coding.into();
-            message.tlvs = bytes_of(it.tlvs());
-            checked(&mut message)?;
-            let response = DataSmResp::new(field(&id), Vec::new()).into();
-            Ok(Submission { messages: vec![message], response })
-        }
-        Pdu::SubmitMulti(it) => {
-            times(it.schedule_delivery_time.as_str(), it.validity_period.as_str())?;
-            message.service_type = it.service_type.value().as_str().to_owned();
-            (message.source_ton, message.source_npi) = (it.source_addr_ton.into(), it.source_addr_npi.into());
-            message.source = it.source_addr.as_str().to_owned();
-            message.esm_class = it.esm_class.into();
-            message.protocol_id = it.protocol_id;
-            message.priority = it.priority_flag.into();
-            message.registered_delivery = it.registered_delivery.into();
-            message.data_coding = it.data_coding.into();
-            message.tlvs = bytes_of(it.tlvs());
-            message.short_message = it.short_message().clone().into_vec();
-            multi(&message, it.dest_address())
-        }
-        _ => Err(Status::EsmeRinvcmdid),
-    }
+    checked(&mut message)?;
+    Ok(Submission { command, message_id: message.id.clone(), messages: vec![message], refused: Vec::new() })
 }
 
 /// One row for each destination; those that cannot be served are named in the response (section 4.5.2).
@@ -102,13 +73,15 @@ fn multi(message: &Message, destinations: &[DestAddress]) -> Result<Submission, 
     if destinations.is_empty() {
         return Err(Status::EsmeRinvnumdests);
     }
-    let (mut messages, mut failed) = (Vec::new(), Vec::new());
+    let (mut messages, mut refused) = (Vec::new(), Vec::new());
     for destination in destinations {
         let address = match destination {
-            DestAddress::SmeAddress(address) => address,
+            DestAddress::SmeAddress(it) => {
+                address(it.dest_addr_ton.into(), it.dest_addr_npi.into(), it.destination_addr.as_str())
+            }
             DestAddress::DistributionListName(list) => {
-                let name = field(list.dl_name.as_str());
-                failed.push(UnsuccessSme::new(Ton::default(), Npi::default(), name, Status::EsmeRinvdlname));
+                let address = address(0, 0, list.dl_name.as_str());
+                refused.push(Refused { address, status: Status::EsmeRinvdlname.into() });
                 continue;
             }
         };
@@ -116,24 +89,18 @@ fn multi(message: &Message, destinations: &[DestAddress]) -> Result<Submission, 
         if !messages.is_empty() {
             one.id = format!("{}.{}", message.id, messages.len());
         }
-        (one.destination_ton, one.destination_npi) = (address.dest_addr_ton.into(), address.dest_addr_npi.into());
-        one.destination = address.destination_addr.as_str().to_owned();
+        (one.destination_ton, one.destination_npi) = (address.ton, address.npi);
+        one.destination.clone_from(&address.digits);
         match checked(&mut one) {
             Ok(()) => messages.push(one),
-            Err(Status::EsmeRinvdstadr) => failed.push(UnsuccessSme::new(
-                address.dest_addr_ton,
-                address.dest_addr_npi,
-                address.destination_addr.clone(),
-                Status::EsmeRinvdstadr,
-            )),
+            Err(status @ Status::EsmeRinvdstadr) => refused.push(Refused { address, status: status.into() }),
             Err(status) => return Err(status),
         }
     }
     if messages.is_empty() {
         return Err(Status::EsmeRcntsubdl);
     }
-    let response = SubmitMultiResp::new(field(&message.id), failed, Vec::new()).into();
-    Ok(Submission { messages, response })
+    Ok(Submission { command: SUBMIT_MULTI, message_id: message.id.clone(), messages, refused })
 }
 
 /// Checks what the codec leaves open, and whether a receipt is owed.

@@ -1,4 +1,4 @@
-//! Optional parameters in their bytes (section 3.2.4.1): [`find`] one, and whether they are [`whole`].
+//! Optional parameters in their bytes (section 3.2.4.1): [`find`] one, [`write`] one, and whether they are [`whole`].
 
 /// The value of the first TLV with a tag. What is cut off is not there.
 pub(crate) fn find(mut tlvs: &[u8], tag: u16) -> Option<&[u8]> {
@@ -13,6 +13,14 @@ pub(crate) fn find(mut tlvs: &[u8], tag: u16) -> Option<&[u8]> {
     None
 }
 
+/// Adds one.
+pub(crate) fn write(tlvs: &mut Vec<u8>, tag: u16, value: &[u8]) {
+    let length = u16::try_from(value.len()).expect("what we write are names and numbers");
+    tlvs.extend(tag.to_be_bytes());
+    tlvs.extend(length.to_be_bytes());
+    tlvs.extend(value);
+}
+
 /// Whether the last one ends where the bytes end. The codec does not look.
 pub(crate) fn whole(mut tlvs: &[u8]) -> bool {
     while let [_, _, high, low, rest @ ..] = tlvs {
@@ -25,6 +33,7 @@ pub(crate) fn whole(mut tlvs: &[u8]) -> bool {
 }
 
 pub(crate) const RECEIPTED_MESSAGE_ID: u16 = 0x001e;
+pub(crate) const USER_MESSAGE_REFERENCE: u16 = 0x0204;
 pub(crate) const NETWORK_ERROR_CODE: u16 = 0x0423;
 pub(crate) const MESSAGE_STATE: u16 = 0x0427;
 

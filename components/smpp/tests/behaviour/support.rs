@@ -32,10 +32,7 @@ pub(crate) struct Pdu {
 
 pub(crate) fn config() -> Value {
     json!({
-        "accounts": [
-            { "system_id": "acme", "password": "secret", "max_binds": 2 },
-            { "system_id": "other", "password": "hidden" },
-        ],
+        "accounts": { "acme": { "max_binds": 2 } },
         "smsc": { "receipt_after": "1s", "state": "DELIVRD" },
     })
 }

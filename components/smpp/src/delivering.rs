@@ -1,0 +1,178 @@
+//! What an SMSC has for our ESMEs: a session without a connection takes one request, makes it a row, and answers once that is
+//! committed. The account's receivers find the row as they find receipts.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+
+use crate::Smpp;
+use crate::date::seconds;
+use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
+use crate::hand_over::{Entry, SUBMITTED};
+use crate::message::{MESSAGES, Message, State, nanos};
+use crate::pdu::Status;
+use crate::session::{Bind, Then};
+use crate::submitting::refuse;
+
+/// A receipt of an SMSC, while its message is looked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    asked: RequestId,
+    /// The service whose SMSC it is.
+    smsc: String,
+    report: Report,
+    /// How often its message was looked for.
+    looked: u32,
+}
+
+#[derive(Serialize)]
+struct Enroute<'a> {
+    id: &'a str,
+    state: State,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    id: &'a str,
+    state: State,
+    outcome: State,
+    due_at: i64,
+    error: &'a str,
+    receipt_for: Option<&'a str>,
+}
+
+impl Bind {
+    /// The request that this session was opened for.
+    pub(crate) fn called(
+        &mut self,
+        smpp: &Smpp,
+        id: RequestId,
+        request: &tandem_component::Request<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) {
+        match request.read() {
+            Ok(Asked::Deliver(Deliver { receipt: Some(report), .. })) => {
+                self.look_for(Delivery { asked: id, smsc: request.from().to_owned(), report, looked: 0 }, out);
+            }
+            Ok(Asked::Deliver(_)) if failed => answer(id, Status::EsmeRxTAppn, out),
+            Ok(Asked::Deliver(Deliver { sms, receipt: None })) => originated(smpp, id, sms, out),
+            Ok(Asked::Submit(_)) => {
+                tracing::warn!(from = request.from(), "asks a service to submit that is bound to no SMSC");
+                refuse(id, Status::EsmeRinvcmdid, out);
+            }
+            Err(misfit) => {
+                tracing::warn!(from = request.from(), %misfit, "asks what nobody here knows");
+                answer(id, Status::EsmeRinvcmdid, out);
+            }
+        }
+    }
+
+    /// Looks for the message that a receipt is of.
+    pub(crate) fn look_for(&mut self, delivery: Delivery, out: &mut Out<'_, Bind>) {
+        let key = (delivery.smsc.clone(), delivery.report.message_id.clone());
+        out.get(&SUBMITTED, &key, Then::Known { delivery });
+    }
+
+    /// Which message it is.
+    pub(crate) fn known(
+        &mut self,
+        mut delivery: Delivery,
+        found: Answer<'_>,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        match found {
+            Answer::Row(Some(row)) => {
+                let entry: Entry = row.read()?;
+                out.get(&MESSAGES, &entry.id, Then::Reported { delivery });
+            }
+            // A receipt may overtake the commit of what the SMSC has answered before it.
+            Answer::Row(None) if delivery.looked < LOOKS => {
+                delivery.looked += 1;
+                out.after(BETWEEN_LOOKS * delivery.looked, Then::LookAgain { delivery });
+            }
+            Answer::Row(None) => {
+                tracing::warn!(
+                    smsc = delivery.smsc,
+                    message_id = delivery.report.message_id,
+                    "a receipt of no message"
+                );
+                answer(delivery.asked, UNKNOWN, out);
+            }
+            _ => answer(delivery.asked, Status::EsmeRxTAppn, out),
+        }
+        Ok(())
+    }
+
+    /// The message is there.
+    pub(crate) fn reported(
+        &mut self,
+        delivery: &Delivery,
+        found: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        let Answer::Row(row) = found else {
+            answer(delivery.asked, Status::EsmeRxTAppn, out);
+            return Ok(());
+        };
+        let Some(message) = row.map(|row| row.read::<Message>()).transpose()? else {
+            answer(delivery.asked, UNKNOWN, out);
+            return Ok(());
+        };
+        let report = &delivery.report;
+        if failed {
+            answer(delivery.asked, Status::EsmeRxTAppn, out);
+        } else if report.intermediate || message.state != State::Enroute {
+            // It is under way still, or this is a receipt that was sent twice.
+            answer(delivery.asked, Status::EsmeRok, out);
+        } else {
+            let owed = match message.registered_delivery & 0b11 {
+                1 => true,
+                2 => report.state != State::Delivered,
+                _ => false,
+            };
+            let ended = Ended {
+                id: &message.id,
+                state: report.state,
+                outcome: report.state,
+                due_at: nanos(out.now()),
+                error: &report.error,
+                receipt_for: owed.then_some(message.system_id.as_str()),
+            };
+            let enroute = Enroute { id: &message.id, state: State::Enroute };
+            out.swap(&MESSAGES, &enroute, &ended, Then::WrittenDown { asked: delivery.asked });
+        }
+        Ok(())
+    }
+
+    /// It is written down; or another session has written down one that says the same.
+    pub(crate) fn written_down(&mut self, asked: RequestId, changed: Answer<'_>, out: &mut Out<'_, Bind>) {
+        let status = if matches!(changed, Answer::Changed(_)) { Status::EsmeRok } else { Status::EsmeRxTAppn };
+        answer(asked, status, out);
+    }
+}
+
+/// A message of a phone: to the account whose address it is for.
+fn originated(smpp: &Smpp, asked: RequestId, sms: Sms, out: &mut Out<'_, Bind>) {
+    let Some(account) = smpp.config.account_at(&sms.destination.digits) else {
+        tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
+        return answer(asked, UNKNOWN, out);
+    };
+    let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
+    let mut message = Message::of(sms, id, account, out.now());
+    (message.state, message.outcome, message.originated) = (State::Delivered, State::Delivered, true);
+    message.receipt_for = Some(account.to_owned());
+    out.put(&MESSAGES, &message);
+    answer(asked, Status::EsmeRok, out);
+}
+
+fn answer(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {
+    out.answer(asked, &Delivered { status: status.into() });
+}
+
+/// Nobody wants it, now or later: the SMSC shall not send it again (section 5.1.3).
+const UNKNOWN: Status = Status::EsmeRxPAppn;
+/// So often a receipt's message is looked for again, after this time and then longer: 1.5 seconds in all.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
