@@ -6,8 +6,18 @@ use std::collections::BTreeMap;
 
 use rmpv::Value;
 
+use super::Harness;
 use crate::abi::{kind, row, unstored};
+use crate::component::Component;
 use crate::table::{Index, Kind, Literal, Table};
+
+impl<C: Component> Harness<C> {
+    /// What another session of the same store has written: from now on this one finds the rows that the other finds now.
+    pub fn copy_rows<D: Component>(&mut self, other: &mut Harness<D>) {
+        other.settle();
+        self.host.tables.clone_from(&other.host.tables);
+    }
+}
 
 /// The rows of all tables, by name.
 #[derive(Clone, Debug, Default)]
