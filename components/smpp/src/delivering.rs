@@ -127,11 +127,7 @@ impl Bind {
             // It is under way still, or this is a receipt that was sent twice.
             answer(delivery.asked, Status::EsmeRok, out);
         } else {
-            let owed = match message.registered_delivery & 0b11 {
-                1 => true,
-                2 => report.state != State::Delivered,
-                _ => false,
-            };
+            let owed = message.owes(report.state);
             let ended = Ended {
                 id: &message.id,
                 state: report.state,

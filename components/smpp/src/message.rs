@@ -175,6 +175,15 @@ impl Message {
         }
     }
 
+    /// Whether a receipt is owed where it ends so (section 5.2.17).
+    pub(crate) fn owes(&self, ends: State) -> bool {
+        match self.registered_delivery & 0b11 {
+            1 => true,
+            2 => ends != State::Delivered,
+            _ => false,
+        }
+    }
+
     /// What it is at a time.
     pub fn state_at(&self, now: Time) -> State {
         if self.state == State::Enroute && self.due_at <= nanos(now) { self.outcome } else { self.state }

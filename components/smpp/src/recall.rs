@@ -7,12 +7,13 @@ use rusmpp_core::types::owned::EmptyOrFullCOctetString;
 use rusmpp_core::values::MessageState;
 use tandem_component::prelude::*;
 
-use crate::date::{absolute, is_time};
+use crate::Smpp;
+use crate::date::absolute;
 use crate::message::{MESSAGES, Message, State, nanos};
 use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
 use crate::pdu::{RESPONSE, bytes_of};
 use crate::session::{Bind, Stage, Then};
-use crate::submit::owed;
+use crate::submit::plan;
 
 /// What is asked of a message, while its row is read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +32,15 @@ pub enum Recall {
         /// The TLV `message_payload`, or nothing.
         #[serde(with = "serde_bytes")]
         tlvs: Vec<u8>,
+        /// `schedule_delivery_time`; empty where it stays.
+        #[serde(default)]
+        schedule: String,
+        /// `validity_period`; empty where it stays.
+        #[serde(default)]
+        validity: String,
+        /// `sm_default_msg_id`
+        #[serde(default)]
+        default_message: u8,
     },
 }
 
@@ -70,6 +80,11 @@ struct Replaced<'a> {
     short_message: &'a [u8],
     #[serde(with = "serde_bytes")]
     tlvs: &'a [u8],
+    schedule: &'a str,
+    validity: &'a str,
+    default_message: u8,
+    due_at: i64,
+    outcome: State,
 }
 
 impl Recall {
@@ -97,16 +112,16 @@ impl Bind {
             }
             Pdu::CancelSm(it) => (it.message_id, it.source_addr, Recall::Cancel),
             Pdu::ReplaceSm(it) => {
-                if !is_time(it.schedule_delivery_time.as_str()) {
-                    return Err(Status::EsmeRinvsched);
-                }
-                if !is_time(it.validity_period.as_str()) {
-                    return Err(Status::EsmeRinvexpiry);
+                if u8::from(it.registered_delivery) & 0b11 == 0b11 {
+                    return Err(Status::EsmeRinvregdlvflg);
                 }
                 let recall = Recall::Replace {
                     registered_delivery: it.registered_delivery.into(),
                     short_message: it.short_message().clone().into_vec(),
                     tlvs: it.message_payload_tlv().map(|tlv| bytes_of(std::slice::from_ref(tlv))).unwrap_or_default(),
+                    schedule: it.schedule_delivery_time.as_str().to_owned(),
+                    validity: it.validity_period.as_str().to_owned(),
+                    default_message: it.sm_default_msg_id,
                 };
                 (it.message_id, it.source_addr, recall)
             }
@@ -121,6 +136,7 @@ impl Bind {
     /// The row is there, or is not.
     pub(crate) fn recalled(
         &mut self,
+        smpp: &Smpp,
         (sequence, source, recall): (u32, &str, Recall),
         answer: Answer<'_>,
         failed: bool,
@@ -156,13 +172,27 @@ impl Bind {
                 let cancelled = Cancelled { state: State::Deleted, due_at: nanos(out.now()) };
                 out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command });
             }
-            Recall::Replace { registered_delivery, short_message, tlvs } => {
-                let receipt_for = match owed(registered_delivery, message.outcome) {
-                    Ok(owed) => owed.then_some(message.system_id.as_str()),
-                    Err(status) => return self.settled(command, sequence, status, out),
+            Recall::Replace { registered_delivery, short_message, tlvs, schedule, validity, default_message } => {
+                let mut one = Message { registered_delivery, short_message, tlvs, default_message, ..message.clone() };
+                // What is left empty stays (section 4.10.1), and so does the time that follows from it.
+                if !(schedule.is_empty() && validity.is_empty()) {
+                    let or = |new: String, old: &String| if new.is_empty() { old.clone() } else { new };
+                    (one.schedule, one.validity) = (or(schedule, &message.schedule), or(validity, &message.validity));
+                    if let Err(status) = plan(&mut one, &smpp.config.smsc, out.now()) {
+                        return self.settled(command, sequence, status, out);
+                    }
+                }
+                let replaced = Replaced {
+                    registered_delivery,
+                    short_message: &one.short_message,
+                    tlvs: &one.tlvs,
+                    schedule: &one.schedule,
+                    validity: &one.validity,
+                    default_message,
+                    due_at: one.due_at,
+                    outcome: one.outcome,
+                    receipt_for: one.owes(one.outcome).then_some(one.system_id.as_str()),
                 };
-                let replaced =
-                    Replaced { registered_delivery, receipt_for, short_message: &short_message, tlvs: &tlvs };
                 out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command });
             }
         }

@@ -198,7 +198,7 @@ impl Session for Bind {
                 Then::Owed => self.owed(smpp, answer, failed, out)?,
                 Then::Claimed { message } => self.claimed(&message, answer, failed, out),
                 Then::Recalled { sequence, source, recall } => {
-                    self.recalled((sequence, &source, recall), answer, failed, out)?;
+                    self.recalled(smpp, (sequence, &source, recall), answer, failed, out)?;
                 }
                 Then::Changed { sequence, command } => self.changed((sequence, command), answer, out)?,
                 Then::CancelAll { sequence, source, service_type } => {

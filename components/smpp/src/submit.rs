@@ -1,16 +1,18 @@
 //! What an ESME submits: `submit_sm` (4.4), `submit_multi` (4.5) and `data_sm` (4.7) become rows and a response.
 
+use std::time::Duration;
+
 use rusmpp_core::pdus::owned::{DataSmResp, Pdu, SubmitMultiResp, SubmitSmResp};
 use rusmpp_core::values::owned::{DestAddress, UnsuccessSme};
 use tandem_component::prelude::*;
 
 use crate::config::Smsc;
-use crate::date::is_time;
+use crate::date;
 use crate::exchange::{Address, Sms};
 use crate::message::{Message, State, nanos};
 use crate::pdu::{DATA_SM, SUBMIT_MULTI, SUBMIT_SM, Status, field};
 use crate::sms::address;
-use crate::tlv::whole;
+use crate::tlv::{QOS_TIME_TO_LIVE, find, whole};
 
 /// What comes of a submission.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,9 +58,8 @@ impl Submission {
 /// Checks a submission and makes its rows.
 pub(crate) fn submit(pdu: &Pdu, id: String, system_id: &str, smsc: &Smsc, now: Time) -> Result<Submission, Status> {
     let sms = Sms::of(pdu).ok_or(Status::EsmeRinvcmdid)?;
-    times(&sms.schedule, &sms.validity)?;
     let mut message = Message::of(sms, id, system_id, now);
-    (message.due_at, message.outcome) = (nanos(now + smsc.receipt_after), smsc.state);
+    plan(&mut message, smsc, now)?;
     let command = match pdu {
         Pdu::SubmitMulti(it) => return multi(&message, it.dest_address()),
         Pdu::DataSm(_) => DATA_SM,
@@ -114,24 +115,32 @@ fn checked(message: &mut Message) -> Result<(), Status> {
     if !whole(&message.tlvs) {
         return Err(Status::EsmeRinvtlvstream);
     }
-    message.receipt_for = owed(message.registered_delivery, message.outcome)?.then(|| message.system_id.clone());
+    if message.replace_if_present > 1 {
+        return Err(Status::EsmeRinvrepflag);
+    }
+    if message.registered_delivery & 0b11 == 0b11 {
+        return Err(Status::EsmeRinvregdlvflg);
+    }
+    message.receipt_for = message.owes(message.outcome).then(|| message.system_id.clone());
     Ok(())
 }
 
-/// Whether a receipt is owed for this outcome (section 5.2.17).
-pub(crate) fn owed(registered_delivery: u8, outcome: State) -> Result<bool, Status> {
-    match registered_delivery & 0b11 {
-        0 => Ok(false),
-        1 => Ok(true),
-        2 => Ok(outcome != State::Delivered),
-        _ => Err(Status::EsmeRinvregdlvflg),
+/// When the simulated SMSC delivers a message: after `schedule_delivery_time`, and not beyond `validity_period` (sections 5.2.15
+/// and 5.2.16), which `qos_time_to_live` overrides (5.3.2.9).
+pub(crate) fn plan(message: &mut Message, smsc: &Smsc, now: Time) -> Result<(), Status> {
+    let schedule = date::read(&message.schedule, nanos(now)).map_err(|_| Status::EsmeRinvsched)?;
+    let validity = date::read(&message.validity, nanos(now)).map_err(|_| Status::EsmeRinvexpiry)?;
+    let lives = find(&message.tlvs, QOS_TIME_TO_LIVE).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
+    let until = lives.map(|seconds| nanos(now + Duration::from_secs(seconds.into()))).or(validity);
+    // What is scheduled for a time that has passed is due now: clocks differ.
+    let from = schedule.unwrap_or(0).max(nanos(now));
+    if until.is_some_and(|until| until <= from) {
+        return Err(Status::EsmeRinvexpiry);
     }
-}
-
-fn times(schedule: &str, validity: &str) -> Result<(), Status> {
-    match (is_time(schedule), is_time(validity)) {
-        (false, _) => Err(Status::EsmeRinvsched),
-        (_, false) => Err(Status::EsmeRinvexpiry),
-        _ => Ok(()),
-    }
+    let delivered = nanos(Time::from_nanos(from.cast_unsigned()) + smsc.receipt_after);
+    (message.due_at, message.outcome) = match until {
+        Some(until) if until < delivered => (until, State::Expired),
+        _ => (delivered, smsc.state),
+    };
+    Ok(())
 }

@@ -32,6 +32,7 @@ pub(crate) fn whole(mut tlvs: &[u8]) -> bool {
     tlvs.is_empty()
 }
 
+pub(crate) const QOS_TIME_TO_LIVE: u16 = 0x0017;
 pub(crate) const RECEIPTED_MESSAGE_ID: u16 = 0x001e;
 pub(crate) const USER_MESSAGE_REFERENCE: u16 = 0x0204;
 pub(crate) const NETWORK_ERROR_CODE: u16 = 0x0423;

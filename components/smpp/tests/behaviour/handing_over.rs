@@ -96,7 +96,7 @@ fn what_the_smsc_has_is_the_smscs() {
         assert_eq!(esme.ask(&query(3, &id, "100")).body, [id.as_bytes(), b"\0\0\x01\0"].concat());
         assert_eq!(esme.ask(&cancel(4, &id)).status, RCANCELFAIL);
         assert_eq!(esme.ask(&cancel(5, "")).status, RCANCELFAIL);
-        assert_eq!(esme.ask(&replace(6, &id, "other")).status, RREPLACEFAIL);
+        assert_eq!(esme.ask(&replace(6, &id, "other", 0)).status, RREPLACEFAIL);
     });
 }
 

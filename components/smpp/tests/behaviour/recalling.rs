@@ -89,3 +89,23 @@ fn what_is_replaced_owes_the_receipt_that_the_replacement_asks_for() {
         assert!(text.contains(&format!("id:{asked_later} ")) && text.contains("text:good day"), "{text}");
     });
 }
+
+#[test]
+fn a_replacement_says_whether_a_receipt_is_owed_and_until_when_the_message_is_valid() {
+    let mut slow = config();
+    slow["smsc"] = serde_json::json!({ "receipt_after": "1h", "state": "DELIVRD" });
+    every_way(&slow, |esme| {
+        esme.bind(TRANSCEIVER);
+        let id = esme.ask(&submit(2, "hello", 0)).text();
+        let with = |validity: &str, registered: u8| {
+            let body = [format!("{id}\0\x01\x01100\0\0{validity}\0").into_bytes(), vec![registered, 0, 1, b'x']];
+            pdu(REPLACE_SM, 3, &body.concat())
+        };
+        assert_eq!(esme.ask(&with("nonsense nonsen+", 1)).status, 0x62, "ESME_RINVEXPIRY");
+        assert_eq!(esme.ask(&with("", 3)).status, 7, "ESME_RINVREGDLVFLG");
+        assert_eq!(esme.ask(&with("000000000010000R", 1)).status, 0);
+        esme.wait(SECOND * 12);
+        let receipt = esme.heard().remove(0);
+        assert!(String::from_utf8_lossy(&receipt.body).contains("stat:EXPIRED err:001 text:x"));
+    });
+}

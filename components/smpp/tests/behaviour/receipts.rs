@@ -139,3 +139,54 @@ fn receipts_wait_in_the_store_until_a_receiver_binds() {
         assert_eq!(esme.heard(), []);
     }
 }
+
+/// From 100 to 200, with these times.
+fn timed(sequence: u32, schedule: &str, validity: &str, tlvs: &[u8]) -> Vec<u8> {
+    let mut body = b"\0\x01\x01100\0\x02\x01200\0\0\0\0".to_vec();
+    body.extend(format!("{schedule}\0{validity}\0\x01\0\0\0\x02hi").bytes());
+    body.extend(tlvs);
+    pdu(SUBMIT_SM, sequence, &body)
+}
+
+#[test]
+fn a_message_is_delivered_when_it_is_scheduled_and_expires_when_it_is_no_longer_valid() {
+    every_way(&config(), |esme| {
+        esme.bind(TRANSCEIVER);
+        for (schedule, validity, tlvs, state, seconds) in [
+            ("000000000010000R", "", &b""[..], "DELIVRD", 11),
+            ("000000000010000R", "000000000020000R", b"", "DELIVRD", 11),
+            ("000000000010000R", "000000000010000R", b"\0\x17\0\x04\0\0\0\x0b", "DELIVRD", 11),
+        ] {
+            assert_eq!(esme.ask(&timed(2, schedule, validity, tlvs)).status, 0);
+            for _ in 0..seconds - 1 {
+                esme.wait(SECOND);
+            }
+            assert_eq!(esme.heard(), []);
+            esme.wait(SECOND * 2);
+            let receipt = esme.heard().remove(0);
+            assert!(String::from_utf8_lossy(&receipt.body).contains(&format!("stat:{state}")));
+            esme.say(&answer(DELIVER_SM | RESP, 0, receipt.sequence, b"\0"));
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_delivered_in_time_expires() {
+    let mut slow = config();
+    slow["smsc"] = json!({ "receipt_after": "1h", "state": "DELIVRD" });
+    every_way(&slow, |esme| {
+        esme.bind(TRANSCEIVER);
+        esme.ask(&timed(2, "", "000000000010000R", b""));
+        // qos_time_to_live: 20 seconds.
+        esme.ask(&timed(3, "", "000000000010000R", b"\0\x17\0\x04\0\0\0\x14"));
+        for _ in 0..2 {
+            esme.wait(SECOND * 9);
+            assert_eq!(esme.heard(), []);
+            esme.wait(SECOND);
+            let receipt = esme.heard().remove(0);
+            assert!(String::from_utf8_lossy(&receipt.body).contains("dlvrd:000"));
+            assert!(String::from_utf8_lossy(&receipt.body).contains("stat:EXPIRED"));
+            esme.say(&answer(DELIVER_SM | RESP, 0, receipt.sequence, b"\0"));
+        }
+    });
+}

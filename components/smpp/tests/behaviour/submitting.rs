@@ -31,11 +31,14 @@ fn what_cannot_be_is_refused() {
         };
         assert_eq!(esme.ask(&fields(4, "", "")).status, 6, "ESME_RINVPRTFLG");
         assert_eq!(esme.ask(&fields(0, "aaaabbccddeeffgg", "")).status, 0x61, "ESME_RINVSCHED");
+        assert_eq!(esme.ask(&fields(0, "261301000000000+", "")).status, 0x61, "no such month");
         assert_eq!(esme.ask(&fields(0, "", "aaaabbccddeeffgg")).status, 0x62, "ESME_RINVEXPIRY");
+        assert_eq!(esme.ask(&fields(0, "", "250101000000000+")).status, 0x62, "over already");
+        assert_eq!(esme.ask(&fields(0, "000003000000000R", "000002000000000R")).status, 0x62, "over before it begins");
         let cut = submit_to("200", 5, "hi", 0, b"\x02\x04\0\x09no");
         assert_eq!(esme.ask(&cut).status, RINVTLVSTREAM);
         assert_eq!(esme.messages().len(), 0);
-        assert_eq!(esme.ask(&fields(3, "000002000000000R", "260102000000000+")).status, 0);
+        assert_eq!(esme.ask(&fields(3, "000002000000000R", "260104000000000+")).status, 0);
     });
 }
 
