@@ -4,7 +4,8 @@
 
 use tandem_component::prelude::*;
 
-use crate::session::{Bind, Then};
+use crate::session::Bind;
+use crate::then::Then;
 
 /// The timer that runs.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -14,7 +14,8 @@ use crate::date::seconds;
 use crate::frame::Frame;
 use crate::message::nanos;
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER, RESPONSE, Status, decode, encode, field};
-use crate::session::{Bind, Stage, Then};
+use crate::session::{Bind, Stage};
+use crate::then::Then;
 
 /// The leases of the sessions that are bound.
 pub const BINDS: Table = Table {
@@ -197,6 +198,7 @@ impl Bind {
         match answer {
             Answer::Changed(true) => {
                 out.send(Stream::OWN, &login.response(&smpp.config.system_id, sequence));
+                self.queue.read(&login.system_id, out);
                 self.bound(login, out);
                 self.look(smpp, out);
             }

@@ -8,7 +8,8 @@ use crate::Smpp;
 use crate::config::{self, Mode};
 use crate::frame::Frame;
 use crate::pdu::{self, GENERIC_NACK, Status, bytes_of, decode, encode, field, framed, header};
-use crate::session::{Bind, Stage, Then};
+use crate::session::{Bind, Stage};
+use crate::then::Then;
 use crate::window::Request;
 
 /// How a bind of ours has ended.

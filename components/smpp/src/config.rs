@@ -72,6 +72,9 @@ pub struct Account {
     pub binds: Vec<Mode>,
     /// How many of its requests may be unanswered, for each session; `window.submit` where it is left out.
     pub window: Option<u32>,
+    /// How many receipts and messages are kept for it until it takes them; beyond that it can submit nothing that asks for a
+    /// receipt, and SMSCs keep what is for it: ESME_RMSGQFUL. Other sessions' are counted every `timers.receipts`.
+    pub queue: u32,
     /// The destinations whose messages are for it: `100`, or `4917*` for all that begin so. The longest that fits decides.
     pub addresses: Vec<String>,
 }
@@ -79,7 +82,7 @@ pub struct Account {
 impl Default for Account {
     fn default() -> Self {
         let binds = vec![Mode::Transmitter, Mode::Receiver, Mode::Transceiver];
-        Account { max_binds: 4, binds, window: None, addresses: Vec::new() }
+        Account { max_binds: 4, binds, window: None, queue: 100_000, addresses: Vec::new() }
     }
 }
 

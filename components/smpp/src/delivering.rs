@@ -11,8 +11,10 @@ use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
 use crate::hand_over::{Entry, SUBMITTED};
 use crate::message::{MESSAGES, Message, State, nanos};
 use crate::pdu::Status;
-use crate::session::{Bind, Then};
+use crate::queue::{QUEUES, count};
+use crate::session::Bind;
 use crate::submitting::refuse;
+use crate::then::Then;
 
 /// A receipt of an SMSC, while its message is looked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,14 +50,12 @@ impl Bind {
         smpp: &Smpp,
         id: RequestId,
         request: &tandem_component::Request<'_>,
-        failed: bool,
         out: &mut Out<'_, Bind>,
     ) {
         match request.read() {
             Ok(Asked::Deliver(Deliver { receipt: Some(report), .. })) => {
                 self.look_for(Delivery { asked: id, smsc: request.from().to_owned(), report, looked: 0 }, out);
             }
-            Ok(Asked::Deliver(_)) if failed => answer(id, Status::EsmeRxTAppn, out),
             Ok(Asked::Deliver(Deliver { sms, receipt: None })) => originated(smpp, id, sms, out),
             Ok(Asked::Submit(_)) => {
                 tracing::warn!(from = request.from(), "asks a service to submit that is bound to no SMSC");
@@ -137,15 +137,52 @@ impl Bind {
                 receipt_for: owed.then_some(message.system_id.as_str()),
             };
             let enroute = Enroute { id: &message.id, state: State::Enroute };
-            out.swap(&MESSAGES, &enroute, &ended, Then::WrittenDown { asked: delivery.asked });
+            let then = Then::WrittenDown { asked: delivery.asked, owed: owed.then(|| message.system_id.clone()) };
+            out.swap(&MESSAGES, &enroute, &ended, then);
         }
         Ok(())
     }
 
     /// It is written down; or another session has written down one that says the same.
-    pub(crate) fn written_down(&mut self, asked: RequestId, changed: Answer<'_>, out: &mut Out<'_, Bind>) {
+    pub(crate) fn written_down(
+        &mut self,
+        asked: RequestId,
+        owed: Option<String>,
+        changed: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) {
+        // Where it cannot be counted the bound is a little off; the receipt is kept already.
+        if let (Answer::Changed(true), Some(account), false) = (changed, owed, failed) {
+            count(&account, 1, &mut self.queue, out);
+        }
         let status = if matches!(changed, Answer::Changed(_)) { Status::EsmeRok } else { Status::EsmeRxTAppn };
         answer(asked, status, out);
+    }
+
+    /// How much is kept already for the account that a phone's message is for.
+    pub(crate) fn room_for(
+        &mut self,
+        smpp: &Smpp,
+        asked: RequestId,
+        message: &Message,
+        found: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
+        let readable = matches!(found, Answer::Row(_)) && !failed;
+        self.kept(found)?;
+        if !readable {
+            answer(asked, Status::EsmeRxTAppn, out);
+        } else if self.queue.is_full(smpp, &message.system_id) {
+            // The SMSC keeps it until a receiver of the account has taken some.
+            answer(asked, Status::EsmeRmsgqful, out);
+        } else {
+            out.put(&MESSAGES, message);
+            count(&message.system_id, 1, &mut self.queue, out);
+            answer(asked, Status::EsmeRok, out);
+        }
+        Ok(())
     }
 }
 
@@ -159,8 +196,7 @@ fn originated(smpp: &Smpp, asked: RequestId, sms: Sms, out: &mut Out<'_, Bind>) 
     let mut message = Message::of(sms, id, account, out.now());
     (message.state, message.outcome, message.originated) = (State::Delivered, State::Delivered, true);
     message.receipt_for = Some(account.to_owned());
-    out.put(&MESSAGES, &message);
-    answer(asked, Status::EsmeRok, out);
+    out.get(&QUEUES, &account, Then::Room { asked, message: Box::new(message) });
 }
 
 fn answer(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {

@@ -12,10 +12,11 @@ use crate::Smpp;
 use crate::exchange::{Asked, Submit, Submitted};
 use crate::message::{MESSAGES, State};
 use crate::pdu::{SUBMIT_MULTI, Status, encode};
-use crate::session::{Bind, Stage, Then};
+use crate::session::{Bind, Stage};
 use crate::sms::address;
 use crate::submit::{Refused, Submission};
 use crate::submitting::TEMPORARY;
+use crate::then::Then;
 
 /// Which message is which for an SMSC.
 pub const SUBMITTED: Table = Table {

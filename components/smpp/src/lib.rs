@@ -19,6 +19,7 @@ pub mod frame;
 mod hand_over;
 pub mod message;
 mod pdu;
+mod queue;
 mod recall;
 mod receipt;
 mod receiving;
@@ -27,6 +28,7 @@ mod session;
 mod sms;
 mod submit;
 mod submitting;
+mod then;
 mod tlv;
 mod window;
 
@@ -36,8 +38,10 @@ pub use crate::bind::BINDS;
 use crate::config::{Config, Outbind};
 pub use crate::hand_over::SUBMITTED;
 pub use crate::message::MESSAGES;
+pub use crate::queue::QUEUES;
+pub use crate::session::Bind;
 use crate::session::Stage;
-pub use crate::session::{Bind, Then};
+pub use crate::then::Then;
 
 /// The protocol, with one configuration.
 pub struct Smpp {
@@ -47,7 +51,7 @@ pub struct Smpp {
 impl Component for Smpp {
     type Config = Config;
     type Session = Bind;
-    const TABLES: &'static [Table] = &[MESSAGES, BINDS, SUBMITTED];
+    const TABLES: &'static [Table] = &[MESSAGES, BINDS, SUBMITTED, QUEUES];
     const POLICY: Policy = Policy::Carry;
 
     fn start(config: Config, _: &Starting<'_>) -> Result<Self, Refusal> {

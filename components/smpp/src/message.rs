@@ -184,6 +184,11 @@ impl Message {
         }
     }
 
+    /// Whether a receipt may be owed, however it ends.
+    pub(crate) fn may_owe(&self) -> bool {
+        self.registered_delivery & 0b11 != 0
+    }
+
     /// What it is at a time.
     pub fn state_at(&self, now: Time) -> State {
         if self.state == State::Enroute && self.due_at <= nanos(now) { self.outcome } else { self.state }

@@ -12,8 +12,10 @@ use crate::date::absolute;
 use crate::message::{MESSAGES, Message, State, nanos};
 use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
 use crate::pdu::{RESPONSE, bytes_of};
-use crate::session::{Bind, Stage, Then};
+use crate::queue::count;
+use crate::session::{Bind, Stage};
 use crate::submit::plan;
+use crate::then::Then;
 
 /// What is asked of a message, while its row is read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +172,7 @@ impl Bind {
             _ if failed => return self.settled(command, sequence, Status::EsmeRsyserr, out),
             Recall::Cancel => {
                 let cancelled = Cancelled { state: State::Deleted, due_at: nanos(out.now()) };
-                out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command });
+                out.swap(&MESSAGES, &enroute, &cancelled, Then::Changed { sequence, command, owed: 0 });
             }
             Recall::Replace { registered_delivery, short_message, tlvs, schedule, validity, default_message } => {
                 let mut one = Message { registered_delivery, short_message, tlvs, default_message, ..message.clone() };
@@ -193,7 +195,8 @@ impl Bind {
                     outcome: one.outcome,
                     receipt_for: one.owes(one.outcome).then_some(one.system_id.as_str()),
                 };
-                out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command });
+                let owed = i64::from(replaced.receipt_for.is_some()) - i64::from(message.receipt_for.is_some());
+                out.swap(&MESSAGES, &enroute, &replaced, Then::Changed { sequence, command, owed });
             }
         }
         Ok(())
@@ -202,10 +205,15 @@ impl Bind {
     /// A message was changed, or was no longer under way.
     pub(crate) fn changed(
         &mut self,
-        (sequence, command): (u32, u32),
+        (sequence, command, owed): (u32, u32, i64),
         answer: Answer<'_>,
+        failed: bool,
         out: &mut Out<'_, Bind>,
     ) -> Result<(), Fault> {
+        // Where it cannot be counted the bound is a little off; the message is changed already.
+        if let (Answer::Changed(true), Stage::Bound { login, .. }, false) = (answer, &self.stage, failed) {
+            count(&login.system_id, owed, &mut self.queue, out);
+        }
         let status = match (answer, command) {
             (Answer::Changed(true), _) => Status::EsmeRok,
             (Answer::Changed(false), CANCEL_SM) => Status::EsmeRcancelfail,

@@ -12,7 +12,9 @@ use crate::date::minute;
 use crate::exchange::Sms;
 use crate::message::{MESSAGES, Message, State, nanos};
 use crate::pdu::{DELIVER_SM, Status, framed};
-use crate::session::{Bind, Stage, Then};
+use crate::queue::count;
+use crate::session::{Bind, Stage};
+use crate::then::Then;
 use crate::tlv::{MESSAGE_STATE, RECEIPTED_MESSAGE_ID, USER_MESSAGE_REFERENCE, find, write};
 use crate::window::Request;
 
@@ -23,6 +25,12 @@ struct Unclaimed<'a> {
     state: State,
     receipt_for: &'a str,
     claimed_until: i64,
+}
+
+#[derive(Serialize)]
+struct Last<'a> {
+    id: &'a str,
+    receipt_for: &'a str,
 }
 
 #[derive(Serialize)]
@@ -115,6 +123,8 @@ impl Bind {
         if let (Answer::Rows(rows), false, Stage::Bound { .. }) = (answer, failed, &self.stage) {
             let rows = rows.read::<Message>()?;
             self.more = rows.len() >= PAGE as usize;
+            // Those that are not due yet must not hide others behind them.
+            let last = rows.last().filter(|_| self.more).map(|row| (row.id.clone(), row.receipt_for.clone()));
             let claimed_until = nanos(now + smpp.config.timers.response * 2);
             for message in rows {
                 let state = message.state_at(now);
@@ -134,6 +144,12 @@ impl Bind {
                 let then = Then::Claimed { message: Box::new(message.clone()) };
                 out.swap(&MESSAGES, &expected, &Claim { claimed_until }, then);
                 self.claims += 1;
+            }
+            if let (Some((id, Some(receipt_for))), 1..) = (last, self.room(smpp)) {
+                self.looking = true;
+                let after = Last { id: &id, receipt_for: &receipt_for };
+                let scan = Scan::of(&MESSAGES).by("receipt_for").at(&receipt_for).after(&after);
+                out.scan(&scan.limit(PAGE), Then::Owed);
             }
         }
         self.look_at = Some(self.look_at.map_or(next, |at| at.min(next)));
@@ -179,6 +195,10 @@ impl Bind {
     /// Writes down which receipts are owed no more.
     pub(crate) fn settle(&mut self, out: &mut Out<'_, Bind>) {
         let receipt_sent = nanos(out.now());
+        if let Stage::Bound { login, .. } | Stage::Unbinding { login, .. } = &self.stage {
+            let settled = i64::try_from(self.unsettled.len()).expect("as many as a window has");
+            count(&login.system_id, -settled, &mut self.queue, out);
+        }
         for id in self.unsettled.drain(..) {
             out.update(&MESSAGES, &Settled { id: &id, receipt_for: None, receipt_sent });
         }

@@ -9,7 +9,8 @@ use crate::Smpp;
 use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
 use crate::frame::Frame;
 use crate::pdu::{RESPONSE, Status, decode, framed};
-use crate::session::{Bind, Stage, Then};
+use crate::session::{Bind, Stage};
+use crate::then::Then;
 
 /// A message that came where no service is there to take it.
 #[derive(Serialize)]

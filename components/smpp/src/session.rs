@@ -9,15 +9,15 @@ use crate::alarm::Alarm;
 use crate::bind::{Login, RENEWAL, is_bind};
 use crate::config::Mode;
 use crate::date::seconds;
-use crate::delivering::Delivery;
 use crate::frame::{self, Frame, NoFrame};
 use crate::hand_over::HandOvers;
 use crate::message::{MESSAGES, Message};
 use crate::pdu::{self, Status, decode, encode, header};
-use crate::recall::Recall;
+use crate::queue::{Queue, count};
 use crate::receipt::release;
 use crate::submit::submit;
 use crate::submitting::{TEMPORARY, Waiting, refuse};
+use crate::then::Then;
 use crate::window::{Request, Window};
 
 /// One connection, of an ESME to us or of ours to an SMSC. Who binds decides which, not who has connected (section 2.2.1).
@@ -47,6 +47,9 @@ pub struct Bind {
     /// An ESME's submissions that another service has.
     #[serde(default)]
     pub(crate) hand_overs: HandOvers,
+    /// How much is kept for the account.
+    #[serde(default)]
+    pub(crate) queue: Queue,
     alarm: Alarm,
 }
 
@@ -83,91 +86,6 @@ pub(crate) enum Stage {
     Over,
 }
 
-/// What a session waits for.
-#[derive(Serialize, Deserialize, tandem_component::Then)]
-pub enum Then {
-    /// The next of all deadlines.
-    Alarm,
-    /// Whose password it is.
-    Authenticated,
-    /// The account's other binds.
-    OtherBinds,
-    /// Whether a lease was free.
-    Leased,
-    /// Whether the lease is still ours.
-    Renewed,
-    /// Nothing: a lease was given back.
-    GivenBack,
-    /// The receipts that are owed to the account.
-    Owed,
-    /// Whether a receipt, or a message, is ours to send.
-    Claimed {
-        /// Whose receipt, or which message.
-        message: Box<Message>,
-    },
-    /// The row that a request is about.
-    Recalled {
-        /// The request's number.
-        sequence: u32,
-        /// Whose message it says that it is.
-        source: String,
-        /// What it asks.
-        recall: Recall,
-    },
-    /// Whether a message was changed.
-    Changed {
-        /// The request's number.
-        sequence: u32,
-        /// `command_id` of the request.
-        command: u32,
-    },
-    /// The messages to a destination, to be cancelled.
-    CancelAll {
-        /// The request's number.
-        sequence: u32,
-        /// From whom.
-        source: String,
-        /// Of what kind; any, where it is empty.
-        service_type: String,
-    },
-    /// Whether an SMSC may ask us to bind.
-    Invited,
-    /// Whether the service that a submission went to has submitted it.
-    HandedOver {
-        /// Which submission.
-        key: u64,
-        /// Which of its messages.
-        n: usize,
-    },
-    /// Our row of the message that an SMSC's receipt is of.
-    Known {
-        /// What was asked.
-        delivery: Delivery,
-    },
-    /// The time to look for that row again.
-    LookAgain {
-        /// What was asked.
-        delivery: Delivery,
-    },
-    /// The message that an SMSC's receipt is of.
-    Reported {
-        /// What was asked.
-        delivery: Delivery,
-    },
-    /// Whether what a receipt says was written down.
-    WrittenDown {
-        /// The request.
-        asked: RequestId,
-    },
-    /// Whether the service that an SMSC's message goes to has taken it.
-    HandedOn {
-        /// The request's number.
-        sequence: u32,
-        /// `command_id` of the request.
-        command: u32,
-    },
-}
-
 /// What the requests of one event have in common.
 struct Turn {
     /// What they would write cannot be stored.
@@ -200,7 +118,9 @@ impl Session for Bind {
                 Then::Recalled { sequence, source, recall } => {
                     self.recalled(smpp, (sequence, &source, recall), answer, failed, out)?;
                 }
-                Then::Changed { sequence, command } => self.changed((sequence, command), answer, out)?,
+                Then::Changed { sequence, command, owed } => {
+                    self.changed((sequence, command, owed), answer, failed, out)?
+                }
                 Then::CancelAll { sequence, source, service_type } => {
                     self.cancel_all((sequence, &source, &service_type), answer, failed, out)?;
                 }
@@ -208,13 +128,15 @@ impl Session for Bind {
                 Then::HandedOver { key, n } => self.handed_over(smpp, (key, n), answer, failed, out),
                 Then::Known { delivery } => self.known(delivery, answer, out)?,
                 Then::Reported { delivery } => self.reported(&delivery, answer, failed, out)?,
-                Then::WrittenDown { asked } => self.written_down(asked, answer, out),
+                Then::WrittenDown { asked, owed } => self.written_down(asked, owed, answer, failed, out),
+                Then::Kept => self.kept(answer)?,
+                Then::Room { asked, message } => self.room_for(smpp, asked, &message, answer, failed, out)?,
                 Then::LookAgain { .. } => {}
                 Then::HandedOn { sequence, command } => self.handed_on((sequence, command), answer, out),
             },
             Event::Opened => self.opened(smpp, out),
             Event::Request { id, request } => match self.stage {
-                Stage::Called => self.called(smpp, id, &request, failed, out),
+                Stage::Called => self.called(smpp, id, &request, out),
                 _ => self.asked(smpp, id, &request, out),
             },
             Event::Withdrawn { id } => self.withdrawn(id),
@@ -267,6 +189,7 @@ impl Bind {
             unsettled: Vec::new(),
             waiting: VecDeque::new(),
             hand_overs: HandOvers::default(),
+            queue: Queue::default(),
             alarm: Alarm::default(),
         }
     }
@@ -366,10 +289,15 @@ impl Bind {
         }
         let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
         let submission = submit(&body, id, &login.system_id, &smpp.config.smsc, out.now())?;
+        if submission.messages.iter().any(Message::may_owe) && !self.queue.has_room(smpp, &login.system_id, out) {
+            return Err(Status::EsmeRmsgqful);
+        }
         if let Some(service) = &smpp.config.submit_to {
             self.hand_over(smpp, service, frame.sequence, submission, out);
             return Ok(());
         }
+        let owed = submission.messages.iter().filter(|message| message.receipt_for.is_some()).count();
+        count(&login.system_id, i64::try_from(owed).expect("at most 254"), &mut self.queue, out);
         for message in &submission.messages {
             out.put(&MESSAGES, message);
             if message.receipt_for.is_some() && login.receives() {
@@ -505,10 +433,12 @@ impl Bind {
 
     /// The bind is no more: what it held is free for others. Where that cannot be stored, it runs out.
     fn forget(&mut self, failed: bool, out: &mut Out<'_, Self>) {
+        if !failed {
+            self.settle(out);
+        }
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         match stage {
             Stage::Bound { login, .. } | Stage::Unbinding { login, .. } if !failed => {
-                self.settle(out);
                 self.window.receipts().for_each(|id| release(id, out));
                 login.end(out);
             }

@@ -13,7 +13,7 @@ fn gateway() -> Value {
     config["submit_to"] = json!("smsc-a");
     config["accounts"] = json!({
         "acme": { "addresses": ["100", "49*"] },
-        "other": { "addresses": ["4917*"] },
+        "other": { "addresses": ["4917*"], "queue": 2 },
     });
     config
 }
@@ -194,4 +194,24 @@ fn what_is_no_delivery_is_refused() {
     let mut asked = session();
     let id = asked.request("smsc-a", &Asked::Submit(Submit::default()));
     assert_eq!(asked.response::<Submitted>(id).unwrap().status, RINVCMDID);
+}
+
+#[test]
+fn what_is_too_much_for_an_account_is_left_with_the_smsc() {
+    each_way(|esme, seed| {
+        let mut message = sms("hi");
+        message.destination.digits = "49171".into();
+        let message = Asked::Deliver(Deliver { sms: message, receipt: None });
+        for status in [0, 0, RMSGQFUL] {
+            assert_eq!(ask(esme, seed, "smsc-a", &message, |_| {}), status);
+        }
+        esme.wait(SECOND * 20);
+        esme.say(&bind(RECEIVER, 1, "other", "hidden"));
+        let mut heard = esme.heard();
+        heard.retain(|pdu| pdu.id == DELIVER_SM);
+        assert_eq!(heard.len(), 2);
+        esme.say(&answer(DELIVER_SM | RESP, 0, heard[0].sequence, b"\0"));
+        assert_eq!(esme.heard(), []);
+        assert_eq!(ask(esme, seed, "smsc-a", &message, |_| {}), 0);
+    });
 }

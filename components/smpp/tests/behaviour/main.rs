@@ -8,6 +8,7 @@ mod connector_submitting;
 mod delivering;
 mod end_to_end;
 mod framing;
+mod full;
 mod goodbye;
 mod handing_over;
 mod keeping_alive;
