@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use tandem_component::{StoreFailure, Stream};
+use serde_json::json;
+use tandem_component::prelude::*;
+use tandem_smpp::Smpp;
+use tandem_smpp::exchange::{Asked, Deliver, Delivered, Report, Submitted};
+use tandem_smpp::message::State;
 
 use crate::support::*;
 
@@ -22,7 +26,10 @@ impl Random {
 
     /// A PDU, right or wrong.
     fn pdu(&mut self, sequence: u32) -> Vec<u8> {
-        const IDS: [u32; 14] = [
+        const IDS: [u32; 17] = [
+            DELIVER_SM,
+            SUBMIT_SM | RESP,
+            OUTBIND,
             RECEIVER,
             TRANSMITTER,
             TRANSCEIVER,
@@ -38,7 +45,10 @@ impl Random {
             RESP,
             0x0112,
         ];
-        let mut bytes = match self.below(16) {
+        let mut bytes = match self.below(20) {
+            16 | 17 => answer(SUBMIT_SM | RESP, [0, 0, 0x58][self.below(3)], sequence % 10, b"m1\0"),
+            18 => deliver(sequence, 0, "hello", &[]),
+            19 => deliver(sequence, 4, "id:m1 stat:DELIVRD err:000", &[]),
             0..8 => submit(sequence, "hello", 1),
             8 => query(sequence, "x", "100"),
             9 => cancel(sequence, ""),
@@ -88,11 +98,34 @@ fn whatever_comes_nothing_panics_and_nothing_faults() {
 fn converse(seed: u64) {
     let mut random = Random(seed | 1);
     let late = if random.below(2) == 0 { seed | 1 } else { 0 };
-    let mut esme = Esme::connect(&config(), late, random.below(2) == 0, random.below(8) == 0);
-    if random.below(10) > 0 {
-        esme.bind([TRANSCEIVER, TRANSCEIVER, RECEIVER, TRANSMITTER][random.below(4)]);
+    let (carries, bytewise) = (random.below(2) == 0, random.below(8) == 0);
+    let mut both = config();
+    both["deliver_to"] = json!("esme");
+    both["queue"] = json!(3);
+    let window = [2, 100][random.below(2)];
+    both["window"] = json!({ "submit": window, "deliver": 3 });
+    if random.below(2) == 0 {
+        both["submit_to"] = json!("smsc-a");
     }
+    if random.below(4) == 0 {
+        let end = ["answer", "send"][random.below(2)];
+        both["outbind"] = json!(end);
+    }
+    let role = [Role::Server, Role::Client][random.below(2)];
+    let mut esme = Esme::connect_as(role, &both, late, carries, bytewise);
+    match random.below(10) {
+        0 => {}
+        1..9 if role == Role::Client && both["outbind"] != "send" => esme.welcome(),
+        1..9 => {
+            esme.say(&bind([TRANSCEIVER, TRANSCEIVER, RECEIVER, TRANSMITTER][random.below(4)], 1, "acme", "secret"))
+        }
+        _ => esme.say(&pdu(OUTBIND, 1, b"acme\0secret\0")),
+    }
+    let mut requests = Vec::new();
     for sequence in 2..40 {
+        if random.below(3) == 0 {
+            other_services(&mut esme, &mut random, &mut requests, late);
+        }
         match random.below(12) {
             0..8 => {
                 let bytes = random.pdu(sequence);
@@ -112,6 +145,78 @@ fn converse(seed: u64) {
         assert_eq!(esme.session().fault(), None);
     }
     drop(esme.heard());
+    // Whatever has happened: no request is left without an answer for longer than the response timers of those before it.
+    esme.session().fail_store(None);
+    for _ in 0..130 {
+        esme.wait(SECOND);
+        drop(esme.heard());
+    }
+    assert_eq!(esme.session().fault(), None);
+    for id in requests {
+        let closed = esme.session().ending(Stream::OWN).is_some();
+        assert!(closed || esme.submitted(id).is_some(), "{id:?}");
+    }
+}
+
+/// What comes from other services, right or wrong.
+fn other_services(esme: &mut Esme, random: &mut Random, requests: &mut Vec<RequestId>, late: u64) {
+    match random.below(8) {
+        0..3 if esme.session().serving() => requests.push(esme.request("from another service")),
+        3 if esme.session().serving() => {
+            // Of which kind the answer is, is the matter of whoever asks.
+            esme.session().request("esme", &json!({ "submit": { "sms": { "destination": random.below(9) } } }));
+        }
+        4 if late == 0 => {
+            if let Some(id) = requests.pop() {
+                esme.session().withdraw(id);
+            }
+        }
+        5.. if esme.session().calling().is_some() => match random.below(6) {
+            0 => esme.session().fail_call(CallFailure::Down),
+            1 => esme.session().reply(&"nonsense"),
+            2 => esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() }),
+            _ => {
+                let message_id = format!("m{}", random.below(1000));
+                esme.session().reply(&Submitted { status: 0, message_id });
+            }
+        },
+        _ => {}
+    }
+    esme.carry();
+}
+
+/// A session that is opened for one request answers it, whatever it is.
+#[test]
+fn whatever_is_asked_for_an_esme_is_answered() {
+    for seed in 1..300 {
+        let mut random = Random(seed);
+        let mut config = config();
+        config["accounts"]["acme"]["addresses"] = json!(["1*"]);
+        let session = Harness::<Smpp>::start_as(&config, Role::Server, Transport::Call).unwrap();
+        let mut session = if seed % 2 == 0 { session } else { session.late(seed) };
+        if random.below(3) == 0 {
+            session.fail_store(Some(StoreFailure::Unavailable));
+        }
+        let mut sms = sms("hello");
+        sms.destination.digits = random.below(300).to_string();
+        let receipt = (random.below(2) == 0).then(|| Report {
+            message_id: random.below(9).to_string(),
+            state: State::Delivered,
+            error: String::new(),
+            intermediate: random.below(3) == 0,
+        });
+        let id = match random.below(4) {
+            0 => session.request("smsc-a", &json!({ "deliver": { "sms": random.below(3) } })),
+            _ => session.request("smsc-a", &Asked::Deliver(Deliver { sms, receipt })),
+        };
+        let mut response: Option<Delivered> = None;
+        for _ in 0..20 {
+            session = session.carry::<Smpp>(&config).unwrap();
+            session.advance(Duration::from_millis(random.below(1000) as u64));
+            response = response.or(session.response(id));
+        }
+        assert!(response.is_some() && session.fault().is_none(), "seed {seed}");
+    }
 }
 
 #[test]
