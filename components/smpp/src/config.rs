@@ -24,6 +24,9 @@ pub struct Config {
     /// As what it binds to an SMSC.
     #[serde(default)]
     pub bind: Mode,
+    /// How long a message can be asked after, and is kept for whom it is meant, once it has its final state.
+    #[serde(default = "three_days", with = "humantime_serde")]
+    pub keep: Duration,
     /// Which version it says that it speaks.
     #[serde(default)]
     pub interface_version: Interface,
@@ -278,6 +281,9 @@ impl Config {
                 word(key, value, longest)?;
             }
         }
+        if self.keep < Duration::from_secs(60) {
+            return Err(Refusal::from("keep: at least 1m"));
+        }
         if self.queue > QUEUE_MAX {
             return Err(Refusal::from(format!("queue: at most {QUEUE_MAX}")));
         }
@@ -348,6 +354,10 @@ fn tandem() -> String {
 
 fn pdu_bytes_max() -> u32 {
     16 << 10
+}
+
+fn three_days() -> Duration {
+    Duration::from_secs(3 * 86_400)
 }
 
 fn hundred() -> u32 {

@@ -68,7 +68,7 @@ impl Bind {
         let key = self.hand_overs.last;
         for (n, message) in submission.messages.iter_mut().enumerate() {
             // Until a receipt says otherwise, it is under way, and nothing is owed.
-            (message.outcome, message.due_at, message.receipt_for) = (State::Enroute, i64::MAX, None);
+            (message.outcome, message.due_at, message.receipt_for) = (State::Enroute, message.submitted_at, None);
             let submit = Submit { id: message.id.clone(), account: message.system_id.clone(), sms: message.sms() };
             let call = Call::to(service).within(smpp.config.timers.response);
             out.call(call, &Asked::Submit(submit), Then::HandedOver { key, n });

@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod frame;
 mod hand_over;
 pub mod message;
+mod outdated;
 mod pdu;
 mod queue;
 mod recall;

@@ -27,7 +27,7 @@ pub const MESSAGES: Table = Table {
         Column::new("short_message", Kind::Blob),
         Column::new("tlvs", Kind::Blob),
         Column::new("submitted_at", Kind::Integer),
-        Column::new("due_at", Kind::Integer),
+        Column::new("due_at", Kind::Integer).indexed(),
         Column::new("state", Kind::Text),
         Column::new("outcome", Kind::Text),
         Column::new("receipt_for", Kind::Text).or(Literal::Null).indexed(),

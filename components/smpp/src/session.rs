@@ -12,6 +12,7 @@ use crate::date::seconds;
 use crate::frame::{self, Frame, NoFrame};
 use crate::hand_over::HandOvers;
 use crate::message::{MESSAGES, Message};
+use crate::outdated::look_for_outdated;
 use crate::pdu::{self, Status, decode, encode, header};
 use crate::queue::{Queue, count};
 use crate::receipt::release;
@@ -130,6 +131,7 @@ impl Session for Bind {
                 Then::Reported { delivery } => self.reported(&delivery, answer, failed, out)?,
                 Then::WrittenDown { asked, owed } => self.written_down(asked, owed, answer, failed, out),
                 Then::Kept => self.kept(answer)?,
+                Then::Outdated => self.outdated(smpp, answer, failed, out)?,
                 Then::Room { asked, message } => self.room_for(smpp, asked, &message, answer, failed, out)?,
                 Then::LookAgain { .. } => {}
                 Then::HandedOn { sequence, command } => self.handed_on((sequence, command), answer, out),
@@ -359,6 +361,7 @@ impl Bind {
                     if !failed {
                         login.renew(out);
                     }
+                    look_for_outdated(smpp, out);
                 }
                 self.keep_alive(smpp, out);
                 if self.look_at.is_some_and(|at| at <= now) && matches!(self.stage, Stage::Bound { .. }) {

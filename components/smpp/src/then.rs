@@ -88,6 +88,8 @@ pub enum Then {
         /// To whom a receipt is owed now.
         owed: Option<String>,
     },
+    /// The messages that were kept for long enough.
+    Outdated,
     /// How much is kept for the account.
     Kept,
     /// Whether there is room for a message that an SMSC has for an account.

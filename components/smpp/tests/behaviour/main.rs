@@ -13,6 +13,7 @@ mod goodbye;
 mod handing_over;
 mod keeping_alive;
 mod outbind;
+mod outdated;
 mod recalling;
 mod receipts;
 mod store_failing;
