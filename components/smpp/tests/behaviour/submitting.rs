@@ -24,6 +24,8 @@ fn what_cannot_be_is_refused() {
         esme.bind(TRANSMITTER);
         assert_eq!(esme.ask(&submit_to("", 2, "hi", 0, &[])).status, RINVDSTADR);
         assert_eq!(esme.ask(&submit(3, "hi", 3)).status, 7, "ESME_RINVREGDLVFLG");
+        let flagged = b"\0\0\x00100\0\0\x00200\0\0\0\0\0\0\0\x02\0\0\0".to_vec();
+        assert_eq!(esme.ask(&pdu(SUBMIT_SM, 3, &flagged)).status, 0x54, "ESME_RINVREPFLAG");
         let fields = |priority: u8, schedule: &str, validity: &str| {
             let head = b"\0\0\x00100\0\0\x00200\0\0\0".to_vec();
             let rest = format!("{schedule}\0{validity}\0\0\0\0\0\0");
