@@ -123,8 +123,15 @@ impl Bind {
         let report = &delivery.report;
         if failed {
             answer(delivery.asked, Status::EsmeRxTAppn, out);
+        } else if report.intermediate && message.state == State::Enroute && message.registered_delivery & NOTIFY != 0 {
+            let now = Message { due_at: nanos(out.now()), error: Some(report.error.clone()), ..message.clone() };
+            let notification = Sms { esm_class: NOTIFICATION, ..now.receipt(report.state) };
+            let notification = for_account(&message.system_id, notification, out);
+            out.put(&MESSAGES, &notification);
+            count(&message.system_id, 1, &mut self.queue, out);
+            answer(delivery.asked, Status::EsmeRok, out);
         } else if report.intermediate || message.state != State::Enroute {
-            // It is under way still, or this is a receipt that was sent twice.
+            // It is under way still, and nobody wants to know; or this is a receipt that was sent twice.
             answer(delivery.asked, Status::EsmeRok, out);
         } else {
             let owed = message.owes(report.state);
@@ -192,11 +199,17 @@ fn originated(smpp: &Smpp, asked: RequestId, sms: Sms, out: &mut Out<'_, Bind>) 
         tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
         return answer(asked, UNKNOWN, out);
     };
+    let message = for_account(account, sms, out);
+    out.get(&QUEUES, &account, Then::Room { asked, message: Box::new(message) });
+}
+
+/// The row of what an account is sent as it is.
+fn for_account(account: &str, sms: Sms, out: &mut Out<'_, Bind>) -> Message {
     let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
     let mut message = Message::of(sms, id, account, out.now());
     (message.state, message.outcome, message.originated) = (State::Delivered, State::Delivered, true);
     message.receipt_for = Some(account.to_owned());
-    out.get(&QUEUES, &account, Then::Room { asked, message: Box::new(message) });
+    message
 }
 
 fn answer(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {
@@ -205,6 +218,10 @@ fn answer(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {
 
 /// Nobody wants it, now or later: the SMSC shall not send it again (section 5.1.3).
 const UNKNOWN: Status = Status::EsmeRxPAppn;
+/// The bit of `registered_delivery` that asks for intermediate notifications (section 5.2.17).
+const NOTIFY: u8 = 0b1_0000;
+/// `esm_class` of one (section 5.2.12).
+const NOTIFICATION: u8 = 0b10_0000;
 /// So often a receipt's message is looked for again, after this time and then longer: 1.5 seconds in all.
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);

@@ -58,7 +58,7 @@ impl Message {
     }
 
     /// From the message's destination to its source.
-    fn receipt(&self, state: State) -> Sms {
+    pub(crate) fn receipt(&self, state: State) -> Sms {
         let mut tlvs = Vec::new();
         write(&mut tlvs, RECEIPTED_MESSAGE_ID, &[self.message_id.as_bytes(), b"\0"].concat());
         write(&mut tlvs, MESSAGE_STATE, &[state as u8]);

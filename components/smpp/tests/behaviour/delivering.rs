@@ -141,6 +141,29 @@ fn a_message_under_way_stays_so() {
 }
 
 #[test]
+fn whoever_asks_for_intermediate_notifications_gets_them() {
+    each_way(|esme, seed| {
+        esme.bind(TRANSCEIVER);
+        let id = submitted(esme, 0x11);
+        let report = Report { message_id: "m1".into(), state: State::Enroute, error: "020".into(), intermediate: true };
+        let asked = Asked::Deliver(Deliver { sms: sms(""), receipt: Some(report) });
+        assert_eq!(ask(esme, seed, "smsc-a", &asked, |_| {}), 0);
+        esme.wait(SECOND * 10);
+        let notification = esme.heard().remove(0);
+        let text = String::from_utf8_lossy(&notification.body).into_owned();
+        assert!(notification.body.starts_with(b"\0\x02\x01200\0\x01\x01100\0\x20"), "{text:?}");
+        assert!(
+            text.contains(&format!("id:{id} sub:001 dlvrd:000")) && text.contains("stat:ENROUTE err:020"),
+            "{text:?}"
+        );
+        esme.say(&answer(DELIVER_SM | RESP, 0, notification.sequence, b"\0"));
+        assert_eq!(ask(esme, seed, "smsc-a", &self::report("m1", State::Delivered), |_| {}), 0);
+        esme.wait(SECOND * 10);
+        assert_eq!(esme.heard().len(), 1, "the receipt");
+    });
+}
+
+#[test]
 fn a_message_of_a_phone_is_for_the_account_with_the_address_that_fits_best() {
     each_way(|esme, seed| {
         for (to, account) in [("100", Some("acme")), ("4930", Some("acme")), ("49171", Some("other")), ("1", None)] {
