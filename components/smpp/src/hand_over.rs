@@ -63,7 +63,11 @@ impl Bind {
         sequence: u32,
         mut submission: Submission,
         out: &mut Out<'_, Bind>,
-    ) {
+    ) -> Result<(), Status> {
+        let open: usize = self.hand_overs.open.values().map(|it| it.submission.messages.len()).sum();
+        if open > 0 && open + submission.messages.len() > MESSAGES_MAX {
+            return Err(Status::EsmeRthrottled);
+        }
         self.hand_overs.last += 1;
         let key = self.hand_overs.last;
         for (n, message) in submission.messages.iter_mut().enumerate() {
@@ -76,6 +80,7 @@ impl Bind {
         let left = submission.messages.len();
         self.hand_overs.open.insert(key, HandOver { sequence, submission, left, taken: 0 });
         self.pending += 1;
+        Ok(())
     }
 
     /// A message was submitted, or was not.
@@ -149,3 +154,7 @@ fn outcome(answer: Answer<'_>) -> Submitted {
     };
     Submitted { status: status.into(), message_id: String::new() }
 }
+
+/// So many messages of a session are with another service: they are a part of its state. The window counts requests, of which
+/// each may have 254.
+const MESSAGES_MAX: usize = 1000;

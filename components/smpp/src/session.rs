@@ -295,8 +295,7 @@ impl Bind {
             return Err(Status::EsmeRmsgqful);
         }
         if let Some(service) = &smpp.config.submit_to {
-            self.hand_over(smpp, service, frame.sequence, submission, out);
-            return Ok(());
+            return self.hand_over(smpp, service, frame.sequence, submission, out);
         }
         let owed = submission.messages.iter().filter(|message| message.receipt_for.is_some()).count();
         count(&login.system_id, i64::try_from(owed).expect("at most 254"), &mut self.queue, out);

@@ -4,7 +4,7 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::exchange::{Asked, Delivered, Submit, Submitted};
-use crate::frame::Frame;
+use crate::frame::{Frame, HEADER};
 use crate::pdu::{GENERIC_NACK, SUBMIT_SM, Status, decode, framed};
 use crate::session::{Bind, Stage};
 use crate::tlv::whole;
@@ -57,6 +57,10 @@ impl Bind {
             return Err(TEMPORARY);
         }
         let body = submit.sm_body()?;
+        // What waits is a part of the state: its number is bounded, and so is its size.
+        if HEADER + body.len() > smpp.config.pdu_bytes_max as usize {
+            return Err(Status::EsmeRinvmsglen);
+        }
         if self.waiting.len() >= smpp.config.queue as usize
             && self.window.submits() >= smpp.config.window.submit as usize
         {

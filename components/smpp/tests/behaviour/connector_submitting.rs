@@ -136,6 +136,7 @@ fn what_cannot_be_a_pdu_does_not_leave_us() {
         smsc.welcome();
         let bad = [
             (Sms { short_message: vec![b'x'; 300], ..sms("") }, 1),
+            (Sms { tlvs: [&b"\x04\x24\x40\0"[..], &[b'x'; 0x4000]].concat(), ..sms("") }, 1),
             (Sms { tlvs: b"\x02\x04\0\x09no".to_vec(), ..sms("") }, RINVTLVSTREAM),
             (Sms { service_type: "longer than five".into(), ..sms("") }, RINVCMDLEN),
             (Sms { validity: "tomorrow".into(), ..sms("") }, RINVCMDLEN),

@@ -157,3 +157,25 @@ fn what_was_submitted_and_cannot_be_written_down_is_a_temporary_error() {
         assert_eq!(esme.messages(), []);
     });
 }
+
+#[test]
+fn what_waits_for_the_smsc_has_a_bound_beside_the_window() {
+    let destinations: Vec<u8> = (0..254).flat_map(|n| format!("\x01\x01\x01{n}\0").into_bytes()).collect();
+    let body = [b"\0\x01\x01100\0\xfe", &destinations[..], b"\0\0\0\0\0\0\0\0\0\x02hi"].concat();
+    for seed in [0, 1] {
+        let mut esme = Esme::connect(&handing_over(), seed, true, false);
+        esme.bind(TRANSMITTER);
+        for n in 2..5 {
+            esme.say(&pdu(SUBMIT_MULTI, n, &body));
+        }
+        assert_eq!(esme.heard(), []);
+        assert_eq!(esme.ask(&pdu(SUBMIT_MULTI, 5, &body)).status, RTHROTTLED);
+        for _ in 0..254 {
+            esme.session().reply(&taken("m1"));
+        }
+        let answer = esme.heard().remove(0);
+        assert_eq!((answer.status, answer.sequence), (0, 2));
+        esme.say(&pdu(SUBMIT_MULTI, 6, &body));
+        assert_eq!(esme.heard(), []);
+    }
+}
