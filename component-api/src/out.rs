@@ -291,8 +291,8 @@ impl<'a, S: Session> Out<'a, S> {
     }
 
     /// Changes columns of a row where others are as expected (compare and set): `expected` has the key's columns and
-    /// those, `columns` what is to change, without the key. Answered by [`Changed`](crate::Answer::Changed) once it is
-    /// committed.
+    /// those, `columns` what is to change, with the key or without. Answered by [`Changed`](crate::Answer::Changed) once it
+    /// is committed.
     pub fn swap<E: Serialize, R: Serialize>(
         &mut self,
         table: &Table,

@@ -82,12 +82,9 @@ impl Tables {
             row::UPDATE if !there => return Ok(Outcome::Silent),
             row::INSERT if there => return Ok(changed(false)),
             row::SWAP => {
-                let to = columns(table, told.second, false)?;
-                if table.key.iter().any(|name| to.contains_key(*name)) {
-                    return Err(format!(
-                        "the key of a row of table `{}` does not change; delete and put it",
-                        table.name
-                    ));
+                let columns = columns(table, told.second, false)?;
+                if key.iter().any(|(name, value)| columns.get(name).is_some_and(|other| other != value)) {
+                    return Err(format!("the key of a row of table `{}` does not change", table.name));
                 }
                 let expected = |found: &Row| {
                     let found = known(table, found).collect_names();
@@ -96,7 +93,7 @@ impl Tables {
                 if !rows.get(&at).is_some_and(expected) {
                     return Ok(changed(false));
                 }
-                first = to;
+                first = columns;
             }
             row::ADD => {
                 let name = String::from_utf8_lossy(told.second).into_owned();
