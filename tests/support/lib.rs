@@ -31,7 +31,7 @@ pub use peer::Peer;
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{Connection, File, Moves, Notice, Refused, Reload, Service, Status, Stopping, Version};
-pub use smsc::{Smsc, Stored};
+pub use smsc::{SECRET, Smsc, Stored};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;
 pub use wrk::{Load, Wrk};

@@ -19,6 +19,10 @@ pub struct Smsc {
     pub port: u16,
 }
 
+/// The password `secret`, hashed as cheaply as may be.
+pub const SECRET: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$dGFuZGVtLXRlc3RzLXNhbHQ$y31viouM8eO19tjUYopz3SxYJW88OEQx/KIYl3fxK8A";
+
 /// A message as the store has it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -40,7 +44,7 @@ impl Smsc {
     pub fn start(policy: &str, accounts: &[&str], after: Duration) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
-            accounts.iter().map(|name| format!("{{ system_id = \"{name}\", password = \"secret\" }}")).collect();
+            accounts.iter().map(|name| format!("[account.{name}]\nsecret = \"{SECRET}\"\n")).collect();
         let gateway = Gateway::builder()
             .library(&libraries().smpp)
             .toml(&format!(
@@ -51,14 +55,13 @@ component = "smpp"
 listen = ["tcp://{address}"]
 policy = "{policy}"
 [service.esme.config]
-accounts = [{accounts}]
 timers = {{ enquire_link = "500ms", receipts = "500ms" }}
 smsc = {{ receipt_after = "{after:?}" }}
 [component.smpp]
 versions = {{ keep = 0 }}
-"#,
+{accounts}"#,
                 address = loopback(port),
-                accounts = accounts.join(", ")
+                accounts = accounts.concat()
             ))
             .start();
         Smsc { gateway, port }
@@ -102,7 +105,8 @@ versions = {{ keep = 0 }}
     /// # Panics
     /// Where the store cannot be read.
     pub fn binds(&self) -> i64 {
-        let count = self.store().query_row("SELECT count(*) FROM \"smpp.binds\"", [], |row| row.get(0));
+        let count =
+            self.store().query_row("SELECT count(*) FROM \"smpp.binds\" WHERE bound_until > 0", [], |row| row.get(0));
         count.expect("there are binds")
     }
 

@@ -1,6 +1,8 @@
 //! The tables of versions: the store is opened for the first version that has some, each version's are compared before
 //! it starts, and what they add is added as the last step before it serves.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail};
 
 use super::Host;
@@ -99,8 +101,12 @@ fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
 fn grow(store: &dyn Store, migrant: &Migrant<'_>, tables: &[Table]) -> anyhow::Result<()> {
     let before = store.history()?.len();
     store.migrate(migrant, tables).with_context(|| migrant.name.to_owned())?;
+    let mut grown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Migration { table, change, .. } in store.history()?.into_iter().skip(before) {
-        notice::give(Notice::SchemaGrown, &format!("{}: table {table}: {change}", migrant.name));
+        grown.entry(table).or_default().push(change);
+    }
+    for (table, changes) in grown {
+        notice::give(Notice::SchemaGrown, &format!("{}: table {table}: {}", migrant.name, changes.join(", ")));
     }
     Ok(())
 }

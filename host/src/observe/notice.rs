@@ -100,7 +100,11 @@ pub fn give(notice: Notice, reason: &str) {
         return;
     }
     match notice {
-        Notice::VersionActive | Notice::VersionRetired | Notice::ConnectorUp | Notice::SessionsMoved => {
+        Notice::VersionActive
+        | Notice::VersionRetired
+        | Notice::ConnectorUp
+        | Notice::SessionsMoved
+        | Notice::SchemaGrown => {
             tracing::info!(%notice, count, "{reason}")
         }
         _ => tracing::warn!(%notice, count, "{reason}"),
