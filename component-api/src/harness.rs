@@ -48,6 +48,7 @@ use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect, Range};
 use crate::event::{DialFailure, Server, Stream};
+use crate::late::{self, Late};
 use crate::rows::StoreFailure;
 use crate::session::Fault;
 use crate::table::Table;
@@ -118,7 +119,7 @@ struct Host {
     progress: u64,
     over: bool,
     next_stream: u64,
-    late: Option<u64>,
+    late: Option<Late>,
     batch: Batch,
 }
 
@@ -197,7 +198,7 @@ impl<C: Component> Harness<C> {
             over: false,
             next_stream: 1,
             late: None,
-            batch: Batch::new(move || next(&mut random)),
+            batch: Batch::new(move || late::next(&mut random)),
         };
         let session = boxed::open(&component, &host.opening())?;
         host.answers.push_back(RawEvent::new(kind::OPENED, NOON));
@@ -206,11 +207,12 @@ impl<C: Component> Harness<C> {
         Ok(harness)
     }
 
-    /// From now on every answer comes late, and other events come between, in an order that the seed decides.
+    /// From now on every answer comes late, and other events come between, in an order that the seed decides: what the store
+    /// answers comes in the order in which it was asked, and a timer, say, comes before or after it.
     /// [`sent`](Harness::sent) waits for all of them.
     #[must_use]
     pub fn late(mut self, seed: u64) -> Self {
-        self.host.late = Some(seed | 1);
+        self.host.late = Some(Late::new(seed));
         self
     }
 
@@ -458,14 +460,7 @@ impl<C: Component> Harness<C> {
     fn turn(&mut self) {
         loop {
             self.host.move_forwards();
-            // What an event could not store is told before the event comes again.
-            let urgent =
-                self.host.answers.front().is_some_and(|answer| answer.kind == kind::STORE_FAILED && answer.token == 0);
-            let held = match &mut self.host.late {
-                Some(state) => next(state).is_multiple_of(2) && !urgent,
-                None => false,
-            };
-            let event = if held { None } else { self.host.answers.pop_front() };
+            let event = self.host.next_answer();
             if let Some(mut event) = event {
                 self.host.routing &= event.kind != kind::ROUTED;
                 let (found, more) = match event.kind {
@@ -636,6 +631,18 @@ impl Host {
         self.streams.get_mut(&stream).filter(|pipe| pipe.ending.is_none())
     }
 
+    /// The answer that is told now: each in its turn, or, where they come late, whichever is drawn, if one is.
+    fn next_answer(&mut self) -> Option<RawEvent<'static>> {
+        let Some(late) = &mut self.late else { return self.answers.pop_front() };
+        let answers = || self.answers.iter().map(|answer| (answer.kind, answer.token));
+        let at = match late::urgent(answers()) {
+            Some(at) => at,
+            None if late.draw().is_multiple_of(2) => return None,
+            None => late.choose(answers())?,
+        };
+        self.answers.remove(at)
+    }
+
     /// The next stream with something to offer: unread bytes that were not refused as they are, or an end not told.
     fn next_unread(&self) -> Option<u64> {
         if self.over || self.routing {
@@ -647,7 +654,9 @@ impl Host {
             let news = pipe.offered != Some((progress, pipe.unread.len()));
             open && (!pipe.unread.is_empty() && news || pipe.ended && !pipe.end_told)
         };
-        self.streams.iter().find(|(_, pipe)| offers(pipe)).map(|(stream, _)| *stream)
+        // A stream says nothing before the session is told that it is there.
+        let told = |stream| !self.answers.iter().any(|answer| answer.kind == kind::DIALED && answer.stream == stream);
+        self.streams.iter().find(|(stream, pipe)| offers(pipe) && told(**stream)).map(|(stream, _)| *stream)
     }
 
     fn next_due(&self) -> Option<u64> {
@@ -843,12 +852,4 @@ fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();
     config.serialize(&mut serializer).map_err(|error| Refusal::from(error.to_string()))?;
     boxed::start(&starting, &bytes)
-}
-
-/// xorshift64*: reproducible, and good enough to choose an order by.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
 }

@@ -70,6 +70,8 @@ pub mod event;
 #[doc(hidden)]
 pub mod export;
 pub mod harness;
+#[doc(hidden)]
+pub mod late;
 pub mod manifest;
 pub mod manual;
 pub mod out;
