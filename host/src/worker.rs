@@ -89,6 +89,7 @@ pub struct Worker {
     verifiers: Arc<Verifiers>,
     post: calls::Post,
     conversations: Conversations,
+    late: Option<u64>,
 }
 
 /// A task that accepts, and what stops it.
@@ -108,7 +109,7 @@ struct Scratch {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        Seat { index, workers, store, bindings, settled, verifiers, verified, mailboxes, mail }: Seat,
+        Seat { index, workers, store, bindings, settled, verifiers, verified, mailboxes, mail, late }: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
@@ -136,6 +137,7 @@ impl Worker {
             verifiers,
             post: calls::Post::new(mailboxes),
             conversations: Conversations::default(),
+            late,
         });
         runtime.block_on(async {
             tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
@@ -384,6 +386,11 @@ impl Worker {
     pub fn next_session(&self) -> u64 {
         self.opened.set(self.opened.get() + 1);
         self.opened.get() * self.workers + self.index as u64
+    }
+
+    /// The seed by which every answer comes late, where that is so.
+    pub fn late(&self) -> Option<u64> {
+        self.late
     }
 
     /// A connection to a server of an upstream.

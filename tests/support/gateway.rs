@@ -22,6 +22,7 @@ use crate::said::{Reload, Status};
 pub struct Gateway {
     directory: TempDir,
     child: Child,
+    late: Option<u64>,
 }
 
 /// A gateway that is not running yet.
@@ -30,6 +31,7 @@ pub struct Builder {
     directory: TempDir,
     text: String,
     descriptors: Option<u64>,
+    late: Option<u64>,
 }
 
 /// How a gateway ended that did not start.
@@ -42,7 +44,8 @@ pub struct Failed {
 }
 
 impl Gateway {
-    /// Begins with an empty components directory and a configuration that names nothing but the directories.
+    /// Begins with an empty components directory and a configuration that names nothing but the directories. Where the variable
+    /// `TANDEM_LATE` has a seed, every answer comes late.
     ///
     /// # Panics
     /// Where there is no room for a directory.
@@ -50,7 +53,9 @@ impl Gateway {
         let directory = tempfile::tempdir().expect("there is room for a directory");
         fs::create_dir(directory.path().join("components")).expect("the directory is new");
         let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
-        Builder { directory, text, descriptors: None }
+        let late = std::env::var("TANDEM_LATE").ok();
+        let late = late.map(|seed| seed.parse().expect("TANDEM_LATE is a seed, a number"));
+        Builder { directory, text, descriptors: None, late }
     }
 
     /// The directory that a reload looks into.
@@ -202,7 +207,7 @@ impl Gateway {
     pub fn kill_and_start(&mut self) {
         self.child.kill().expect("the child is ours");
         self.child.wait().expect("the child is ours");
-        self.child = run(self.directory.path(), None);
+        self.child = run(self.directory.path(), None, self.late);
         self.serves();
     }
 
@@ -299,6 +304,12 @@ impl Builder {
         Builder { descriptors: Some(count), ..self }
     }
 
+    /// Has every answer come late, by what this seed says; `None`: as it comes.
+    #[must_use]
+    pub fn late(self, seed: Option<u64>) -> Self {
+        Builder { late: seed, ..self }
+    }
+
     /// A place for files of the test itself, which the gateway will have as well.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -325,19 +336,20 @@ impl Builder {
     }
 
     fn spawn(self) -> Gateway {
-        let Builder { directory, text, descriptors } = self;
+        let Builder { directory, text, descriptors, late } = self;
         fs::write(directory.path().join("tandem.toml"), &text).expect("there is room for a configuration");
-        let child = run(directory.path(), descriptors);
-        Gateway { directory, child }
+        let child = run(directory.path(), descriptors, late);
+        Gateway { directory, child, late }
     }
 }
 
 /// Runs a gateway in a directory, with its log there.
-fn run(directory: &Path, descriptors: Option<u64>) -> Child {
+fn run(directory: &Path, descriptors: Option<u64>, late: Option<u64>) -> Child {
     let log =
         fs::OpenOptions::new().create(true).append(true).open(directory.join(LOG)).expect("there is room for a log");
     let mut command = Command::new(&libraries().tandem);
     command.arg("run").arg("--config").arg(directory.join("tandem.toml")).stdin(Stdio::null());
+    command.args(late.iter().flat_map(|seed| ["--late".to_owned(), seed.to_string()]));
     command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
     process::end_with_this_thread(&mut command);
     if let Some(count) = descriptors {

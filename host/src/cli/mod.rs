@@ -28,7 +28,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the gateway
-    Run(Configured),
+    Run {
+        #[command(flatten)]
+        configured: Configured,
+        /// For tests: have every answer come late, by what this seed says
+        #[arg(long, value_name = "SEED", hide = true)]
+        late: Option<u64>,
+    },
     /// Check a configuration, and examine the components that it would load, without running anything
     Check(Configured),
     /// Do what SIGHUP does: look for new components and a changed configuration; one line for each file found
@@ -84,8 +90,8 @@ fn say(line: impl Display) {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Verb::Run(configured) => crate::observe::log::begin(configured.json)
-            .and_then(|()| crate::host::run(configured.source()))
+        Verb::Run { configured, late } => crate::observe::log::begin(configured.json)
+            .and_then(|()| crate::host::run(configured.source(), late))
             .map(|()| ExitCode::SUCCESS),
         Verb::Check(configured) => check::check(&configured.source(), configured.json),
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),

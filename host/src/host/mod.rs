@@ -97,18 +97,21 @@ pub struct Host {
 /// While versions drain, the host looks at them so often.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it is told to stop. With a seed every answer comes late, for tests.
 ///
 /// # Errors
 /// The configuration is wrong, the data directory is in use, nothing can be loaded, or a port is taken.
-pub fn run(source: Source) -> anyhow::Result<()> {
+pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
     let (events, received) = channel();
     // First: a signal that nobody takes ends the process, and whoever sends one does not know how far it is.
     system::on_signal(take_signals(events.clone())).context("signals")?;
     let config = source.read()?;
     // So that the examination's child is this very program, also when another is installed at its path.
     examine::own_executable().context("this executable")?;
-    let mut host = Host::new(source, config, events)?;
+    if let Some(seed) = late {
+        tracing::warn!(seed, "every answer comes late, by --late: that is for tests");
+    }
+    let mut host = Host::new(source, config, events, late)?;
     let report = host.reload();
     for line in report.lines() {
         tracing::info!("{line}");
@@ -128,7 +131,7 @@ pub fn run(source: Source) -> anyhow::Result<()> {
 }
 
 impl Host {
-    fn new(source: Source, config: Config, events: Sender<Event>) -> anyhow::Result<Self> {
+    fn new(source: Source, config: Config, events: Sender<Event>, late: Option<u64>) -> anyhow::Result<Self> {
         let data = &config.data;
         system::make_private_directory(data).with_context(|| format!("data: {} cannot be made", data.display()))?;
         let lock = std::fs::File::create(data.join("lock"))
@@ -165,6 +168,7 @@ impl Host {
                 verified,
                 mailboxes: mailboxes.clone(),
                 mail,
+                late,
             })
             .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()

@@ -154,7 +154,8 @@ impl<'w, 'c> Driver<'w, 'c> {
             let forward = pipe.forward.map_or(Nanos::MAX, |forward| forward.deadline);
             coming.min(forward).min(pipe.linger.unwrap_or(Nanos::MAX))
         });
-        let due = timers.chain(pipes).chain(session.drained).chain(session.calls_due()).min().unwrap_or(Nanos::MAX);
+        let others = session.drained.into_iter().chain(session.calls_due()).chain(session.late_due());
+        let due = timers.chain(pipes).chain(others).min().unwrap_or(Nanos::MAX);
         if session.greeting.transport == tandem_component::Transport::Udp {
             return due.min(session.silent_at());
         }
@@ -209,7 +210,11 @@ impl<'w, 'c> Driver<'w, 'c> {
         }
         // Before it is taken: what a session was to be told, the one that renews it is not.
         self.follow();
-        if let Some(answer) = self.session.answers.pop_front() {
+        let answer = match self.session.late {
+            None => self.session.answers.pop_front(),
+            Some(_) => self.take_late_answer(),
+        };
+        if let Some(answer) = answer {
             self.deliver(&answer.event(self.wall), None);
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => match &mut self.session.held {
@@ -221,14 +226,13 @@ impl<'w, 'c> Driver<'w, 'c> {
             }
             return true;
         }
-        if let Some(datagram) = self.session.datagrams.pop_front() {
-            self.session.greeting.idle_since = self.now;
-            self.session.answer_to(&datagram);
-            let mut event = RawEvent::bytes(0, &datagram.bytes, self.wall);
-            event.kind = kind::DATAGRAM;
-            self.deliver(&event, None);
-            self.session.route_datagram(datagram);
-        }
+        let Some(datagram) = self.session.datagrams.pop_front() else { return false };
+        self.session.greeting.idle_since = self.now;
+        self.session.answer_to(&datagram);
+        let mut event = RawEvent::bytes(0, &datagram.bytes, self.wall);
+        event.kind = kind::DATAGRAM;
+        self.deliver(&event, None);
+        self.session.route_datagram(datagram);
         true
     }
 
@@ -241,6 +245,9 @@ impl<'w, 'c> Driver<'w, 'c> {
                 continue;
             }
             let (stream, unseen) = (pipe.number, pipe.offered != Some((self.session.progress, pipe.unread.len())));
+            if self.session.is_untold(stream) {
+                continue;
+            }
             if !pipe.unread.is_empty() && unseen {
                 if self.session.unsent() >= UNSENT_HIGH {
                     continue;

@@ -13,6 +13,7 @@ mod driver;
 mod effects;
 mod ending;
 mod forward;
+mod late;
 mod moving;
 mod pipe;
 mod reading;
@@ -107,6 +108,8 @@ pub struct Session {
     ending: Option<Box<Ending>>,
     /// What it asks of other services, and they of it.
     calls: Option<Box<calls::Calls>>,
+    /// Every answer comes late, for tests.
+    late: Option<Box<late::Lateness>>,
 }
 
 /// What an `Opening` is made of.

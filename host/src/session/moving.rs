@@ -9,6 +9,7 @@ use tandem_component::abi::kind;
 use tandem_component::{Opening, Policy, Time};
 
 use super::driver::Driver;
+use super::late::Lateness;
 use super::pipe::{Link, Pipe};
 use super::remainder::Remainder;
 use super::routing::{Bound, Keyed};
@@ -274,7 +275,9 @@ impl Session {
             bound: Bound::default(),
             ending: None,
             calls: None,
+            late: None,
         };
+        session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);
         let opening = session.opening(worker, now, wall);
         let conversation = Conversation::open(lease, &opening, session.id)?;

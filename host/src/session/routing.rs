@@ -59,6 +59,13 @@ pub(super) struct Routing {
     beaten: bool,
 }
 
+impl Routing {
+    /// Whether it is known what the conversation is bound to.
+    pub(super) fn is_found(&self) -> bool {
+        self.bound.is_some()
+    }
+}
+
 /// Whether what a session has in hand belongs to a conversation that is bound to its version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Bound {
@@ -158,7 +165,10 @@ impl Driver<'_, '_> {
     /// Goes on where it is known what the conversation is bound to. False where it is not yet.
     #[cold]
     pub(super) fn find_conversation(&mut self) -> bool {
-        let Some(routing) = self.session.routing.take_if(|routing| routing.bound.is_some()) else { return false };
+        if !self.session.routing.as_ref().is_some_and(|routing| routing.is_found()) || !self.is_late_enough() {
+            return false;
+        }
+        let Some(routing) = self.session.routing.take() else { return false };
         if routing.beaten {
             self.worker.unbind(self.session.service);
         }

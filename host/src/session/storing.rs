@@ -36,6 +36,11 @@ enum Again {
 }
 
 impl Held {
+    /// Whether the store has settled what it writes.
+    pub(super) fn is_settled(&self) -> bool {
+        self.outcome.is_some()
+    }
+
     /// Whether all that it has for the store are bindings, which are the host's.
     fn only_binds(&self) -> bool {
         !self.batch.effects.iter().any(|effect| matches!(effect, Effect::Row { .. } | Effect::Save))
@@ -114,9 +119,12 @@ impl Driver<'_, '_> {
     /// Looks whether the store has settled what the held event wrote.
     #[cold]
     pub(super) fn settle(&mut self) {
-        let Some(outcome) = self.session.held.as_mut().and_then(|held| held.outcome.take()) else { return };
+        if !self.session.held.as_ref().is_some_and(|held| held.is_settled()) || !self.is_late_enough() {
+            return;
+        }
         let Some(held) = self.session.held.take() else { return };
-        let held = *held;
+        let mut held = *held;
+        let Some(outcome) = held.outcome.take() else { return };
         (self.session.busy, self.session.offers) = (true, true);
         match outcome {
             Ok(found) => {

@@ -88,6 +88,8 @@ pub struct Seat {
     pub mailboxes: Vec<Mailbox>,
     /// This worker's mail.
     pub mail: mpsc::UnboundedReceiver<Mail>,
+    /// The seed by which every answer comes late, for tests.
+    pub late: Option<u64>,
 }
 
 /// How many commands may wait.
