@@ -654,8 +654,7 @@ impl Host {
             let news = pipe.offered != Some((progress, pipe.unread.len()));
             open && (!pipe.unread.is_empty() && news || pipe.ended && !pipe.end_told)
         };
-        // A stream says nothing before the session is told that it is there.
-        let told = |stream| !self.answers.iter().any(|answer| answer.kind == kind::DIALED && answer.stream == stream);
+        let told = |stream| !self.answers.iter().any(|answer| late::precedes(answer.kind, answer.stream, stream));
         self.streams.iter().find(|(stream, pipe)| offers(pipe) && told(**stream)).map(|(stream, _)| *stream)
     }
 

@@ -10,6 +10,9 @@
 //! - what becomes of calls, and of secrets, in the order in which it was known.
 //!
 //! Between two of these there is none: a timer rings while a row is on its way, a stream closes before a call is answered.
+//!
+//! What comes in on a stream follows its cause ([`precedes`]): the session knows that the stream is there, and that what it has
+//! forwarded is through, before it sees what a server says to that.
 
 use crate::abi::kind;
 
@@ -47,6 +50,16 @@ impl Late {
 /// is not stored, which is told before that event comes again.
 pub fn urgent(mut answers: impl Iterator<Item = (u32, u64)>) -> Option<usize> {
     answers.position(|answer| matches!(answer, (kind::OPENED, _) | (kind::STORE_FAILED, 0)))
+}
+
+/// Whether an answer of this kind, about a stream, is told before what comes in on another.
+pub fn precedes(kind: u32, about: u64, stream: u64) -> bool {
+    match kind {
+        kind::DIALED => about == stream,
+        // Which streams it has moved bytes between, it does not say.
+        kind::FORWARDED | kind::FORWARD_FAILED => true,
+        _ => false,
+    }
 }
 
 /// What an answer of this kind keeps its order with: the first kind of each sequence stands for it.

@@ -71,6 +71,18 @@
 //! }
 //! ```
 //!
+//! What can be relied on, here and in a gateway:
+//!
+//! - what the store answers comes in the order in which it was asked;
+//! - so do timers, in the order in which they are due, and requests of other services with their withdrawals;
+//! - dials, forwards and the ends of streams are told in the order in which they happened; nothing comes in on a stream before the
+//!   session knows of it, and no answer of a server before it is known that what was forwarded to it is through;
+//! - what an event wrote is committed, or taken back, before any other event comes, and once a conversation is named nothing comes
+//!   in until it is known whose it is.
+//!
+//! Between these there is no order: while a row is on its way, bytes come in, a timer rings, a connection closes. What must not be
+//! overtaken says so in the session's state, and leaves the next bytes unconsumed.
+//!
 //! # Configuration
 //!
 //! What a configuration file would say is any value that serializes in the same way; `()` is none at all. What a

@@ -245,7 +245,7 @@ impl<'w, 'c> Driver<'w, 'c> {
                 continue;
             }
             let (stream, unseen) = (pipe.number, pipe.offered != Some((self.session.progress, pipe.unread.len())));
-            if self.session.is_untold(stream) {
+            if self.session.is_early(stream) {
                 continue;
             }
             if !pipe.unread.is_empty() && unseen {

@@ -88,9 +88,10 @@ impl Session {
         there.then_some(until)
     }
 
-    /// Whether the session does not know of a stream yet: that it is there is among what comes late.
+    /// Whether what comes in on a stream waits for something that comes late.
     #[inline]
-    pub(super) fn is_untold(&self, stream: u64) -> bool {
-        self.late.is_some() && self.answers.iter().any(|answer| answer.kind == kind::DIALED && answer.stream == stream)
+    pub(super) fn is_early(&self, stream: u64) -> bool {
+        let precedes = |answer: &Answer| late::precedes(answer.kind, answer.stream, stream);
+        self.late.is_some() && self.answers.iter().any(precedes)
     }
 }
