@@ -67,6 +67,9 @@ pub struct Conversation {
     counted: i64,
     /// Nothing could be stored: the next line is refused.
     failed: bool,
+    /// The store was asked: answers keep the order of their lines, so the next one waits.
+    #[serde(default)]
+    waits: bool,
     /// By name.
     #[cfg(feature = "two")]
     #[serde(default)]
@@ -108,6 +111,7 @@ impl Component for Ledger {
         Ok(Conversation {
             counted: 0,
             failed: false,
+            waits: false,
             #[cfg(feature = "two")]
             tags: BTreeMap::new(),
         })
@@ -120,20 +124,22 @@ impl Session for Conversation {
 
     fn handle(&mut self, _: &Ledger, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
+            Event::Bytes { .. } if self.waits => {}
             Event::Bytes { stream, bytes } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
                 let line = std::str::from_utf8(&bytes[..end]).map_err(|error| error.to_string())?;
                 self.obey(stream, line, out);
                 out.consume(end + 1);
             }
-            Event::Answer { then: Waiting::Got { id }, answer } => match answer {
-                Answer::Row(Some(row)) => {
-                    let found: Found = row.read()?;
-                    out.send(Stream::OWN, format!("{found:?}\n").as_bytes());
-                }
-                Answer::Row(None) => out.send(Stream::OWN, format!("no {id}\n").as_bytes()),
-                _ => out.send(Stream::OWN, b"later\n"),
-            },
+            Event::Answer { then: Waiting::Got { id }, answer } => {
+                self.waits = false;
+                let said = match answer {
+                    Answer::Row(Some(row)) => format!("{:?}\n", row.read::<Found>()?),
+                    Answer::Row(None) => format!("no {id}\n"),
+                    _ => "later\n".to_owned(),
+                };
+                out.send(Stream::OWN, said.as_bytes());
+            }
             Event::StoreFailed { .. } => self.failed = true,
             Event::End { stream } => out.close(stream),
             Event::Drain { .. } => out.close(Stream::OWN),
@@ -191,6 +197,7 @@ impl Conversation {
             }
             "get" => {
                 out.get(&ENTRIES, &id, Waiting::Got { id });
+                self.waits = true;
                 return;
             }
             _ => return out.send(stream, b"what\n"),
