@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::gateway::{Gateway, loopback};
+use crate::gateway::{Builder, Gateway, loopback};
 use crate::libraries::libraries;
 use crate::port::free_port;
 use crate::process::established;
@@ -42,10 +42,18 @@ impl Smsc {
     /// # Panics
     /// Where it does not serve.
     pub fn start(policy: &str, accounts: &[&str], after: Duration) -> Self {
+        Smsc::start_by(Gateway::builder(), policy, accounts, after)
+    }
+
+    /// As [`start`](Smsc::start), on a gateway that was begun otherwise.
+    ///
+    /// # Panics
+    /// As `start`.
+    pub fn start_by(builder: Builder, policy: &str, accounts: &[&str], after: Duration) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
             accounts.iter().map(|name| format!("[account.{name}]\nsecret = \"{SECRET}\"\n")).collect();
-        let gateway = Gateway::builder()
+        let gateway = builder
             .library(&libraries().smpp)
             .toml(&format!(
                 r#"
