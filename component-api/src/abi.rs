@@ -261,7 +261,8 @@ pub struct SinkTable {
     pub answer: unsafe extern "C" fn(data: *mut (), request: u64, response: RSlice<'_, u8>),
     pub serve: unsafe extern "C" fn(data: *mut (), serving: bool),
     pub authenticate: unsafe extern "C" fn(data: *mut (), account: RStr<'_>, secret: RSlice<'_, u8>, token: u64),
-    pub route: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
+    /// `begin`: one that is not bound is bound to the active version.
+    pub route: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>, begin: bool),
     pub bind: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
     pub save: unsafe extern "C" fn(data: *mut ()),
 }
@@ -287,7 +288,7 @@ pub trait Effects {
     fn answer(&mut self, request: u64, response: &[u8]);
     fn serve(&mut self, serving: bool);
     fn authenticate(&mut self, account: &str, secret: &[u8], token: u64);
-    fn route(&mut self, key: &[u8]);
+    fn route(&mut self, key: &[u8], begin: bool);
     fn bind(&mut self, key: &[u8]);
     fn save(&mut self);
 }
@@ -351,7 +352,7 @@ through! {
     answer(request: u64 => request, response: &[u8] => RSlice::from_slice(response));
     serve(serving: bool => serving);
     authenticate(account: &str => RStr::from_str(account), secret: &[u8] => RSlice::from_slice(secret), token: u64 => token);
-    route(key: &[u8] => RSlice::from_slice(key));
+    route(key: &[u8] => RSlice::from_slice(key), begin: bool => begin);
     bind(key: &[u8] => RSlice::from_slice(key));
     save();
 }
@@ -429,7 +430,7 @@ receive! {
     answer(request: u64 => request, response: RSlice<'_, u8> => response.as_slice());
     serve(serving: bool => serving);
     authenticate(account: RStr<'_> => account.as_str(), secret: RSlice<'_, u8> => secret.as_slice(), token: u64 => token);
-    route(key: RSlice<'_, u8> => key.as_slice());
+    route(key: RSlice<'_, u8> => key.as_slice(), begin: bool => begin);
     bind(key: RSlice<'_, u8> => key.as_slice());
     save();
 }

@@ -84,6 +84,7 @@ pub enum Effect {
     },
     Route {
         key: Range,
+        begin: bool,
     },
     Bind {
         key: Range,
@@ -255,9 +256,9 @@ impl Effects for Batch {
         let (account, secret) = (self.keep(account.as_bytes()), self.keep(secret));
         self.push(Effect::Authenticate { account, secret, token });
     }
-    fn route(&mut self, key: &[u8]) {
+    fn route(&mut self, key: &[u8], begin: bool) {
         let key = self.keep(key);
-        self.push(Effect::Route { key });
+        self.push(Effect::Route { key, begin });
     }
     fn bind(&mut self, key: &[u8]) {
         let key = self.keep(key);

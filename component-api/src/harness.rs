@@ -785,7 +785,7 @@ impl Host {
                     let detail = u32::from(right);
                     self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind::AUTHENTICATED, 0) });
                 }
-                Effect::Route { key } => self.route(key),
+                Effect::Route { key, .. } => self.route(key),
                 Effect::Bind { key } => self.bindings.push(self.batch.bytes(key).to_vec()),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
             }
@@ -804,7 +804,12 @@ impl Host {
     /// Finds the conversation: in the harness every one is bound to the version at hand.
     fn route(&mut self, key: Range) {
         let key = self.batch.bytes(key).to_vec();
-        self.key = Some(key.clone());
+        if !(1..=255).contains(&key.len()) || self.routing {
+            self.fault = Some(Fault::from("a conversation's name has 1 to 255 bytes, and an event names one"));
+            return;
+        }
+        // Where it cannot be found the session is none.
+        self.key = self.unstored.is_none().then(|| key.clone()).or(self.key.take());
         self.routes.push(key);
         self.routing = true;
         let detail = self.unstored.map_or(0, number);

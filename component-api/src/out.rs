@@ -364,7 +364,13 @@ impl<'a, S: Session> Out<'a, S> {
     /// A datagram goes to the conversation's own session, wherever that is: one for a key, with the key in its
     /// [`Opening`](crate::Opening). Bindings outlive a restart; a version that is bound is there again after it.
     pub fn route(&mut self, key: &[u8]) {
-        self.sink.route(key);
+        self.sink.route(key, true);
+    }
+
+    /// As [`route`](Out::route), for a conversation that does not begin here: where it is not bound, the exchange goes on with this
+    /// version, and nothing is written. For names that peers may invent, such as cookies.
+    pub fn find(&mut self, key: &[u8]) {
+        self.sink.route(key, false);
     }
 
     /// Binds the conversation that begins with this exchange, whose name was not known before (a cookie that a server has just

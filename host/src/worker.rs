@@ -89,6 +89,8 @@ pub struct Worker {
     verifiers: Arc<Verifiers>,
     post: calls::Post,
     conversations: Conversations,
+    /// In which second bindings were made to live on, and how many.
+    touched: Cell<(u64, u32)>,
     late: Option<u64>,
 }
 
@@ -137,6 +139,7 @@ impl Worker {
             verifiers,
             post: calls::Post::new(mailboxes),
             conversations: Conversations::default(),
+            touched: Cell::default(),
             late,
         });
         runtime.block_on(async {
@@ -161,6 +164,7 @@ impl Worker {
                 // The host waits for every worker or has given up waiting.
                 let _ = taken.send(self.index);
                 self.wake_connectors();
+                self.forget_empty_callees();
                 tokio::task::spawn_local(Rc::clone(self).follow_all(following));
             }
             Command::Listen { service, address, bound } => {
@@ -214,6 +218,8 @@ impl Worker {
         let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
         let pause = if rate == 0 { None } else { Some(Duration::from_secs(1) / rate) };
         for key in keys {
+            // What can move does, rather than say goodbye: the publication that this follows on may be new to it.
+            self.follow_one(key);
             let drained = {
                 let (now, wall) = self.now();
                 let mut sessions = self.sessions();

@@ -80,7 +80,11 @@ impl Conversation {
             }
             Routed::No => match sticky.of_request(head) {
                 Some(key) => {
-                    out.route(&key);
+                    match sticky {
+                        // It has begun with the answer that set it; what else a client says is no name.
+                        Sticky::Cookie(_) => out.find(&key),
+                        Sticky::Header(_) => out.route(&key),
+                    }
                     false
                 }
                 None => true,

@@ -1,6 +1,6 @@
 //! Versions that keyed conversations are bound to: they stay while they are, and are there again after a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ impl Host {
     /// Loads, as the host starts, the versions that conversations are bound to, beside those that were decided on. By the
     /// number of the service.
     pub(super) fn load_bound(&mut self, config: &Config, decisions: &[Decision]) -> Vec<(usize, Lease<Instance>)> {
-        let mut loaded = Vec::new();
+        let (mut loaded, mut prepared) = (Vec::new(), BTreeMap::new());
         if self.table.current().number > 0 {
             return loaded;
         }
@@ -46,9 +46,14 @@ impl Host {
             decisions.iter().filter_map(|one| Some(self.versions[one.version?].identity())).collect();
         for (name, service) in &config.service {
             for identity in self.bound_versions(name).into_iter().filter(|one| !active.contains(one)) {
-                match self.load_one(&identity, name, &service.component, config) {
-                    Ok(Some(instance)) => loaded.push(instance),
-                    Ok(None) => {}
+                // Once, for all services that have it.
+                if !prepared.contains_key(&identity) {
+                    let instances = self.load_one(&identity, name, &service.component, config);
+                    prepared.insert(identity.clone(), instances);
+                }
+                let number = self.services.iter().position(|known| known == name);
+                match &prepared[&identity] {
+                    Ok(instances) => loaded.extend(instances.iter().filter(|one| Some(one.0) == number).cloned()),
                     Err(reason) => notice::give(
                         Notice::BindingMoved,
                         &format!(
@@ -69,35 +74,27 @@ impl Host {
         })
     }
 
-    /// Loads a version from the shelf, for a service that has it bound. `None` where its sessions are carried: their
-    /// conversations follow them.
+    /// Loads a version from the shelf, for the services that have its component. None of them where its sessions are carried:
+    /// their conversations follow them.
     fn load_one(
         &mut self,
         identity: &str,
         service: &str,
         component: &str,
         config: &Config,
-    ) -> Result<Option<(usize, Lease<Instance>)>, String> {
+    ) -> Result<Vec<(usize, Lease<Instance>)>, String> {
         let at = self.shelved(identity)?;
         let manifest = &self.versions[at].manifest;
         if manifest.name != component {
             return Err(format!("the service has the component `{component}` now"));
         }
         if config.service[service].policy.unwrap_or(manifest.policy) == Policy::Carry {
-            return Ok(None);
-        }
-        let number = self.services.iter().position(|known| known == service).ok_or("the service is not known")?;
-        let started = self.versions[at].running.iter().any(|running| running.service == number);
-        if started {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let instances = self.prepare(at, component, config)?;
         self.versions[at].step(Step::Bind);
-        let instance = instances.into_iter().find(|one| one.0 == number);
-        if let Some((_, instance)) = &instance {
-            tracing::info!(version = %instance.version, service, "loaded again: conversations are bound to it");
-        }
-        Ok(instance)
+        tracing::info!(version = %self.versions[at].name(), service, "loaded again: conversations are bound to it");
+        Ok(instances)
     }
 
     /// The place of a version in the list, which it is added to where it is on the shelf alone.
@@ -125,7 +122,8 @@ impl Host {
         next: Option<&Lease<Instance>>,
         loaded: &[(usize, Lease<Instance>)],
     ) -> Vec<Lease<Instance>> {
-        if next.is_none_or(|next| next.policy == Policy::Carry) || !self.bindings.has_some(&self.services[service]) {
+        if next.is_none_or(|next| next.policy == Policy::Carry) || !self.bindings.has_had_some(&self.services[service])
+        {
             return Vec::new();
         }
         let current = self.table.current();

@@ -42,6 +42,8 @@ impl Host {
         let number = self.table.current().number + 1;
         let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
         self.table.publish(Snapshot { number, services, upstreams, accounts });
+        // What is bound now may be on its way to the store: it is looked for a while later.
+        self.looked_for_bindings = Instant::now();
         self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
         let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
         let unwanted: Vec<Address> =

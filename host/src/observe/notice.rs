@@ -59,6 +59,8 @@ pub enum Notice {
     SchemaGrown,
     /// A keyed conversation goes on with another version than the one that it was bound to, or is not bound.
     BindingMoved,
+    /// A conversation has lost its binding, and what was saved of it: there were as many as there may be.
+    BindingDropped,
     /// A secret was not that of the account, or the account may not use the service.
     AuthenticationFailed,
     /// A secret was not looked at: too many were, or the accounts could not be read.

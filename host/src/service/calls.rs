@@ -60,6 +60,11 @@ impl Callees {
         self.services.contains_key(&service)
     }
 
+    /// Forgets the services that have no callee now: another version of them may have none at all.
+    pub fn forget_empty(&mut self) {
+        self.services.retain(|_, serving| !serving.callees.is_empty());
+    }
+
     /// The session that gets the next request: of those that have not been tried, the one with the fewest requests
     /// outstanding, and between equals the one whose turn it is. The request counts as outstanding until [`done`](Callees::done).
     pub fn pick(&mut self, service: usize, tried: &[Home]) -> Option<Home> {

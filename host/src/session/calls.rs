@@ -48,6 +48,8 @@ pub struct Made {
     id: u64,
     token: u64,
     deadline: Nanos,
+    /// How many requests in a row it is.
+    depth: u8,
     /// The place of the service in the snapshot.
     pub service: usize,
     /// The session that has it.
@@ -89,7 +91,7 @@ impl Driver<'_, '_> {
         let caller = self.home();
         let session = &mut *self.session;
         let calls = session.calls.get_or_insert_default();
-        let depth = 1 + calls.open.iter().map(|open| open.depth).max().unwrap_or(0);
+        let depth = 1 + self.depth;
         if depth > DEPTH_MAX {
             return Err(uncalled::TOO_DEEP);
         }
@@ -99,7 +101,7 @@ impl Driver<'_, '_> {
         let id = self.worker.next_request();
         // From the time it is, as timers.
         let deadline = self.worker.time().saturating_add(within);
-        calls.made.push(Made { id, token, deadline, service, to: None });
+        calls.made.push(Made { id, token, deadline, service, depth, to: None });
         session.due_changed = true;
         let from = self.worker.with_service_name(session.service, |name| name.into());
         let request = Request { id, service, from, caller, depth, asked: asked.to_vec(), tried: Vec::new() };
@@ -313,12 +315,33 @@ impl Session {
         self.answers.push_back(match outcome {
             Ok(response) => {
                 let bytes = Some(Box::new(response));
-                Answer { kind: kind::ANSWERED, token: made.token, bytes, ..Answer::default() }
+                // The number is the host's own: a component reads none here.
+                let number = u64::from(made.depth);
+                Answer { kind: kind::ANSWERED, token: made.token, number, bytes, ..Answer::default() }
             }
             Err(why) => call_failed(made.token, why),
         });
         self.wake();
         Some(made)
+    }
+
+    /// How many requests in a row have led to an event: what a request or the answer to a call leads to is a part of its row.
+    #[inline]
+    pub(super) fn depth_of(&self, answer: &Answer) -> u8 {
+        match answer.kind {
+            kind::REQUEST => {
+                let open = self.calls.iter().flat_map(|calls| &calls.open).find(|open| open.id == answer.number);
+                open.map_or(0, |open| open.depth)
+            }
+            // The call's own place in the row is free again.
+            kind::ANSWERED => u8::try_from(answer.number).unwrap_or(u8::MAX).saturating_sub(1),
+            _ => 0,
+        }
+    }
+
+    /// The requests that are not answered.
+    pub(super) fn requests_open(&self) -> impl Iterator<Item = u64> + '_ {
+        self.calls.iter().flat_map(|calls| &calls.open).map(|open| open.id)
     }
 
     /// The tokens of the calls that are under way.
@@ -341,6 +364,7 @@ impl Session {
         self.greeting.transport == Transport::Call
             && !self.is_calling()
             && self.held.is_none()
+            && self.asked.is_empty()
             && self.answers.is_empty()
             && self.timers.is_empty()
             && self.pipes.len() == 1

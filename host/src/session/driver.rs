@@ -55,6 +55,8 @@ pub struct Driver<'w, 'c> {
     pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
     pub(super) read_next: usize,
+    /// How many requests in a row have led to the event that is being handled.
+    pub(super) depth: u8,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -64,7 +66,7 @@ impl<'w, 'c> Driver<'w, 'c> {
     pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
         let (now, wall) = worker.now();
         let (batch, buffer) = (Some(worker.batch()), worker.read_buffer());
-        Driver { worker, session, cx, now, wall, batch, buffer, read_next: 0, offered_left: 0 }
+        Driver { worker, session, cx, now, wall, batch, buffer, read_next: 0, offered_left: 0, depth: 0 }
     }
 
     /// Does what there is to do.
@@ -196,8 +198,12 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Tells a session that is to say goodbye so: once it has seen what had come in before.
     fn goodbye(&mut self) -> bool {
-        let Some(until) = self.session.goodbye.take() else { return false };
-        self.follow();
+        let Some(until) = self.session.goodbye else { return false };
+        if self.follows() {
+            self.session.goodbye = None;
+        } else {
+            return true;
+        }
         let drain = Answer { kind: kind::DRAIN, number: until, ..Answer::default() };
         self.deliver(&drain.event(self.wall), None);
         true
@@ -209,13 +215,17 @@ impl<'w, 'c> Driver<'w, 'c> {
             return false;
         }
         // Before it is taken: what a session was to be told, the one that renews it is not.
-        self.follow();
+        if !self.follows() {
+            return true;
+        }
         let answer = match self.session.late {
             None => self.session.answers.pop_front(),
             Some(_) => self.take_late_answer(),
         };
         if let Some(answer) = answer {
+            self.depth = self.session.depth_of(&answer);
             self.deliver(&answer.event(self.wall), None);
+            self.depth = 0;
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => match &mut self.session.held {
                     Some(held) => held.last = true,
@@ -232,13 +242,18 @@ impl<'w, 'c> Driver<'w, 'c> {
         let mut event = RawEvent::bytes(0, &datagram.bytes, self.wall);
         event.kind = kind::DATAGRAM;
         self.deliver(&event, None);
-        self.session.route_datagram(datagram);
+        match &mut self.session.held {
+            Some(held) => held.datagram = Some(datagram),
+            None => self.session.route_datagram(datagram),
+        }
         true
     }
 
     /// Offers the unread bytes of a stream, or its end, where the session has not seen them as they are.
     fn offer(&mut self) -> bool {
-        self.follow();
+        if !self.follows() {
+            return true;
+        }
         for at in 0..self.session.pipes.len() {
             let pipe = &self.session.pipes[at];
             if pipe.unread.is_empty() && (!pipe.ended || pipe.end_told) || pipe.forward.is_some() || !pipe.gives() {
@@ -291,6 +306,8 @@ impl<'w, 'c> Driver<'w, 'c> {
 
     /// Hands the session one event, and carries out what follows from it.
     pub(super) fn deliver(&mut self, event: &RawEvent<'_>, offered: Option<u64>) {
+        let waits = self.session.held.is_some() || self.session.routing.is_some();
+        debug_assert!(!waits, "no event before the last one is settled");
         let Some(conversation) = &mut self.session.conversation else { return };
         let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
         batch.clear();

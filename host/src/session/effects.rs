@@ -76,7 +76,7 @@ impl Driver<'_, '_> {
                 Effect::Authenticate { account, secret, token } => {
                     self.authenticate(batch.text(account), batch.bytes(secret), token);
                 }
-                Effect::Route { key } => self.route(batch, batch.bytes(key))?,
+                Effect::Route { key, begin } => self.route(batch, batch.bytes(key), begin)?,
                 Effect::Record { fields } => {
                     self.worker.record(self.session, self.wall, batch.bytes(fields));
                 }

@@ -52,6 +52,14 @@ impl Driver<'_, '_> {
         if there { Followed::There } else { Followed::Stays }
     }
 
+    /// Has the session [follow](Driver::follow), and says whether it may take an event then: a move may have been one itself,
+    /// and what that has written or named is not settled.
+    #[inline]
+    pub(super) fn follows(&mut self) -> bool {
+        self.follow();
+        self.session.may_take_events()
+    }
+
     /// Looks at the version table, and moves the session where another instance serves its service now. One atomic load
     /// where nothing was published.
     #[inline]
@@ -60,7 +68,7 @@ impl Driver<'_, '_> {
             return;
         }
         if let Some((publication, instance)) = self.worker.newer(self.session.publication, self.session.service) {
-            if self.session.held.is_some() {
+            if !self.session.may_take_events() {
                 return;
             }
             (self.session.publication, self.session.behind) = (publication, None);
@@ -286,6 +294,12 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether nothing keeps events back: what the last one wrote is settled, and it is known whose the next one is.
+    #[inline]
+    pub(super) fn may_take_events(&self) -> bool {
+        self.held.is_none() && self.routing.is_none() && self.conversation.is_some()
+    }
+
     /// Whether it could not be moved, and is to be tried again now.
     #[inline]
     pub fn may_follow(&self) -> bool {
@@ -300,8 +314,14 @@ impl Session {
 
     /// At a boundary, and nothing asked for but timers.
     pub(super) fn may_renew(&self) -> bool {
-        let asked = self.drained.is_some()
-            || self.held.is_some()
+        self.drained.is_none()
+            && self.asks_nothing()
+            && self.conversation.as_ref().is_some_and(Conversation::at_boundary)
+    }
+
+    /// Nothing is asked for but timers.
+    pub(super) fn asks_nothing(&self) -> bool {
+        let asks = self.held.is_some()
             || self.routing.is_some()
             || !self.asked.is_empty()
             || self.is_calling()
@@ -309,7 +329,7 @@ impl Session {
             || self.pipes[0].forward.is_some()
             || !self.pipes[0].writables.is_empty()
             || self.answers.iter().any(|answer| !matches!(answer.kind, kind::TIMEOUT | kind::OPENED));
-        !asked && self.conversation.as_ref().is_some_and(Conversation::at_boundary)
+        !asks
     }
 
     /// Runs on another instance from now on. The old handle is closed here, its lease given back.

@@ -60,7 +60,7 @@ impl Driver<'_, '_> {
     fn take_in(&mut self, stream: u64, mut fresh: &[u8]) {
         loop {
             // First, since a session that renews another may have other wishes.
-            self.follow();
+            let takes = self.follows();
             let Some(at) = self.session.position(stream) else { return };
             let pipe = &mut self.session.pipes[at];
             if !pipe.gives() {
@@ -71,7 +71,7 @@ impl Driver<'_, '_> {
             } else if pipe.forward.is_some() {
                 self.session.busy = true;
                 self.session.forward_fresh(at, fresh, self.now, self.cx)
-            } else if self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
+            } else if takes && self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
                 self.offer_bytes(stream, fresh)
             } else {
                 0

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tandem_component::abi::kind;
 use tandem_component::effects::{Batch, Effect};
-use tandem_component::{Peer, Policy};
+use tandem_component::{Peer, Policy, Transport};
 use tokio::net::UdpSocket;
 
 use super::driver::Driver;
@@ -54,9 +54,14 @@ pub(super) struct Routing {
     key: Vec<u8>,
     /// The datagram that belongs to it.
     datagram: Option<Datagram>,
-    bound: Option<Result<Binding, Failure>>,
+    /// What it is bound to, once that is known; `None` where it is not.
+    bound: Option<Result<Option<Binding>, Failure>>,
+    /// It was not bound, and counts as new.
+    fresh: bool,
     /// Another was faster to bind it.
     beaten: bool,
+    /// What it was bound to has ended meanwhile: it is bound anew.
+    gone: bool,
 }
 
 impl Routing {
@@ -91,7 +96,7 @@ impl Bound {
 impl Driver<'_, '_> {
     /// Looks for the conversation with this key.
     #[cold]
-    pub(super) fn route(&mut self, batch: &Batch, key: &[u8]) -> Result<(), Reason> {
+    pub(super) fn route(&mut self, batch: &Batch, key: &[u8], begin: bool) -> Result<(), Reason> {
         check_key(key)?;
         if batch.effects.iter().any(|effect| matches!(effect, Effect::Consume { n: 1.. })) {
             return Err("it has named the conversation of an exchange that it consumes: name it first".to_owned());
@@ -102,11 +107,14 @@ impl Driver<'_, '_> {
         if self.session.routing.is_some() {
             return Err("it has named two conversations in one event".to_owned());
         }
-        let bound = match self.worker.binding(self.session.service, key) {
+        let known = self.worker.binding(self.session.service, key);
+        let fresh = matches!(known, Ok(None));
+        let bound = match known {
             Err(failure) => Some(Err(failure)),
+            Ok(known) if !begin && known.as_ref().is_none_or(|known| known.until <= self.wall) => Some(Ok(None)),
             Ok(Some(known)) if known.until > self.wall && self.instance_of(&known).is_some() => {
                 self.worker.touch_binding(self.session.service, key, &known, self.wall);
-                Some(Ok(known))
+                Some(Ok(Some(known)))
             }
             Ok(known) => match self.bind(key, known.as_ref()) {
                 Ok(steps) => {
@@ -116,7 +124,8 @@ impl Driver<'_, '_> {
                 Err(failure) => Some(Err(failure)),
             },
         };
-        self.session.routing = Some(Box::new(Routing { key: key.to_vec(), datagram: None, bound, beaten: false }));
+        self.session.routing =
+            Some(Box::new(Routing { key: key.to_vec(), datagram: None, bound, fresh, beaten: false, gone: false }));
         Ok(())
     }
 
@@ -165,28 +174,38 @@ impl Driver<'_, '_> {
     /// Goes on where it is known what the conversation is bound to. False where it is not yet.
     #[cold]
     pub(super) fn find_conversation(&mut self) -> bool {
+        if let Some(routing) = self.session.routing.take_if(|routing| routing.gone) {
+            self.bind_again(*routing);
+        }
         if !self.session.routing.as_ref().is_some_and(|routing| routing.is_found()) || !self.is_late_enough() {
             return false;
         }
         let Some(routing) = self.session.routing.take() else { return false };
-        if routing.beaten {
+        if routing.beaten && routing.fresh {
             self.worker.unbind(self.session.service);
         }
         let Routing { key, datagram, bound, .. } = *routing;
         let detail = match (bound.expect("just looked at"), datagram) {
-            (Ok(binding), Some(datagram)) => {
+            (Ok(Some(binding)), Some(datagram)) => {
                 self.send_on(binding, key, datagram);
                 return true;
             }
-            (Ok(binding), None) => {
-                self.go_to(&binding, &key);
-                self.session.keyed = Some(Box::new(Keyed { key, saves: binding.saves, home: None }));
-                self.resume_saved(binding.state.as_deref());
+            (Ok(Some(binding)), None) => match self.enter(binding, key) {
+                Ok(()) => 0,
+                Err(reason) => {
+                    self.break_off(reason);
+                    return true;
+                }
+            },
+            (Ok(None), datagram) => {
+                self.session.datagrams.extend(datagram);
                 0
             }
             (Err(failure), datagram) => {
                 // Told before the datagram comes again.
-                self.session.datagrams.extend(datagram);
+                if let Some(datagram) = datagram {
+                    self.session.datagrams.push_front(datagram);
+                }
                 storing::why(&failure)
             }
         };
@@ -194,6 +213,46 @@ impl Driver<'_, '_> {
         self.session.progress += 1;
         self.session.answers.push_back(Answer { kind: kind::ROUTED, detail, ..Answer::default() });
         true
+    }
+
+    /// Binds a conversation whose earlier binding has ended between being read and being changed.
+    fn bind_again(&mut self, mut routing: Routing) {
+        (routing.gone, routing.beaten, routing.fresh) = (false, false, true);
+        match self.bind(&routing.key, None) {
+            Ok(steps) => self.worker.give(Transaction { home: self.home(), steps }),
+            Err(failure) => routing.bound = Some(Err(failure)),
+        }
+        self.session.routing = Some(Box::new(routing));
+    }
+
+    /// Has the session, or another one in its place, be the conversation's.
+    fn enter(&mut self, binding: Binding, key: Vec<u8>) -> Result<(), Reason> {
+        if self.session.greeting.transport == Transport::Udp {
+            return Err("it has named a conversation where there is no datagram".to_owned());
+        }
+        self.go_to(&binding, &key);
+        let before = self.session.keyed.take();
+        let here = before.as_ref().is_some_and(|keyed| keyed.key == key && keyed.saves == binding.saves);
+        self.session.keyed = Some(Box::new(Keyed { key, saves: binding.saves, home: None }));
+        let lasts = self.session.lease().is_some_and(|lease| lease.policy != Policy::Renew);
+        if here || !lasts || binding.state.is_none() && before.is_none() {
+            return Ok(());
+        }
+        // Another session takes this one's place: it is to have asked for nothing that the other would be answered.
+        if !self.session.asks_nothing() {
+            return Err("it has named another conversation while it waits for something".to_owned());
+        }
+        match binding.state {
+            Some(state) => {
+                self.resume_saved(&state).map_err(|reason| format!("the saved session is refused: {reason}"))
+            }
+            None => {
+                if let Some(lease) = self.session.lease() {
+                    self.renew(lease);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Has a session of the bound version take what is in hand.
@@ -209,9 +268,9 @@ impl Driver<'_, '_> {
         };
         if !here.same(&there) {
             if !self.session.may_renew() {
-                let key = String::from_utf8_lossy(key).into_owned();
+                let key = key.escape_ascii();
                 let reason =
-                    format!("the conversation `{key}` is {}'s, but this session is not at a boundary", there.version);
+                    format!("the conversation \"{key}\" is {}'s, but this session is not at a boundary", there.version);
                 return self.worker.notice(self.session, Notice::BindingMoved, &reason);
             }
             self.renew(there);
@@ -354,14 +413,16 @@ impl Session {
             return Some(outcome);
         };
         routing.beaten = outcome.as_ref().is_ok_and(|found| found.contains(&(0, Found::Done(false))));
-        routing.bound = Some(outcome.and_then(|found| binding(&found)));
+        match outcome.and_then(|found| binding(&found)) {
+            Ok(None) => routing.gone = true,
+            bound => routing.bound = Some(bound),
+        }
         self.wake();
         None
     }
 }
 
 /// What a transaction that bound a conversation has found it bound to.
-fn binding(found: &[(u64, Found)]) -> Result<Binding, Failure> {
-    let row = found.iter().find_map(|(_, found)| Binding::read(found).transpose()).transpose()?;
-    row.ok_or_else(|| Failure::Unavailable("the binding has gone".to_owned()))
+fn binding(found: &[(u64, Found)]) -> Result<Option<Binding>, Failure> {
+    found.iter().find_map(|(_, found)| Binding::read(found).transpose()).transpose()
 }

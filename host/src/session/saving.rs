@@ -16,11 +16,11 @@ use tandem_component::{Peer, Policy, Role};
 use super::driver::Driver;
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
+use super::remainder::Remainder;
 use super::routing::{Bound, Keyed};
 use super::{Answer, Greeting, Letter, Session};
 use crate::clock::{Nanos, nanos};
 use crate::loader::code::Conversation;
-use crate::observe::notice::Notice;
 use crate::store::Step;
 use crate::store::bindings::Binding;
 use crate::transport::Socket;
@@ -36,6 +36,9 @@ struct Saved {
     waits: Vec<Wait>,
     /// The streams beside its own.
     streams: Vec<u64>,
+    /// The requests that it has not answered.
+    #[serde(default)]
+    requests: Vec<u64>,
 }
 
 /// Something that a session waits for.
@@ -70,7 +73,7 @@ impl Driver<'_, '_> {
             None => state,
         };
         let streams = session.pipes.iter().map(|pipe| pipe.number).filter(|number| *number > 0).collect();
-        let saved = Saved { state, waits: self.waits(batch), streams };
+        let saved = Saved { state, waits: self.waits(batch), streams, requests: session.requests_open().collect() };
         let saved = to_vec_named(&saved).map_err(|error| error.to_string())?;
         Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
     }
@@ -99,27 +102,24 @@ impl Driver<'_, '_> {
         waits
     }
 
-    /// Has the session go on as the one that was saved, where one was.
-    pub(super) fn resume_saved(&mut self, saved: Option<&[u8]>) {
-        let Some(saved) = saved else { return };
-        if let Err(reason) = self.try_resume_saved(saved) {
-            self.worker.notice(self.session, Notice::MoveRefused, &format!("the saved session begins anew: {reason}"));
-        }
-    }
-
-    fn try_resume_saved(&mut self, saved: &[u8]) -> Result<(), String> {
+    /// Has the session, which asks for nothing but timers, go on as the one that was saved.
+    ///
+    /// # Errors
+    /// Why it is not resumed: it stays as it was saved.
+    pub(super) fn resume_saved(&mut self, saved: &[u8]) -> Result<(), String> {
         let session = &mut *self.session;
         let Some(conversation) = &session.conversation else { return Ok(()) };
         // Whoever has saved last is whom the next one comes after.
-        let Saved { state, waits, streams } = from_slice(saved).map_err(|error| error.to_string())?;
+        let Saved { state, waits, streams, requests } = from_slice(saved).map_err(|error| error.to_string())?;
         let lease = conversation.lease().clone();
         if lease.policy == Policy::Renew {
             return Ok(());
         }
         let opening = session.opening(self.worker, self.now, self.wall);
         let resumed = Conversation::resume(lease, &opening, &state, session.id)?;
+        let again = resumed.export(session.id).ok();
+        session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
         session.replace(resumed);
-        session.remainder = None;
         // What the one that was opened here had asked for is nobody's any more.
         session.timers.clear();
         session.answers.clear();
@@ -129,6 +129,8 @@ impl Driver<'_, '_> {
                 due => session.timers.push((self.now.saturating_add(due.saturating_sub(self.wall)), wait.token)),
             }
         }
+        let withdrawn = |number| Answer { kind: kind::WITHDRAWN, number, ..Answer::default() };
+        session.answers.extend(requests.into_iter().map(withdrawn));
         let closed = |stream| Answer { kind: kind::CLOSED, stream, ..Answer::default() };
         session.answers.extend(streams.iter().copied().map(closed));
         session.next_stream = session.next_stream.max(streams.iter().max().map_or(0, |last| last + 1));
@@ -152,6 +154,13 @@ impl Wait {
 }
 
 impl Session {
+    /// It is not to be, though it was opened.
+    fn give_up(&mut self) {
+        if let Some(conversation) = self.conversation.take() {
+            conversation.lease().counts.leave();
+        }
+    }
+
     /// What the event with these effects has saved is kept.
     pub(super) fn was_saved(&mut self, batch: &Batch) {
         if let Some(keyed) = &mut self.keyed
@@ -184,9 +193,18 @@ impl Session {
         session.bound = Bound::UnderWay;
         let mut cx = Context::from_waker(Waker::noop());
         let mut driver = Driver::new(worker, &mut session, &mut cx);
-        driver.resume_saved(saved.as_ref().and_then(|saved| saved.state.as_deref()));
+        let resumed = match saved.and_then(|saved| saved.state) {
+            Some(state) => driver.resume_saved(&state),
+            None => Ok(()),
+        };
         driver.leave();
-        Ok(session)
+        match resumed {
+            Ok(()) => Ok(session),
+            Err(reason) => {
+                session.give_up();
+                Err(format!("the saved session is refused: {reason}"))
+            }
+        }
     }
 
     /// What it waits for now. `wall` says when in nanoseconds since 1970 something is due.

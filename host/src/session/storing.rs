@@ -22,6 +22,12 @@ pub(super) struct Held {
     before: Option<Vec<u8>>,
     /// The event, where it is not bytes that are still unread.
     event: Option<Again>,
+    /// The datagram, where the event is one: it waits for its conversation if the effects name one.
+    pub(super) datagram: Option<super::Datagram>,
+    /// How many requests in a row have led to the event.
+    depth: u8,
+    /// The conversation that the session is ends with this event.
+    ends: bool,
     /// The session ends with this event.
     pub(super) last: bool,
     /// What the store says.
@@ -43,7 +49,8 @@ impl Held {
 
     /// Whether all that it has for the store are bindings, which are the host's.
     fn only_binds(&self) -> bool {
-        !self.batch.effects.iter().any(|effect| matches!(effect, Effect::Row { .. } | Effect::Save))
+        let own = |effect: &Effect| matches!(effect, Effect::Row { .. } | Effect::Save);
+        !self.ends && !self.batch.effects.iter().any(own)
     }
 }
 
@@ -96,7 +103,9 @@ impl Driver<'_, '_> {
             kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
             _ => Some(Again::Answer(Answer::again(event))),
         };
-        self.session.held = Some(Box::new(Held { batch, offered, before, event, last: false, outcome: None }));
+        let (ends, depth) = (self.ends_conversation(&batch), self.depth);
+        let held = Held { batch, offered, before, event, datagram: None, depth, ends, last: false, outcome: None };
+        self.session.held = Some(Box::new(held));
         self.put_back(self.worker.batch());
     }
 
@@ -134,27 +143,33 @@ impl Driver<'_, '_> {
                 // The host's own questions have no token.
                 let asked = found.into_iter().filter(|(token, _)| *token != 0);
                 self.session.answers.extend(asked.map(|(token, found)| answer(token, Ok(found))));
-                self.happen_late(&held);
-                if held.last {
-                    self.end();
-                }
-                self.worker.keep_batch(held.batch);
+                self.let_happen(held);
             }
             // Nothing of the component's was to be stored: its answer goes out all the same.
             Err(failure) if held.only_binds() => {
                 self.not_bound(&failure);
                 self.session.progress += 1;
-                self.happen_late(&held);
-                if held.last {
-                    self.end();
-                }
-                self.worker.keep_batch(held.batch);
+                self.let_happen(held);
             }
             Err(failure) => {
                 self.worker.keep_batch(held.batch);
                 self.take_back(held.before.as_deref(), held.event, &failure);
             }
         }
+    }
+
+    /// Has the effects of an event happen that has waited for its commit.
+    fn let_happen(&mut self, held: Held) {
+        self.depth = held.depth;
+        self.happen_late(&held);
+        self.depth = 0;
+        if let Some(datagram) = held.datagram {
+            self.session.route_datagram(datagram);
+        }
+        if held.last {
+            self.end();
+        }
+        self.worker.keep_batch(held.batch);
     }
 
     /// Carries out a batch whose bytes on offer have gone back to the stream's unread ones meanwhile.

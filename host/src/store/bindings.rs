@@ -3,7 +3,7 @@
 //! A binding lives until nobody has named its conversation for the service's idle time, and there are no more of a service
 //! than it may have: the one that would end first makes room.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub struct Bindings {
     without_state: Table,
     /// How many there are, by service: counted once, and kept. Written only where a binding comes or goes.
     counts: Mutex<HashMap<String, u64>>,
+    /// The services that have had some in this run: those without are spared all looking after them.
+    used: Mutex<HashSet<String>>,
 }
 
 impl Default for Bindings {
@@ -79,7 +81,7 @@ impl Default for Bindings {
         let table = Table { component: HOST.to_owned(), name: "bindings".to_owned(), columns, key: vec![SERVICE, KEY] };
         let columns = table.columns[..STATE].to_vec();
         let without_state = Table { columns, ..table.clone() };
-        Bindings { table: Arc::new(table), without_state, counts: Mutex::default() }
+        Bindings { table: Arc::new(table), without_state, counts: Mutex::default(), used: Mutex::default() }
     }
 }
 
@@ -107,6 +109,7 @@ impl Bindings {
                 break;
             }
         }
+        self.used().extend(counts.keys().cloned());
         *self.counts() = counts;
         Ok(())
     }
@@ -141,13 +144,15 @@ impl Bindings {
         [write, Operation::Ask { question, token: 0 }].map(|operation| self.step(operation)).into()
     }
 
-    /// The steps that let one live on.
-    pub fn touch(&self, service: &str, key: &[u8], binding: &Binding) -> Vec<Step> {
-        vec![self.step(Operation::Update { key: row_key(service, key), columns: binding.columns(service) })]
+    /// The step that lets one live on until then.
+    pub fn touch(&self, service: &str, key: &[u8], until: u64) -> Step {
+        // Not the version, which another may have changed meanwhile.
+        let columns = vec![(EXPIRY, Value::Text(expiry(service, until)))];
+        self.step(Operation::Update { key: row_key(service, key), columns })
     }
 
     /// The step that keeps the state of a session with its binding. It is a conflict where another session has saved that
-    /// conversation meanwhile, or it has ended.
+    /// conversation meanwhile; a binding whose time was up while its session lived is there again.
     pub fn save(&self, service: &str, key: &[u8], binding: Binding) -> Step {
         let mut columns = binding.columns(service);
         columns.extend([
@@ -166,12 +171,13 @@ impl Bindings {
 
     /// A binding has come.
     pub fn came(&self, service: &str) {
+        self.used().insert(service.to_owned());
         *self.counts().entry(service.to_owned()).or_default() += 1;
     }
 
-    /// Whether a service has some, also such as are on their way to the store.
-    pub fn has_some(&self, service: &str) -> bool {
-        self.counts().get(service).is_some_and(|count| *count > 0)
+    /// Whether a service has had some in this run, also such as are on their way to the store.
+    pub fn has_had_some(&self, service: &str) -> bool {
+        self.used().contains(service)
     }
 
     /// The step that makes room for another of a service where it has as many as it may have.
@@ -248,6 +254,10 @@ impl Bindings {
             Found::Rows(rows) => read(&rows),
             other => Err(Failure::Unavailable(format!("a scan was answered with {other:?}"))),
         }
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counts. A poisoned lock is one whose holder panicked between two whole operations.

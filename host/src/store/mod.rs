@@ -174,8 +174,8 @@ pub enum Operation {
         /// Who is answered.
         token: u64,
     },
-    /// A row that is there and has the values that are expected gets these columns. Where there is none, the transaction is a
-    /// conflict.
+    /// A row gets these columns, where it is not there or has the values that are expected. Where it is there with others, the
+    /// transaction is a conflict.
     Change {
         /// Which.
         key: Vec<Value>,

@@ -318,8 +318,11 @@ fn carry_out(
                 continue;
             }
             Operation::Change { key, expected, columns } => {
-                if !statement::update(connection, sql, table, key, expected, columns)? {
-                    return Err(conflict("a row is not there, or not as it was"));
+                let whole = || table.key.iter().copied().zip(key.iter().cloned()).chain(columns.iter().cloned());
+                if !statement::update(connection, sql, table, key, expected, columns)?
+                    && !statement::insert(connection, sql, table, &whole().collect::<Vec<_>>())?
+                {
+                    return Err(conflict("a row is not as it was"));
                 }
                 continue;
             }

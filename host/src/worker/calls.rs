@@ -302,8 +302,17 @@ impl Worker {
         self.post.for_request.update(|count| count - 1);
     }
 
+    /// A publication is there.
+    pub(super) fn forget_empty_callees(&self) {
+        self.post.callees.borrow_mut().forget_empty();
+    }
+
     /// A number for the next request.
     pub fn next_request(&self) -> u64 {
+        if self.post.numbered.get() == 0 {
+            // In microseconds: what a session has kept of an earlier run is no number of this one.
+            self.post.numbered.set(self.now().1 >> 10);
+        }
         self.post.numbered.update(|count| count + 1);
         self.post.numbered.get() * self.workers + self.index as u64
     }

@@ -13,10 +13,7 @@ use crate::store::Home;
 
 /// Those that are at home on one worker: their sessions.
 #[derive(Default)]
-pub(super) struct Conversations(RefCell<HashMap<Place, Home>>);
-
-/// A service's place in the snapshot, and the key of one of its conversations.
-type Place = (usize, Vec<u8>);
+pub(super) struct Conversations(RefCell<HashMap<usize, HashMap<Vec<u8>, Home>>>);
 
 impl Worker {
     /// Sends a datagram to where its conversation is at home. False where that worker takes none.
@@ -34,8 +31,7 @@ impl Worker {
 
     /// Gives a datagram to its conversation, which is begun, or resumed as it was saved, where it is not there.
     pub(super) fn take_letter(self: &Rc<Self>, letter: Letter) {
-        let place = (letter.service, letter.key.clone());
-        let there = self.conversations.0.borrow().get(&place).copied();
+        let there = self.conversations.0.borrow().get(&letter.service).and_then(|keys| keys.get(&letter.key)).copied();
         let home = there.or_else(|| self.begin_conversation(&letter));
         let Some(home) = home else { return };
         let (service, peer) = (letter.service, letter.from.1);
@@ -48,13 +44,17 @@ impl Worker {
 
     fn begin_conversation(self: &Rc<Self>, letter: &Letter) -> Option<Home> {
         let (name, settings) = (self.service_name(letter.service), self.bindings_of(letter.service));
-        if self.conversations.0.borrow().len() as u64 >= settings.max {
+        let count = self.conversations.0.borrow().get(&letter.service).map_or(0, HashMap::len);
+        if count as u64 >= settings.max {
             notice::give(Notice::DatagramLost, &format!("service.{name}: {} conversations are there", settings.max));
             return None;
         }
         let (publication, serving) =
             self.look(|snapshot| (snapshot.number, snapshot.services[letter.service].instance.clone()));
-        let instance = self.instance_of(letter.service, &letter.version).or(serving)?;
+        let Some(instance) = self.instance_of(letter.service, &letter.version).or(serving) else {
+            notice::give(Notice::ServiceDown, &format!("service.{name}: no version serves it; a datagram was dropped"));
+            return None;
+        };
         // What cannot be read now begins anew: it is told, below, as what it is.
         let saved = self.binding(letter.service, &letter.key);
         let opened = saved.map_err(|failure| failure.to_string()).and_then(|binding| {
@@ -64,7 +64,8 @@ impl Worker {
             Ok(session) => {
                 let Opened { key, id, .. } = self.seat(session);
                 let home = Home { worker: self.index, key, session: id };
-                self.conversations.0.borrow_mut().insert((letter.service, letter.key.clone()), home);
+                let mut conversations = self.conversations.0.borrow_mut();
+                conversations.entry(letter.service).or_default().insert(letter.key.clone(), home);
                 Some(home)
             }
             Err(reason) => {
@@ -76,10 +77,10 @@ impl Worker {
 
     /// The session of a conversation has ended.
     pub fn leave_conversation(&self, service: usize, key: &[u8], session: u64) {
-        let place = (service, key.to_vec());
         let mut conversations = self.conversations.0.borrow_mut();
-        if conversations.get(&place).is_some_and(|there| there.session == session) {
-            conversations.remove(&place);
+        let Some(keys) = conversations.get_mut(&service) else { return };
+        if keys.get(key).is_some_and(|there| there.session == session) {
+            keys.remove(key);
         }
     }
 }

@@ -119,7 +119,7 @@ impl Worker {
         (stay, later)
     }
 
-    fn follow_one(&self, key: usize) -> Followed {
+    pub(super) fn follow_one(&self, key: usize) -> Followed {
         // Out of the slab, as for a turn.
         let Some(mut session) = self.sessions().get_mut(key).and_then(Option::take) else { return Followed::There };
         let followed = Driver::follow_apart(self, &mut session);

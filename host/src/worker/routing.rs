@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::Worker;
 use crate::config;
+use crate::observe::notice::{self, Notice};
 use crate::store::bindings::Binding;
 use crate::store::{Failure, Home, Step, Transaction};
 use crate::version::{Instance, Lease};
 
 /// Who is told of what nobody waits for.
 const NOBODY: Home = Home { worker: 0, key: usize::MAX, session: 0 };
+/// So many bindings live on in a second, of those that the conversations of a worker ask for; the others do with the next word.
+const TOUCHES: u32 = 4096;
 
 impl Worker {
     /// What a conversation is bound to.
@@ -38,6 +41,10 @@ impl Worker {
             None => self.with_reader(|reader| self.bindings.make_room(reader, &name, settings.max))?,
             Some(_) => None,
         };
+        if room.is_some() {
+            let reason = format!("service.{name}: there are {}; the one that would end first has ended", settings.max);
+            notice::give(Notice::BindingDropped, &reason);
+        }
         if known.is_none() {
             self.bindings.came(&name);
         }
@@ -49,10 +56,11 @@ impl Worker {
     /// Lets a binding live on, where a good part of its time is over: a conversation says much, and each time would be a write.
     pub fn touch_binding(&self, service: usize, key: &[u8], known: &Binding, wall: u64) {
         let idle = self.bindings_of(service).idle.get();
-        let binding = Binding::new(&known.version, wall, idle);
-        if binding.until.saturating_sub(known.until) > u64::try_from(idle.as_nanos() / 16).unwrap_or(u64::MAX) {
-            let steps = self.bindings.touch(&self.service_name(service), key, &binding);
-            self.give(Transaction { home: NOBODY, steps });
+        let until = Binding::new(&known.version, wall, idle).until;
+        let due = until.saturating_sub(known.until) > u64::try_from(idle.as_nanos() / 16).unwrap_or(u64::MAX);
+        if due && self.may_touch(wall) {
+            let step = self.bindings.touch(&self.service_name(service), key, until);
+            self.give(Transaction { home: NOBODY, steps: vec![step] });
         }
     }
 
@@ -70,6 +78,14 @@ impl Worker {
     /// One that was counted as new was not.
     pub fn unbind(&self, service: usize) {
         self.bindings.went(&self.service_name(service));
+    }
+
+    /// So many a second: nobody waits for them, so nothing else bounds how many wait for the store.
+    fn may_touch(&self, wall: u64) -> bool {
+        let (second, count) = (wall / 1_000_000_000, self.touched.get());
+        let count = if count.0 == second { count.1 } else { 0 };
+        self.touched.set((second, count + 1));
+        count < TOUCHES
     }
 
     /// The instance of a version that serves a service, or did and is bound.
