@@ -201,3 +201,60 @@ fn of_two_connections_with_one_conversation_none_loses_what_the_other_was_told()
     sorted.dedup();
     assert_eq!(sorted.len(), counted.len(), "no count was given twice: {counted:?}");
 }
+
+#[test]
+fn a_session_that_names_its_own_conversation_again_goes_on_as_it_is() {
+    let (gateway, port) = start("");
+    let mut client = gateway.connect(port);
+    client.send(b"ann\nann unsaved\nann unsaved\nann\nbob\nann unsaved\n").unwrap();
+    let counts: Vec<u64> = (0..6).map(|_| parts(&client.line().unwrap()).0).collect();
+    // Another's conversation begins by itself, and whoever comes back finds what was saved.
+    assert_eq!(counts, [1, 2, 3, 4, 1, 5]);
+}
+
+#[test]
+fn a_session_whose_binding_has_ended_saves_all_the_same() {
+    let (gateway, port) = start("bindings = { idle = \"1s\" }");
+    let mut client = gateway.connect(port);
+    client.send(b"ann\n").unwrap();
+    assert_eq!(parts(&client.line().unwrap()).0, 1);
+    thread::sleep(Duration::from_secs(8));
+    // Its time is up, and it has been swept: it begins anew, and nobody is cut off.
+    for count in 1..4 {
+        client.send(b"ann\n").unwrap();
+        let answer = client.line().unwrap();
+        assert!(parts(&answer).0 >= count, "{answer}");
+    }
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
+#[test]
+fn every_service_has_its_bound_version_again_after_a_crash() {
+    let (one, two) = (free_port(), free_port());
+    let service = |name: &str, port: u16| {
+        format!("[service.{name}]\ncomponent = \"tally\"\nlisten = [\"udp://127.0.0.1:{port}\"]\n")
+    };
+    let mut gateway = Gateway::builder()
+        .library_as(&tally(), "libtandem_tally.so")
+        .toml(&format!(
+            "{}{}[component.tally]\nversions = {{ keep = 0 }}\n",
+            service("one", one) + "bindings = { max = 2 }\n",
+            service("two", two)
+        ))
+        .start();
+    gateway.swap(&tally(), "1.0.0");
+    let peers = [peer(one), peer(two)];
+    peers.iter().for_each(|peer| drop(say(peer, "ann")));
+    for name in ["bob", "cy", "dan"] {
+        say(&peers[1], name);
+    }
+    gateway.swap(&tally(), "2.0.0");
+    // What one service has does not count for the other.
+    assert_eq!(parts(&say(&peers[0], "eve")), (1, "2.0.0".into()));
+
+    gateway.kill_and_start();
+
+    for peer in &peers {
+        assert_eq!(parts(&say(peer, "ann")), (2, "1.0.0".into()));
+    }
+}

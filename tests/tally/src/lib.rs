@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `NAME` and anything | `NAME COUNT`, and the version |
 //! | `NAME later MS` | the same, after so many milliseconds |
+//! | `NAME unsaved` | as the first, and nothing is saved |
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
 
 use std::time::Duration;
@@ -97,6 +98,7 @@ impl Count {
                 out.send(Stream::OWN, format!("{name} over {}\n", self.count).as_bytes());
                 return out.close(Stream::OWN);
             }
+            [_, "unsaved"] => return self.say(tally, out),
             _ => self.say(tally, out),
         }
         out.save();
