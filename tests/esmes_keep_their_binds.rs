@@ -33,9 +33,9 @@ fn those_of_node_smpp_stay_with_their_versions() {
     through_swaps("pin", Esmes::of_node_smpp);
 }
 
-fn through_swaps(policy: &str, start: impl Fn(u16) -> Option<Esmes>) {
+fn through_swaps(policy: &str, start: impl Fn(u16, bool) -> Option<Esmes>) {
     let smsc = Smsc::start(policy, &ACCOUNTS, DELIVERED_AFTER);
-    let Some(mut esmes) = start(smsc.port) else { return };
+    let Some(mut esmes) = start(smsc.port, false) else { return };
     esmes.until("receipts", |now| now.receipts > 0);
     let mut connections = smsc.connections();
     assert_eq!(connections.len() as u64, BINDS - LATE.len() as u64);

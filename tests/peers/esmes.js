@@ -1,5 +1,8 @@
 // ESMEs made of npm's smpp: they submit in windows, take their receipts, query, cancel and replace some of their messages, and
 // report what they saw. Driven as the ESMEs in Python are, see esmes.py.
+//
+// `esmes.js PORT beyond`: what they submit goes to an SMSC beyond the gateway, whose it is then, so that nothing can be cancelled
+// or replaced. It replies to some messages. One more ESME has one submit_sm unanswered at most.
 'use strict';
 
 const smpp = require('smpp');
@@ -15,9 +18,12 @@ const LISTEN_MS = 1000;
 
 // The SMSC delivers after half a second. Messages are cancelled and replaced until shortly after, so some are there already.
 const RECALL_MS = 600;
+const BEYOND = process.argv[3] === 'beyond';
+// To each such message there is a reply.
+const REPLIED_TO = /^message \d*4$/;
 const LATE = { cancel_sm: smpp.ESME_RCANCELFAIL, replace_sm: smpp.ESME_RREPLACEFAIL };
 
-const seen = { messages: [], receipts: [], unexpected: [], enquired: 0, enquiries_answered: 0 };
+const seen = { messages: [], receipts: [], replies: [], unexpected: [], enquired: 0, enquiries_answered: 0 };
 // By name: messages that were cancelled, and those whose receipts say so.
 const cancelled = new Set();
 const deleted = new Set();
@@ -27,16 +33,20 @@ let submitted = 0;
 let recalls = 0;
 let finishing = false;
 
-const owed = () => submitted - seen.receipts.length;
+// Replies that have not come yet.
+const awaited = new Set();
+const owed = () => submitted - seen.receipts.length + awaited.size;
 const wrong = (what) => seen.unexpected.push(what);
 
-const FROM = { source_addr_ton: 1, source_addr: '100' };
+const SOURCES = { busy: '100', pair: '101', steady: '102', late: '103' };
 const TO = { dest_addr_ton: 1, destination_addr: '200' };
 
 // One bind.
 class Esme {
-  constructor(port, account, mode, submits = true) {
+  constructor(port, account, mode, submits = true, window = WINDOW) {
     this.submits = submits;
+    this.window = window;
+    this.from = { source_addr_ton: 1, source_addr: SOURCES[account] };
     this.bound = this.leaving = false;
     // By number, so that a response to nothing is found; the library passes over those.
     this.unanswered = new Map();
@@ -78,8 +88,14 @@ class Esme {
     this.fill();
   }
 
-  // A receipt, whose text and TLVs say the same.
+  // A reply, or a receipt, whose text and TLVs say the same.
   receive(pdu) {
+    if (awaited.delete(pdu.short_message.message)) {
+      if (pdu.esm_class !== 0 || pdu.source_addr !== TO.destination_addr) wrong(`a reply from ${pdu.source_addr}`);
+      seen.replies.push(pdu.short_message.message);
+      this.session.send(pdu.response());
+      return;
+    }
     const id = pdu.receipted_message_id;
     const text = /^id:(\S+) sub:001 dlvrd:(\d+) .* stat:(\S+) err:(\d+) text:.*$/.exec(pdu.short_message.message);
     const said = [...(text ?? []).slice(1), pdu.message_state].join();
@@ -94,12 +110,13 @@ class Esme {
 
   // Submits until the window is full.
   fill() {
-    while (this.submits && this.bound && !finishing && this.unanswered.size < WINDOW && owed() < OWED_MAX) {
+    while (this.submits && this.bound && !finishing && this.unanswered.size < this.window && owed() < OWED_MAX) {
       const n = ++number;
-      for (const [command, content, parameters] of message(n)) {
+      for (const [command, content, parameters] of this.window === 1 ? short(n) : message(n)) {
         submitted += 1;
-        this.ask(command, { ...FROM, ...TO, registered_delivery: 1, ...parameters }, (response) => {
-          const taken = { id: response.message_id, content: content.toString('hex') };
+        if (BEYOND && REPLIED_TO.test(content)) awaited.add(`reply to ${content}`);
+        this.ask(command, { ...this.from, ...TO, registered_delivery: 1, ...parameters }, (response) => {
+          const taken = { id: response.message_id, source: this.from.source_addr, content: content.toString('hex') };
           seen.messages.push(taken);
           if (n % 10 === 1) this.query(taken);
           if (n % 10 === 2) this.later(n, () => this.cancel(taken));
@@ -111,7 +128,7 @@ class Esme {
 
   // Under way, or delivered already.
   query({ id }) {
-    this.ask('query_sm', { message_id: id, ...FROM }, (response) => {
+    this.ask('query_sm', { message_id: id, ...this.from }, (response) => {
       const { ENROUTE, DELIVERED } = smpp.MESSAGE_STATE;
       if (response.message_id !== id || ![ENROUTE, DELIVERED].includes(response.message_state)) {
         wrong(`query_sm_resp of ${id}: ${response.message_id}, ${response.message_state}`);
@@ -129,13 +146,13 @@ class Esme {
   }
 
   cancel({ id }) {
-    this.ask('cancel_sm', { message_id: id, ...FROM, ...TO }, (response) => {
+    this.ask('cancel_sm', { message_id: id, ...this.from, ...TO }, (response) => {
       if (response.command_status === 0) cancelled.add(id);
     });
   }
 
   replace(taken, text) {
-    this.ask('replace_sm', { message_id: taken.id, ...FROM, registered_delivery: 1, short_message: text }, (response) => {
+    this.ask('replace_sm', { message_id: taken.id, ...this.from, registered_delivery: 1, short_message: text }, (response) => {
       if (response.command_status === 0) taken.content = Buffer.from(text).toString('hex');
     });
   }
@@ -158,8 +175,7 @@ function message(n) {
     return [n % 10 === 7 ? ['submit_sm', payload, { short_message: '', ...parameters }] : ['data_sm', payload, parameters]];
   }
   if (n % 10 !== 0) {
-    const text = `message ${n}`;
-    return [['submit_sm', Buffer.from(text), { short_message: text }]];
+    return short(n);
   }
   const text = `message ${n}` + ' grüßt 世界 🚀'.repeat(12);
   const parts = text.match(/[^]{1,66}/g);
@@ -170,6 +186,11 @@ function message(n) {
   });
 }
 
+function short(n) {
+  const text = `message ${n}`;
+  return [['submit_sm', Buffer.from(text), { short_message: text }]];
+}
+
 async function main() {
   const port = Number(process.argv[2]);
   const esmes = [
@@ -178,6 +199,7 @@ async function main() {
     new Esme(port, 'pair', 'receiver', false),
     new Esme(port, 'quiet', 'transceiver', false),
   ];
+  if (BEYOND) esmes.push(new Esme(port, 'steady', 'transceiver', true, 1));
   process.stdin.on('data', (said) => {
     String(said).trim().split('\n').forEach(() => esmes.push(new Esme(port, 'late', 'transceiver')));
   });
@@ -192,7 +214,7 @@ async function main() {
   }
   await later(LISTEN_MS);
   if ([...cancelled].sort().join() !== [...deleted].sort().join()) wrong('receipts of cancelled messages');
-  if (cancelled.size === 0) wrong('nothing was cancelled');
+  if ((cancelled.size > 0) === BEYOND) wrong(`${cancelled.size} were cancelled`);
   await Promise.all(esmes.map((esme) => esme.leave()));
   tell({ report: seen });
 }

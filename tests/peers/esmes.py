@@ -3,6 +3,9 @@
 `esmes.py PORT`. On stdin, `bind` has another ESME bind, and the end of the input has all of them finish: what is owed is
 waited for, and they unbind. On stdout come lines of JSON: how far they are, and at the end the report. The ESMEs in
 JavaScript are driven in the same way.
+
+`esmes.py PORT beyond`: what they submit goes to an SMSC beyond the gateway, which replies to some messages. One more ESME has
+one submit_sm unanswered at most.
 """
 
 import json
@@ -23,16 +26,22 @@ TELL_SECONDS = 0.05
 # So long it is listened after the last receipt, so that one that comes twice is seen.
 LISTEN_SECONDS = 1
 STDIN = 0
+BEYOND = sys.argv[2:] == ["beyond"]
+# To each such message there is a reply.
+REPLIED_TO = re.compile(rb"message \d*4")
+SOURCES = {"busy": "100", "pair": "101", "steady": "102", "late": "103"}
 
 
 class Esme(client.Client):
     """One bind."""
 
-    def __init__(self, port, account, mode, seen, submits=True):
+    def __init__(self, port, account, mode, seen, submits=True, window=WINDOW):
         # It knows all that the gateway sends: what it did not know would be an error here.
         super().__init__("127.0.0.1", port, timeout=20, allow_unknown_opt_params=False)
         self.seen = seen
         self.submits = submits
+        self.window = window
+        self.source = SOURCES.get(account)
         self.unanswered = {}
         self.asked = set()
         self.ask_at = time.monotonic() + ENQUIRE_SECONDS
@@ -65,11 +74,12 @@ class Esme(client.Client):
 
     def fill(self):
         """Submits until the window is full."""
-        while self.submits and len(self.unanswered) < WINDOW and self.seen.owed() < OWED_MAX:
-            for parameters in message(self.seen.next()):
+        while self.submits and len(self.unanswered) < self.window and self.seen.owed() < OWED_MAX:
+            n = self.seen.next()
+            for parameters in short(n) if self.window == 1 else message(n):
                 pdu = self.send_message(
                     source_addr_ton=consts.SMPP_TON_INTL,
-                    source_addr="100",
+                    source_addr=self.source,
                     dest_addr_ton=consts.SMPP_TON_INTL,
                     destination_addr="200",
                     registered_delivery=True,
@@ -77,6 +87,8 @@ class Esme(client.Client):
                 )
                 content = parameters["short_message"] or parameters["message_payload"]
                 self.unanswered[pdu.sequence] = content.hex()
+                if BEYOND and REPLIED_TO.fullmatch(content):
+                    self.seen.awaited.add("reply to " + content.decode())
                 self.seen.submitted += 1
 
     def enquire(self):
@@ -93,10 +105,17 @@ class Esme(client.Client):
         if content is None:
             self.seen.wrong(f"submit_sm_resp {pdu.sequence} to nothing")
         else:
-            self.seen.messages.append({"id": pdu.message_id.decode(), "content": content})
+            self.seen.messages.append({"id": pdu.message_id.decode(), "source": self.source, "content": content})
 
     def received(self, pdu):
-        """A deliver_sm: a receipt, whose text and TLVs say the same."""
+        """A deliver_sm: a reply, or a receipt, whose text and TLVs say the same."""
+        reply = pdu.short_message.decode(errors="replace")
+        if reply in self.seen.awaited:
+            if pdu.esm_class != 0 or pdu.source_addr != b"200":
+                self.seen.wrong(f"a reply from {pdu.source_addr}")
+            self.seen.awaited.discard(reply)
+            self.seen.replies.append(reply)
+            return
         text = re.fullmatch(rb"id:(\S+) sub:001 dlvrd:001 .* stat:(\S+) err:000 text:.*", pdu.short_message)
         name = pdu.receipted_message_id.decode()
         delivered = pdu.message_state == consts.SMPP_MESSAGE_STATE_DELIVERED
@@ -109,7 +128,9 @@ class Seen:
     """What the ESMEs saw."""
 
     def __init__(self):
-        self.messages, self.receipts, self.unexpected = [], [], []
+        self.messages, self.receipts, self.replies, self.unexpected = [], [], [], []
+        # Replies that have not come yet.
+        self.awaited = set()
         self.number = self.submitted = self.enquired = self.enquiries_answered = 0
 
     def next(self):
@@ -117,7 +138,7 @@ class Seen:
         return self.number
 
     def owed(self):
-        return self.submitted - len(self.receipts)
+        return self.submitted - len(self.receipts) + len(self.awaited)
 
     def wrong(self, what):
         self.unexpected.append(what)
@@ -127,7 +148,7 @@ class Seen:
         print(json.dumps(progress), flush=True)
 
     def report(self):
-        report = vars(self)
+        report = {name: value for name, value in vars(self).items() if name != "awaited"}
         print(json.dumps({"report": report}), flush=True)
 
 
@@ -142,6 +163,11 @@ def message(n):
         text += " is longer than one part" * 10
     parts, data_coding, esm_class = gsm.make_parts(text)
     return [{"short_message": part, "data_coding": data_coding, "esm_class": esm_class} for part in parts]
+
+
+def short(n):
+    """A message in one part."""
+    return [{"short_message": f"message {n}".encode(), "data_coding": consts.SMPP_ENCODING_DEFAULT, "esm_class": 0}]
 
 
 def take(esmes, further, seconds):
@@ -161,6 +187,8 @@ def main():
         Esme(port, "pair", "receiver", seen, submits=False),
         Esme(port, "quiet", "transceiver", seen, submits=False),
     ]
+    if BEYOND:
+        esmes.append(Esme(port, "steady", "transceiver", seen, window=1))
     finishing, tell_at = False, 0
     while not finishing or seen.owed() or any(esme.unanswered or esme.asked for esme in esmes):
         if tell_at <= time.monotonic():

@@ -14,7 +14,8 @@ use crate::libraries::target_directory;
 use crate::patience::{PATIENCE, eventually};
 use crate::peer::{Peer, installed};
 
-/// Running ESMEs. They submit and take receipts until they are told to finish.
+/// Running ESMEs. They submit and take receipts until they are told to finish. Whether what they submit goes `beyond` the
+/// gateway, they have to know: it cannot be cancelled then, and there are replies.
 #[derive(Debug)]
 pub struct Esmes {
     peer: Peer,
@@ -43,6 +44,8 @@ pub struct Report {
     pub messages: Vec<Submitted>,
     /// For each receipt, the message's name.
     pub receipts: Vec<String>,
+    /// Each reply, as an SMSC beyond the gateway sends them.
+    pub replies: Vec<String>,
     /// `enquire_link` of the gateway.
     pub enquired: u64,
     /// Responses to `enquire_link` of their own.
@@ -56,6 +59,8 @@ pub struct Report {
 pub struct Submitted {
     /// What its response calls it.
     pub id: String,
+    /// From which address.
+    pub source: String,
     /// What was submitted, in hexadecimal digits.
     pub content: String,
 }
@@ -67,28 +72,27 @@ enum Line {
     Progress(Progress),
 }
 
-/// What the ESMEs bind as: `quiet` submits nothing, `late` binds when it is told to.
-pub const ACCOUNTS: [&str; 4] = ["busy", "pair", "quiet", "late"];
+/// What the ESMEs bind as: `quiet` submits nothing, `late` binds when it is told to, and `steady` is there where messages go
+/// beyond the gateway, and submits one after the other. Each submits from an address of its own: `100` the first, and so on.
+pub const ACCOUNTS: [&str; 5] = ["busy", "pair", "steady", "late", "quiet"];
 
 impl Esmes {
     /// Those of smpplib, in Python; nothing where it is not installed.
-    pub fn of_smpplib(port: u16) -> Option<Self> {
+    pub fn of_smpplib(port: u16, beyond: bool) -> Option<Self> {
         let python = target_directory("peers/python");
         let there = installed("smpplib", &python.join("installed.txt"));
-        there.then(|| Esmes::start(Command::new(python.join("bin/python")).arg("-B").arg(script("esmes.py")), port))
+        there.then(|| {
+            Esmes::start(Command::new(python.join("bin/python")).arg("-B").arg(script("esmes.py")), port, beyond)
+        })
     }
 
     /// Those of npm's smpp, in JavaScript; nothing where it is not installed.
-    pub fn of_node_smpp(port: u16) -> Option<Self> {
-        let node = target_directory("peers/node");
-        let there = installed("npm's smpp", &node.join("installed.json"));
-        let mut command = Command::new("node");
-        command.env("NODE_PATH", node.join("node_modules")).arg(script("esmes.js"));
-        there.then(|| Esmes::start(&mut command, port))
+    pub fn of_node_smpp(port: u16, beyond: bool) -> Option<Self> {
+        node("esmes.js").map(|mut command| Esmes::start(&mut command, port, beyond))
     }
 
-    fn start(command: &mut Command, port: u16) -> Self {
-        command.arg(port.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    fn start(command: &mut Command, port: u16, beyond: bool) -> Self {
+        command.arg(port.to_string()).args(beyond.then_some("beyond")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut peer = Peer::start(command);
         let (say, said) = channel();
         let stdout = BufReader::new(peer.child.stdout.take().expect("it is piped"));
@@ -172,6 +176,14 @@ impl Report {
 
 fn read(line: &str) -> Line {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("what the ESMEs say is no JSON: {error}: {line}"))
+}
+
+/// A script of npm's smpp; nothing where that is not installed.
+pub(crate) fn node(name: &str) -> Option<Command> {
+    let node = target_directory("peers/node");
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", node.join("node_modules")).arg(script(name));
+    installed("npm's smpp", &node.join("installed.json")).then_some(command)
 }
 
 fn script(name: &str) -> PathBuf {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here retries, reconnects or falls back: a peer that sees a reset says so, and every wait has a bound.
 
+mod beyond;
 mod bytes;
 mod client;
 mod esmes;
@@ -19,6 +20,7 @@ mod upstream;
 mod websocket;
 mod wrk;
 
+pub use beyond::{Beyond, Happened, Taken};
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
 pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};

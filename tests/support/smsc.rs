@@ -50,6 +50,36 @@ impl Smsc {
     /// # Panics
     /// As `start`.
     pub fn start_by(builder: Builder, policy: &str, accounts: &[&str], after: Duration) -> Self {
+        Smsc::serving(builder, policy, accounts, &format!("smsc = {{ receipt_after = \"{after:?}\" }}"))
+    }
+
+    /// Starts one whose messages go to an SMSC at a port, by way of the service `smsc-a`. What that one sends to `100` is for
+    /// the first of the accounts, to `101` for the second, and so on.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start_before(policy: &str, accounts: &[&str], smsc: u16) -> Self {
+        let addresses = accounts.iter().zip(100..);
+        let addresses: String =
+            addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
+        let more = format!(
+            r#"submit_to = "smsc-a"
+{addresses}
+[service.smsc-a]
+component = "smpp"
+connect = ["tcp://{smsc}"]
+reconnect = {{ from = "50ms", to = "500ms" }}
+policy = "{policy}"
+[service.smsc-a.config]
+password = "secret"
+deliver_to = "esme"
+timers = {{ enquire_link = "500ms" }}"#,
+            smsc = loopback(smsc)
+        );
+        Smsc::serving(Gateway::builder(), policy, accounts, &more)
+    }
+
+    fn serving(builder: Builder, policy: &str, accounts: &[&str], more: &str) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
             accounts.iter().map(|name| format!("[account.{name}]\nsecret = \"{SECRET}\"\n")).collect();
@@ -64,7 +94,7 @@ listen = ["tcp://{address}"]
 policy = "{policy}"
 [service.esme.config]
 timers = {{ enquire_link = "500ms", receipts = "500ms" }}
-smsc = {{ receipt_after = "{after:?}" }}
+{more}
 [component.smpp]
 versions = {{ keep = 0 }}
 {accounts}"#,
@@ -106,6 +136,17 @@ versions = {{ keep = 0 }}
         })
         .and_then(Iterator::collect)
         .expect("messages can be read")
+    }
+
+    /// What the SMSC beyond the gateway knows each message by.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn submitted(&self) -> BTreeMap<String, String> {
+        let store = self.store();
+        let mut rows =
+            store.prepare("SELECT id, smsc_id FROM \"smpp.submitted\"").expect("there is what was submitted");
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect).expect("it can be read")
     }
 
     /// How many binds count.
