@@ -2,25 +2,18 @@
 //! nobody gets one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, free_port, ledger};
-
-/// So often the gateway is killed here; a soak sets more.
-const KILLS: u32 = 5;
+use support::{Chance, Client, Gateway, SmallDisk, free_port, kills, ledger};
 
 #[test]
 fn what_was_answered_is_there_after_a_kill() {
-    let kills = std::env::var("KILLS").map_or(KILLS, |kills| kills.parse().expect("KILLS is a number"));
-    let seed = std::env::var("SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().expect("SEED"));
-    println!("SEED={seed}");
+    let (kills, mut chance) = (kills(), Chance::new());
     let (mut gateway, port) = start("data");
     let mut answered: BTreeMap<u32, i64> = BTreeMap::new();
     for kill in 0..kills {
-        let until = Duration::from_millis(20 + mixed(seed, kill) % 200);
+        let until = Duration::from_millis(20 + chance.draw() % 200);
         let writers: Vec<_> = (0..4)
             .map(|writer| {
                 let mut client = gateway.connect(port);
@@ -95,21 +88,12 @@ fn answers_come_in_the_order_of_their_requests_whatever_has_to_be_committed() {
 
 #[test]
 fn a_full_disk_is_a_temporary_error_and_nothing_more() {
-    let (_disk, directory) = match SmallDisk::mount() {
-        Some(mounted) => mounted,
-        None => {
-            println!("skipped: no small disk can be mounted here");
-            return;
-        }
-    };
-    let (gateway, port) = start(&directory.to_string_lossy());
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (gateway, port) = start(&disk.path().to_string_lossy());
     let mut client = gateway.connect(port);
     client.send(b"put 1 before\n").unwrap();
     assert_eq!(client.line().unwrap(), "ok 1");
-    let filler = directory.join("filler");
-    let room = std::fs::File::create(&filler).unwrap();
-    fill(&room);
-    drop(room);
+    disk.fill();
 
     let begun = Instant::now();
     let mut refused = 0;
@@ -125,7 +109,7 @@ fn a_full_disk_is_a_temporary_error_and_nothing_more() {
     assert!(gateway.status().notice("store-failing").is_some_and(|reason| reason.contains("full")));
     client.send(b"get 1\n").unwrap();
     assert!(client.line().unwrap().contains("before"), "reading goes on");
-    std::fs::remove_file(&filler).unwrap();
+    disk.make_room();
     client.send(b"put 3 after\nget 3\n").unwrap();
     assert_eq!(client.line().unwrap(), "ok 3");
     assert!(client.line().unwrap().contains("after"));
@@ -145,41 +129,4 @@ fn amount(client: &mut Client, id: u32) -> i64 {
     let line = client.line().unwrap();
     let Some((_, amount)) = line.split_once("amount: ") else { return 0 };
     amount.trim_end_matches([' ', '}']).parse().unwrap()
-}
-
-/// Some of a seed's numbers.
-fn mixed(seed: u64, n: u32) -> u64 {
-    let mut state = seed.wrapping_add(u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    state ^= state >> 12;
-    state ^= state << 25;
-    (state ^ state >> 27).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-}
-
-/// Uses up all the room that there is.
-fn fill(mut file: &std::fs::File) {
-    use std::io::Write;
-    for size in [1 << 16, 1 << 12, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-}
-
-/// A disk of 64 megabytes in memory, for as long as the value lives.
-struct SmallDisk {
-    at: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn mount() -> Option<(Self, PathBuf)> {
-        let at = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at.path()).output();
-        let path = at.path().to_owned();
-        mount.is_ok_and(|output| output.status.success()).then(|| (SmallDisk { at }, path))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("--lazy").arg(self.at.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()) || thread::panicking(), "it can be unmounted");
-    }
 }

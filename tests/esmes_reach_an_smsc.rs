@@ -35,9 +35,7 @@ fn those_of_node_smpp_stay_with_their_versions() {
 
 fn through_swaps(policy: &str, start: impl Fn(u16, bool) -> Option<Esmes>) {
     let directory = tempfile::tempdir().unwrap();
-    let seed = std::env::var("SEED").map_or_else(|_| u64::from(std::process::id()), |seed| seed.parse().expect("SEED"));
-    println!("SEED={seed}");
-    let Some(beyond) = Beyond::start(directory.path(), seed) else { return };
+    let Some(beyond) = Beyond::start(directory.path()) else { return };
     let mut smsc = Smsc::start_before(policy, &ACCOUNTS, beyond.port);
     eventually("the gateway has bound", || (beyond.happened().count("bound") == 1).then_some(()));
     let upstream = beyond.connections();

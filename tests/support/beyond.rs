@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::bytes::Chance;
 use crate::esmes::node;
 use crate::patience::eventually;
 use crate::peer::Peer;
@@ -67,7 +68,8 @@ impl Beyond {
     ///
     /// # Panics
     /// Where it does not listen.
-    pub fn start(directory: &Path, seed: u64) -> Option<Self> {
+    pub fn start(directory: &Path) -> Option<Self> {
+        let seed = Chance::new().draw();
         let (port, log) = (free_port(), directory.join("beyond.log"));
         let peer = run(port, &log, seed, 1)?;
         Some(Beyond { peer, port, log, seed })
