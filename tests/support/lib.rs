@@ -5,6 +5,7 @@
 mod beyond;
 mod bytes;
 mod client;
+pub mod esme;
 mod esmes;
 mod gateway;
 mod kannel;
@@ -25,6 +26,7 @@ mod wrk;
 pub use beyond::{Beyond, Happened, Taken};
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
+pub use esme::{Esme, Pdu};
 pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};
 pub use gateway::{Builder, Failed, Gateway, loopback};
 pub use kannel::{Kannel, Reported};

@@ -1,6 +1,7 @@
 //! A gateway that ESMEs bind to: [`Smsc`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::gateway::{Builder, Gateway, loopback};
@@ -17,6 +18,7 @@ pub struct Smsc {
     pub gateway: Gateway,
     /// Where ESMEs bind.
     pub port: u16,
+    store: PathBuf,
 }
 
 /// The password `secret`, hashed as cheaply as may be.
@@ -51,6 +53,14 @@ impl Smsc {
     /// As `start`.
     pub fn start_by(builder: Builder, policy: &str, accounts: &[&str], after: Duration) -> Self {
         Smsc::serving(builder, policy, accounts, &format!("smsc = {{ receipt_after = \"{after:?}\" }}"))
+    }
+
+    /// Starts one whose store is in a directory, with more in the configuration of `esme`.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start_with(data: &str, accounts: &[&str], more: &str) -> Self {
+        Smsc::serving(Gateway::builder().data(data), "carry", accounts, more)
     }
 
     /// Starts one whose messages go to an SMSC at a port, by way of the service `smsc-a`. What that one sends to `100` is for
@@ -93,7 +103,8 @@ component = "smpp"
 listen = ["tcp://{address}"]
 policy = "{policy}"
 [service.esme.config]
-timers = {{ enquire_link = "500ms", receipts = "500ms" }}
+timers.enquire_link = "500ms"
+timers.receipts = "500ms"
 {more}
 [component.smpp]
 versions = {{ keep = 0 }}
@@ -102,7 +113,8 @@ versions = {{ keep = 0 }}
                 accounts = accounts.concat()
             ))
             .start();
-        Smsc { gateway, port }
+        let store = gateway.scratch(data).join("store.sqlite");
+        Smsc { gateway, port, store }
     }
 
     /// The connections of ESMEs that are there now.
@@ -159,7 +171,15 @@ versions = {{ keep = 0 }}
         count.expect("there are binds")
     }
 
+    /// What SQLite finds wrong with the store: `ok`, where that is nothing.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    pub fn integrity(&self) -> String {
+        self.store().query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked")
+    }
+
     fn store(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.gateway.scratch("data/store.sqlite")).expect("the store is there")
+        rusqlite::Connection::open(&self.store).expect("the store is there")
     }
 }
