@@ -1,10 +1,12 @@
 //! A conversation that a cookie names stays with the version it began on: on every connection, through swaps and a crash, for
 //! as long as its binding lives.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::thread;
 use std::time::Duration;
 
-use support::{Client, Gateway, Upstream, free_port, libraries, settled};
+use support::{Chance, Client, Gateway, Upstream, free_port, kills, libraries, settled};
 
 /// A gateway whose conversations are named by the cookie `sid`, and its port.
 fn start(upstream: &Upstream, more: &str) -> (Gateway, u16) {
@@ -102,6 +104,59 @@ fn a_binding_outlives_a_crash_and_the_file_in_the_directory() {
     }
     gateway.swap(&libraries().http, "4.0.0");
     assert_eq!(served_by(&mut gateway.connect(port), Some(3)), "3.0.0");
+}
+
+#[test]
+fn killed_at_any_moment_it_comes_back_with_each_conversation_at_its_version() {
+    let (kills, mut chance) = (kills(), Chance::new());
+    let upstream = Upstream::start("app");
+    let (mut gateway, port) = start(&upstream, "");
+    let mut began_on: BTreeMap<u32, String> = BTreeMap::new();
+    for kill in 0..kills {
+        // Five versions, however often it is killed.
+        if kill % kills.div_ceil(5) == 0 {
+            gateway.swap(&libraries().http, &format!("1.{kill}.0"));
+        }
+        let until = Duration::from_millis(20 + chance.draw() % 200);
+        let clients: Vec<_> = (0..4)
+            .map(|thread| {
+                let mut client = gateway.connect(port);
+                thread::spawn(move || {
+                    let mut begun = BTreeMap::new();
+                    let sids = (4 * kill + thread) * 10_000..;
+                    let end = { sids }.try_for_each(|sid| -> io::Result<()> {
+                        begun.insert(sid, client.get(&format!("/login/{sid}"))?.served_by().to_owned());
+                        client
+                            .send(format!("GET /name HTTP/1.1\r\nHost: a\r\nCookie: sid={sid}\r\n\r\n").as_bytes())?;
+                        assert_eq!(client.answer("GET")?.served_by(), begun[&sid]);
+                        Ok(())
+                    });
+                    assert!(end.is_err(), "it goes on until the gateway is killed");
+                    begun
+                })
+            })
+            .collect();
+        thread::sleep(until);
+
+        gateway.kill_and_start();
+
+        let mut client = gateway.connect(port);
+        for begun in clients.into_iter().map(|client| client.join().unwrap()) {
+            for (sid, version) in &begun {
+                assert_eq!(served_by(&mut client, Some(*sid)), *version, "kill {kill}");
+            }
+            began_on.extend(begun);
+        }
+        let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+        let word: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(word, "ok", "kill {kill}");
+    }
+    let mut client = gateway.connect(port);
+    for (sid, version) in &began_on {
+        assert_eq!(served_by(&mut client, Some(*sid)), *version);
+    }
+    assert!(began_on.len() > kills as usize, "{} conversations were begun", began_on.len());
+    println!("{kills} kills, {} conversations, {} versions", began_on.len(), gateway.maps().len());
 }
 
 #[test]
