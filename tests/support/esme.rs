@@ -136,6 +136,25 @@ impl Esme {
         }
     }
 
+    /// Takes receipts, until that is enough; asked whenever the gateway, to which we are silent, asks whether we are there.
+    ///
+    /// # Errors
+    /// As for [`read`](Esme::read).
+    ///
+    /// # Panics
+    /// Where something else comes.
+    pub fn take_receipts(&mut self, receipts: &mut Vec<String>, enough: impl Fn() -> bool) -> io::Result<()> {
+        loop {
+            let pdu = self.read()?;
+            self.answer(&pdu)?;
+            match pdu.command {
+                ENQUIRE_LINK if enough() => return Ok(()),
+                ENQUIRE_LINK => {}
+                _ => receipts.push(pdu.receipt_of().unwrap_or_else(|| panic!("no receipt: {pdu:?}"))),
+            }
+        }
+    }
+
     /// Whether the other side closes in order: no reset, and nothing before but PDUs, which are passed over.
     ///
     /// # Errors
