@@ -2,6 +2,7 @@
 //! again where it cannot be known that a message was taken, and what they were answered for is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -25,10 +26,19 @@ struct Seen {
 }
 
 #[test]
-fn what_an_esme_was_answered_for_is_at_the_smsc_whenever_that_was_killed() {
+fn what_an_esme_was_answered_for_is_at_one_of_node_smpp_whenever_that_was_killed() {
+    through_kills(Beyond::of_node_smpp);
+}
+
+#[test]
+fn what_an_esme_was_answered_for_is_at_one_of_twisted_whenever_that_was_killed() {
+    through_kills(Beyond::of_twisted);
+}
+
+fn through_kills(start: impl Fn(&Path) -> Option<Beyond>) {
     let (kills, mut chance) = (kills(), Chance::new());
     let directory = tempfile::tempdir().unwrap();
-    let Some(mut beyond) = Beyond::start(directory.path()) else { return };
+    let Some(mut beyond) = start(directory.path()) else { return };
     let smsc = Smsc::start_before("carry", &["acme"], beyond.port);
     bound(&beyond, 1);
     let mut esme = Esme::bound(smsc.port, "acme");

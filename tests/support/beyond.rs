@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::Deserialize;
 
 use crate::bytes::Chance;
-use crate::esmes::node;
 use crate::patience::eventually;
-use crate::peer::Peer;
+use crate::peer::{Peer, in_javascript, in_python};
 use crate::port::free_port;
 use crate::process::established;
 
-/// One made of npm's smpp, by a script under `tests/peers`.
+/// A running one, made of a library by a script under `tests/peers`.
 #[derive(Debug)]
 pub struct Beyond {
+    script: fn() -> Option<Command>,
     peer: Peer,
     /// Where it listens.
     pub port: u16,
@@ -64,15 +65,20 @@ enum Line {
 }
 
 impl Beyond {
-    /// Starts one; nothing where it is not installed.
-    ///
-    /// # Panics
-    /// Where it does not listen.
-    pub fn start(directory: &Path) -> Option<Self> {
-        let seed = Chance::new().draw();
-        let (port, log) = (free_port(), directory.join("beyond.log"));
-        let peer = run(port, &log, seed, 1)?;
-        Some(Beyond { peer, port, log, seed })
+    /// Starts one of npm's smpp, in JavaScript; nothing where it is not installed.
+    pub fn of_node_smpp(directory: &Path) -> Option<Self> {
+        Beyond::start(|| in_javascript("smsc.js"), directory)
+    }
+
+    /// Starts one of smpp.twisted, in Python; nothing where it is not installed.
+    pub fn of_twisted(directory: &Path) -> Option<Self> {
+        Beyond::start(|| in_python("smsc.py"), directory)
+    }
+
+    fn start(script: fn() -> Option<Command>, directory: &Path) -> Option<Self> {
+        let (port, log, seed) = (free_port(), directory.join("beyond.log"), Chance::new().draw());
+        let peer = run(&mut script()?, port, &log, seed, 1);
+        Some(Beyond { script, peer, port, log, seed })
     }
 
     /// Kills it. It is [started](Beyond::start_again) later, or never.
@@ -90,8 +96,9 @@ impl Beyond {
     /// Where it does not listen.
     pub fn start_again(&mut self) {
         let before = self.happened().count("listening");
-        self.seed += 1;
-        self.peer = run(self.port, &self.log, self.seed, before + 1).expect("it was there before");
+        self.seed = self.seed.wrapping_add(1);
+        let mut command = (self.script)().expect("it was there before");
+        self.peer = run(&mut command, self.port, &self.log, self.seed, before + 1);
     }
 
     /// The gateway's connections to it that are there now.
@@ -116,10 +123,10 @@ impl Happened {
 }
 
 /// Runs one, and waits until it listens for the `nth` time.
-fn run(port: u16, log: &Path, seed: u64, nth: usize) -> Option<Peer> {
-    let peer = Peer::start(node("smsc.js")?.arg(port.to_string()).arg(log).arg(seed.to_string()));
+fn run(command: &mut Command, port: u16, log: &Path, seed: u64, nth: usize) -> Peer {
+    let peer = Peer::start(command.arg(port.to_string()).arg(log).arg(seed.to_string()));
     eventually("the SMSC listens", || (log.exists() && happened(log).count("listening") == nth).then_some(()));
-    Some(peer)
+    peer
 }
 
 fn happened(log: &Path) -> Happened {

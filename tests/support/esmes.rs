@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -10,9 +9,8 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::libraries::target_directory;
 use crate::patience::{PATIENCE, eventually};
-use crate::peer::{Peer, installed};
+use crate::peer::{Peer, in_javascript, in_python};
 
 /// Running ESMEs. They submit and take receipts until they are told to finish. Whether what they submit goes `beyond` the
 /// gateway, they have to know: it cannot be cancelled then, and there are replies.
@@ -79,16 +77,12 @@ pub const ACCOUNTS: [&str; 5] = ["busy", "pair", "steady", "late", "quiet"];
 impl Esmes {
     /// Those of smpplib, in Python; nothing where it is not installed.
     pub fn of_smpplib(port: u16, beyond: bool) -> Option<Self> {
-        let python = target_directory("peers/python");
-        let there = installed("smpplib", &python.join("installed.txt"));
-        there.then(|| {
-            Esmes::start(Command::new(python.join("bin/python")).arg("-B").arg(script("esmes.py")), port, beyond)
-        })
+        in_python("esmes.py").map(|mut command| Esmes::start(&mut command, port, beyond))
     }
 
     /// Those of npm's smpp, in JavaScript; nothing where it is not installed.
     pub fn of_node_smpp(port: u16, beyond: bool) -> Option<Self> {
-        node("esmes.js").map(|mut command| Esmes::start(&mut command, port, beyond))
+        in_javascript("esmes.js").map(|mut command| Esmes::start(&mut command, port, beyond))
     }
 
     fn start(command: &mut Command, port: u16, beyond: bool) -> Self {
@@ -176,16 +170,4 @@ impl Report {
 
 fn read(line: &str) -> Line {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("what the ESMEs say is no JSON: {error}: {line}"))
-}
-
-/// A script of npm's smpp; nothing where that is not installed.
-pub(crate) fn node(name: &str) -> Option<Command> {
-    let node = target_directory("peers/node");
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", node.join("node_modules")).arg(script(name));
-    installed("npm's smpp", &node.join("installed.json")).then_some(command)
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
 }

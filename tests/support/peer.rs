@@ -1,10 +1,11 @@
 //! Programs that are not ours, as peers of the gateway: [`Peer`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::libraries::target_directory;
 use crate::patience::PATIENCE;
 use crate::process;
 
@@ -51,6 +52,26 @@ impl Drop for Peer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a script under `tests/peers` that is made of npm's smpp; nothing where that is not installed.
+pub(crate) fn in_javascript(script: &str) -> Option<Command> {
+    let node = target_directory("peers/node");
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", node.join("node_modules")).arg(path(script));
+    installed("npm's smpp", &node.join("installed.json")).then_some(command)
+}
+
+/// Runs a script under `tests/peers` that is made of what is in its `requirements.txt`; nothing where that is not installed.
+pub(crate) fn in_python(script: &str) -> Option<Command> {
+    let python = target_directory("peers/python");
+    let mut command = Command::new(python.join("bin/python"));
+    command.arg("-B").arg(path(script));
+    installed("Python's SMPP", &python.join("installed.txt")).then_some(command)
+}
+
+fn path(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script)
 }
 
 /// Whether a peer is installed, by what is there then. That it is not is said.
