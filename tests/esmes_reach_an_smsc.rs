@@ -42,7 +42,7 @@ fn through_swaps(
 ) {
     let directory = tempfile::tempdir().unwrap();
     let Some(beyond) = start_beyond(directory.path()) else { return };
-    let mut smsc = Smsc::start_before(policy, &ACCOUNTS, beyond.port);
+    let mut smsc = Smsc::start_before(policy, &ACCOUNTS, beyond.port, "");
     eventually("the gateway has bound", || (beyond.happened().count("bound") == 1).then_some(()));
     let upstream = beyond.connections();
     let Some(mut esmes) = start(smsc.port, true) else { return };

@@ -39,7 +39,7 @@ fn through_kills(start: impl Fn(&Path) -> Option<Beyond>) {
     let (kills, mut chance) = (kills(), Chance::new());
     let directory = tempfile::tempdir().unwrap();
     let Some(mut beyond) = start(directory.path()) else { return };
-    let smsc = Smsc::start_before("carry", &["acme"], beyond.port);
+    let smsc = Smsc::start_before("carry", &["acme"], beyond.port, "");
     bound(&beyond, 1);
     let mut esme = Esme::bound(smsc.port, "acme");
     let connection = smsc.connections();

@@ -64,17 +64,18 @@ impl Smsc {
     }
 
     /// Starts one whose messages go to an SMSC at a port, by way of the service `smsc-a`. What that one sends to `100` is for
-    /// the first of the accounts, to `101` for the second, and so on.
+    /// the first of the accounts, to `101` for the second, and so on. There may be more in the configuration of `esme`.
     ///
     /// # Panics
     /// Where it does not serve.
-    pub fn start_before(policy: &str, accounts: &[&str], smsc: u16) -> Self {
+    pub fn start_before(policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
         let addresses = accounts.iter().zip(100..);
         let addresses: String =
             addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
         let more = format!(
             r#"submit_to = "smsc-a"
 {addresses}
+{more}
 [service.smsc-a]
 component = "smpp"
 connect = ["tcp://{smsc}"]
