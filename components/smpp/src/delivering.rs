@@ -225,3 +225,5 @@ const NOTIFICATION: u8 = 0b10_0000;
 /// So often a receipt's message is looked for again, after this time and then longer: 1.5 seconds in all.
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// How long that takes.
+pub(crate) const LOOKING: Duration = Duration::from_millis(250 * (1 + 2 + 3));

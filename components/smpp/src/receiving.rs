@@ -6,6 +6,7 @@
 use tandem_component::prelude::*;
 
 use crate::Smpp;
+use crate::delivering::LOOKING;
 use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
 use crate::frame::Frame;
 use crate::pdu::{RESPONSE, Status, decode, framed};
@@ -46,8 +47,9 @@ impl Bind {
             self.acknowledge(frame.id, frame.sequence, Status::EsmeRok.into(), out);
             return Ok(());
         };
-        // Within the response timer, so that the SMSC hears of a failure before it gives us up.
-        let call = Call::to(service).within(smpp.config.timers.response / 2);
+        // Soon, so that the SMSC hears of a failure before it gives us up; but not before a receipt of no message is found to be
+        // one: it would be left with the SMSC, which would send it again and again.
+        let call = Call::to(service).within((smpp.config.timers.response / 2).max(LOOKING * 2));
         let then = Then::HandedOn { sequence: frame.sequence, command: frame.id };
         out.call(call, &Asked::Deliver(Deliver { sms, receipt }), then);
         self.pending += 1;

@@ -58,6 +58,20 @@ fn what_the_service_does_not_take_is_left_with_the_smsc() {
 }
 
 #[test]
+fn however_short_the_response_timer_a_receipt_of_no_message_is_waited_for() {
+    let mut config = connector();
+    config["timers"] = json!({ "response": "100ms" });
+    every_way_out(&config, |smsc| {
+        smsc.welcome();
+        smsc.say(&deliver(7, 4, "id:m1 stat:DELIVRD", &[]));
+        smsc.wait(SECOND * 2);
+        assert_eq!(smsc.heard(), []);
+        smsc.session().reply(&Delivered { status: RX_P_APPN });
+        assert_eq!(smsc.heard()[0].status, RX_P_APPN);
+    });
+}
+
+#[test]
 fn where_no_service_is_named_it_is_recorded_and_acknowledged() {
     let mut config = connector();
     config["deliver_to"] = json!(null);
