@@ -52,7 +52,7 @@ impl Smsc {
     /// # Panics
     /// As `start`.
     pub fn start_by(builder: Builder, policy: &str, accounts: &[&str], after: Duration) -> Self {
-        Smsc::serving(builder, policy, accounts, &format!("smsc = {{ receipt_after = \"{after:?}\" }}"))
+        Smsc::serving((builder, "data"), policy, accounts, &format!("smsc = {{ receipt_after = \"{after:?}\" }}"))
     }
 
     /// Starts one whose store is in a directory, with more in the configuration of `esme`.
@@ -60,7 +60,7 @@ impl Smsc {
     /// # Panics
     /// Where it does not serve.
     pub fn start_with(data: &str, accounts: &[&str], more: &str) -> Self {
-        Smsc::serving(Gateway::builder().data(data), "carry", accounts, more)
+        Smsc::serving((Gateway::builder(), data), "carry", accounts, more)
     }
 
     /// Starts one whose messages go to an SMSC at a port, by way of the service `smsc-a`. What that one sends to `100` is for
@@ -87,14 +87,15 @@ deliver_to = "esme"
 timers = {{ enquire_link = "500ms" }}"#,
             smsc = loopback(smsc)
         );
-        Smsc::serving(Gateway::builder(), policy, accounts, &more)
+        Smsc::serving((Gateway::builder(), "data"), policy, accounts, &more)
     }
 
-    fn serving(builder: Builder, policy: &str, accounts: &[&str], more: &str) -> Self {
+    fn serving((builder, data): (Builder, &str), policy: &str, accounts: &[&str], more: &str) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
             accounts.iter().map(|name| format!("[account.{name}]\nsecret = \"{SECRET}\"\n")).collect();
         let gateway = builder
+            .data(data)
             .library(&libraries().smpp)
             .toml(&format!(
                 r#"
