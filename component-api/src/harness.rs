@@ -488,10 +488,11 @@ impl<C: Component> Harness<C> {
         }
         let unread = pipe.unread.clone();
         self.deliver(&RawEvent::bytes(stream, &unread, now));
-        if let Some(pipe) = self.host.streams.get_mut(&stream).filter(|pipe| pipe.unread.len() == unread.len()) {
-            // Nothing consumed: not offered again until more comes or another event was handled.
-            self.host.progress = progress;
+        if let Some(pipe) = self.host.open(stream).filter(|pipe| pipe.unread.len() == unread.len()) {
+            // Nothing consumed: not offered again until more comes or another event was handled. A stream that was ended
+            // instead is such an event for the others.
             pipe.offered = Some((progress, unread.len()));
+            self.host.progress = progress;
         }
     }
 

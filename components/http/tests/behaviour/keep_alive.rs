@@ -44,6 +44,15 @@ fn an_answer_is_not_seen_before_it_is_known_that_its_request_is_through() {
 }
 
 #[test]
+fn what_waits_behind_an_answer_that_is_none_is_read_next() {
+    let mut session = proxy();
+    let server = ask(&mut session, &[GET, GET].concat());
+    session.bytes(server, b"hello");
+    assert_eq!(status(&heard(&mut session)), 502);
+    assert!(session.dialing().is_some(), "the next request has its turn");
+}
+
+#[test]
 fn nothing_of_the_next_request_is_consumed_before_the_answer_is_complete() {
     let mut session = proxy();
     session.bytes(Stream::OWN, [GET, GET].concat().as_bytes());
