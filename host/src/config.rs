@@ -236,13 +236,20 @@ impl Source {
     /// # Errors
     /// What is wrong first.
     pub fn read(&self) -> Result<Config, ConfigError> {
-        let text = self.text()?;
-        let mut config: Config = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| lines::number(&text, span.start));
+        self.parse(&self.text()?)
+    }
+
+    /// Checks the whole of a text that comes from here.
+    ///
+    /// # Errors
+    /// As for [`read`](Source::read).
+    pub fn parse(&self, text: &str) -> Result<Config, ConfigError> {
+        let mut config: Config = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| lines::number(text, span.start));
             self.wrong(line, error.message().to_owned())
         })?;
         if let Err((path, reason)) = config.check() {
-            return Err(self.wrong(lines::of(&text, &path), format!("{}: {reason}", path.join("."))));
+            return Err(self.wrong(lines::of(text, &path), format!("{}: {reason}", path.join("."))));
         }
         if let Source::File(file) = self {
             config.resolve(file.parent().unwrap_or(Path::new("")));

@@ -19,7 +19,7 @@ pub mod frame;
 mod hand_over;
 pub mod message;
 mod outdated;
-mod pdu;
+pub mod pdu;
 mod queue;
 mod recall;
 mod receipt;

@@ -13,7 +13,7 @@ pub(crate) use rusmpp_core::{CommandId, CommandStatus as Status};
 use crate::frame::{Frame, HEADER};
 
 /// The body of a request; `None` where it is not one, or where bytes are left over.
-pub(crate) fn decode(frame: &Frame<'_>) -> Option<Pdu> {
+pub fn decode(frame: &Frame<'_>) -> Option<Pdu> {
     let mut body = BytesMut::from(frame.body);
     let id = CommandId::from(frame.id);
     let (pdu, _) = Pdu::decode(id, &mut body, frame.body.len()).ok().flatten()?;
@@ -21,7 +21,7 @@ pub(crate) fn decode(frame: &Frame<'_>) -> Option<Pdu> {
 }
 
 /// A whole PDU.
-pub(crate) fn encode(status: Status, sequence: u32, pdu: &Pdu) -> Vec<u8> {
+pub fn encode(status: Status, sequence: u32, pdu: &Pdu) -> Vec<u8> {
     let mut body = BytesMut::new();
     pdu.encode(&mut body);
     framed(u32::from(pdu.command_id()), status, sequence, &body)

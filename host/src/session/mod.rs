@@ -17,9 +17,9 @@ mod late;
 mod moving;
 mod pipe;
 mod reading;
-mod remainder;
+pub mod remainder;
 mod routing;
-mod saving;
+pub mod saving;
 mod storing;
 
 use std::collections::VecDeque;

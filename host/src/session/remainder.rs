@@ -9,7 +9,7 @@ use rmpv::Value;
 
 /// The fields of a state that the version at work does not know.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Remainder(Vec<(Value, Part)>);
+pub struct Remainder(Vec<(Value, Part)>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -21,7 +21,7 @@ enum Part {
 
 impl Remainder {
     /// What was in the state that a version was given and is not in what it exports; `None` where nothing is missing.
-    pub(super) fn between(given: &[u8], exported: &[u8]) -> Option<Self> {
+    pub fn between(given: &[u8], exported: &[u8]) -> Option<Self> {
         if given == exported {
             return None;
         }
@@ -30,7 +30,7 @@ impl Remainder {
     }
 
     /// Puts it back into what the version exports now.
-    pub(super) fn merge(&self, exported: Vec<u8>) -> Vec<u8> {
+    pub fn merge(&self, exported: Vec<u8>) -> Vec<u8> {
         let Some(mut state) = read(&exported) else { return exported };
         self.put_back(&mut state);
         let mut merged = Vec::with_capacity(exported.len());

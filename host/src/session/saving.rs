@@ -29,7 +29,7 @@ use crate::worker::Worker;
 
 /// A session as it is saved.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+pub struct Saved {
     /// What it exports.
     #[serde(with = "serde_bytes")]
     state: Vec<u8>,
@@ -39,6 +39,24 @@ struct Saved {
     /// The requests that it has not answered.
     #[serde(default)]
     requests: Vec<u64>,
+}
+
+impl Saved {
+    /// Reads what the store has.
+    ///
+    /// # Errors
+    /// It is no saved session.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        from_slice(bytes).map_err(|error| error.to_string())
+    }
+
+    /// As the store has it.
+    ///
+    /// # Errors
+    /// It does not fit into MessagePack.
+    pub fn write(&self) -> Result<Vec<u8>, String> {
+        to_vec_named(self).map_err(|error| error.to_string())
+    }
 }
 
 /// Something that a session waits for.
@@ -74,7 +92,7 @@ impl Driver<'_, '_> {
         };
         let streams = session.pipes.iter().map(|pipe| pipe.number).filter(|number| *number > 0).collect();
         let saved = Saved { state, waits: self.waits(batch), streams, requests: session.requests_open().collect() };
-        let saved = to_vec_named(&saved).map_err(|error| error.to_string())?;
+        let saved = saved.write()?;
         Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
     }
 
@@ -110,7 +128,7 @@ impl Driver<'_, '_> {
         let session = &mut *self.session;
         let Some(conversation) = &session.conversation else { return Ok(()) };
         // Whoever has saved last is whom the next one comes after.
-        let Saved { state, waits, streams, requests } = from_slice(saved).map_err(|error| error.to_string())?;
+        let Saved { state, waits, streams, requests } = Saved::read(saved)?;
         let lease = conversation.lease().clone();
         if lease.policy == Policy::Renew {
             return Ok(());
