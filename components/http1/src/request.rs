@@ -94,7 +94,7 @@ impl<'h, 'b> RequestHead<'h, 'b> {
         let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(Unreadable::Malformed("the request line"));
         };
-        if target.len() > limits.target {
+        if target.len() > limits.target || method.len() + target.len() + LINE_REST > limits.target + LINE_ROOM {
             return Err(Unreadable::TargetTooLong);
         }
         if length > limits.head {
@@ -220,6 +220,13 @@ impl<'h, 'b> RequestHead<'h, 'b> {
 
 const BARE_LF: Unreadable = Unreadable::Malformed("a line does not end with CRLF");
 
+/// What of a request line is neither method nor target: two spaces, the version, CRLF.
+const LINE_REST: usize = " ".len() + " HTTP/1.1".len() + "\r\n".len();
+
+/// How much may stand beside the target in its line. A line that is longer is refused whether or not its end is there, so
+/// that a request is the same in one piece and in many.
+const LINE_ROOM: usize = 64;
+
 /// How many empty lines are tolerated before a request line.
 const BLANK_LINES_MAX: usize = 4;
 
@@ -242,8 +249,8 @@ pub fn blank_lines(bytes: &[u8]) -> Result<usize, Unreadable> {
 
 #[cold]
 fn incomplete<T>(bytes: &[u8], limits: &Limits) -> Result<Option<T>, Unreadable> {
-    // A method, two spaces and a version stand beside the target in its line.
-    if bytes.len() > limits.target + 64 && memchr::memchr(b'\n', &bytes[..limits.target + 64]).is_none() {
+    let line_max = limits.target + LINE_ROOM;
+    if bytes.len() > line_max && memchr::memchr(b'\n', &bytes[..line_max]).is_none() {
         Err(Unreadable::TargetTooLong)
     } else if bytes.len() >= limits.head {
         Err(Unreadable::TooLarge)
