@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tandem_component::prelude::*;
 use tandem_http::Http;
 
-use crate::driven::{Driven, Shown, Swap};
+use crate::driven::{Driven, Shown, Swap, Text};
 use crate::input::Input;
 
 pub(crate) fn run(data: &[u8]) {
@@ -15,8 +15,27 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(converse(data, Swap::Carried), plain, "carried");
     // Late, a session that is opened gets an event more, and times differ: a limit counts from the opening.
     if Setting::of(&mut Input::new(data)).is_plain() {
-        assert_eq!(converse(data, Swap::Renewed), plain, "renewed");
+        is_same(converse(data, Swap::Renewed), plain);
     }
+}
+
+/// Whether a renewed session has shown the same. Who opens anew reads a half head that nobody reads again before its line
+/// ends: one that is refused is refused earlier, and perhaps for another reason.
+fn is_same(mut renewed: Shown, mut plain: Shown) {
+    let refused = [&mut renewed, &mut plain].map(|shown| shown.sent.get_mut(&Stream::OWN).is_some_and(cut_at_refusal));
+    if refused.contains(&true) {
+        assert_eq!((refused, renewed.sent), ([true, true], plain.sent), "renewed");
+    } else {
+        assert_eq!(renewed, plain, "renewed");
+    }
+}
+
+fn cut_at_refusal(sent: &mut Text) -> bool {
+    let statuses = ["400", "408", "414", "431", "505"].map(|status| format!("HTTP/1.1 {status} "));
+    let begins = |at: &usize| statuses.iter().any(|status| sent.0[*at..].starts_with(status.as_bytes()));
+    let found = (0..sent.0.len()).find(begins);
+    sent.0.truncate(found.unwrap_or(sent.0.len()));
+    found.is_some()
 }
 
 /// How it is configured and driven.
@@ -125,9 +144,12 @@ fn leaves_nothing_behind(talk: &mut Talk) {
     assert!(talk.session().dialing().is_none(), "a dial is left behind");
 }
 
-/// Whatever state it is in, it does not wait for ever.
+/// Whatever state it is in, it does not wait for ever, and nor does what waits behind it.
 fn ends(talk: &mut Talk) {
-    for _ in 0..4 {
+    for _ in 0..ROUNDS_MAX {
+        if talk.session().ending(Stream::OWN).is_some() {
+            break;
+        }
         if talk.session().dialing().is_some() {
             talk.session().refuse(None, DialFailure::NoServer);
         }
@@ -137,6 +159,8 @@ fn ends(talk: &mut Talk) {
     assert_eq!(talk.session().fault(), None);
 }
 
+/// More than there are requests in the longest input.
+const ROUNDS_MAX: usize = 1000;
 const STEPS_MAX: usize = 80;
 
 /// What clients say, in whole and in part, right and wrong.

@@ -81,10 +81,13 @@ impl Upstream {
     }
 }
 
-/// A status line that is no interim one: whether a client is told to continue depends on whether it has.
+/// A status that is no interim one: whether a client is told to continue depends on whether it has. What cannot be read for
+/// two reasons is refused for the one that is seen first.
 fn status(line: &[u8]) -> Option<Text> {
-    let is = line.starts_with(b"HTTP/1.1 ") && !line.starts_with(b"HTTP/1.1 1");
-    is.then(|| Text(line.to_vec()))
+    const UNREADABLE: [&[u8]; 4] = [b"400", b"414", b"431", b"505"];
+    let status = line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).filter(|status| status[0] != b'1')?;
+    let status = if UNREADABLE.contains(&status) { b"unreadable" } else { status };
+    Some(Text(status.to_vec()))
 }
 
 /// Whether a server has been given all of a request, which it reads in one way.
