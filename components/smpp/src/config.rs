@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tandem_component::prelude::*;
 
-use crate::message::State;
+use crate::message::{Message, State};
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER};
 
 /// `[service.NAME.config]`
@@ -27,6 +27,9 @@ pub struct Config {
     /// How long a message can be asked after, and is kept for whom it is meant, once it has its final state.
     #[serde(default = "three_days", with = "humantime_serde")]
     pub keep: Duration,
+    /// Which of the messages that ESMEs submit have a row.
+    #[serde(default)]
+    pub messages: Rows,
     /// Which version it says that it speaks.
     #[serde(default)]
     pub interface_version: Interface,
@@ -176,6 +179,24 @@ pub struct AddressRange {
     pub npi: u8,
     /// An address or an expression for several, up to 40 characters.
     pub range: String,
+}
+
+/// Which messages of ESMEs have a row. One that has none is the SMSC's alone once it has taken it, and nobody can ask after it,
+/// cancel or replace it here; its response waits for no disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rows {
+    /// All.
+    #[default]
+    All,
+    /// Those whose `registered_delivery` asks for anything, which has to find them.
+    Receipts,
+}
+
+impl Rows {
+    pub(crate) fn has(self, message: &Message) -> bool {
+        self == Rows::All || message.registered_delivery != 0
+    }
 }
 
 /// Which end of an `outbind` a service is.

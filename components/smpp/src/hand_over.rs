@@ -2,15 +2,16 @@
 //! that comes later finds the message.
 //!
 //! A message has its row once the SMSC has taken it, and the ESME its response once the row is committed. If the gateway is killed
-//! in between, the ESME has no response and submits again: twice is possible, lost is not.
+//! in between, the ESME has no response and submits again: twice is possible, lost is not. One that has no row
+//! ([`Rows`](crate::config::Rows)) is the SMSC's when it has taken it, and its ESME has its response at once.
 
 use std::collections::BTreeMap;
 
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::exchange::{Asked, Submit, Submitted};
-use crate::message::{MESSAGES, State};
+use crate::exchange::{Address, Asked, Submit, Submitted};
+use crate::message::{MESSAGES, Message, State};
 use crate::pdu::{SUBMIT_MULTI, Status, encode};
 use crate::session::{Bind, Stage};
 use crate::sms::address;
@@ -44,11 +45,21 @@ pub(crate) struct HandOvers {
     open: BTreeMap<u64, HandOver>,
 }
 
+/// What is kept of a message while another service has it. Whether it gets a row was decided when it was submitted.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    /// One that gets a row: all of it.
+    Row(Box<Message>),
+    /// One that gets none: its destination, in case that it is refused.
+    Passing(Address),
+}
+
 /// One submission, until all of its messages are answered for.
 #[derive(Debug, Serialize, Deserialize)]
 struct HandOver {
     sequence: u32,
-    submission: Submission,
+    submission: Submission<Kept>,
     /// How many are not answered for yet, and how many were taken.
     left: usize,
     taken: usize,
@@ -61,23 +72,36 @@ impl Bind {
         smpp: &Smpp,
         service: &str,
         sequence: u32,
-        mut submission: Submission,
+        submission: Submission,
         out: &mut Out<'_, Bind>,
     ) -> Result<(), Status> {
+        let left = submission.messages.len();
         let open: usize = self.hand_overs.open.values().map(|it| it.submission.messages.len()).sum();
-        if open > 0 && open + submission.messages.len() > MESSAGES_MAX {
+        if open > 0 && open + left > MESSAGES_MAX {
             return Err(Status::EsmeRthrottled);
         }
         self.hand_overs.last += 1;
         let key = self.hand_overs.last;
-        for (n, message) in submission.messages.iter_mut().enumerate() {
+        let Submission { command, message_id, messages, refused } = submission;
+        let ask = |(n, mut message): (usize, Message)| {
             // Until a receipt says otherwise, it is under way, and nothing is owed.
             (message.outcome, message.due_at, message.receipt_for) = (State::Enroute, message.submitted_at, None);
-            let submit = Submit { id: message.id.clone(), account: message.system_id.clone(), sms: message.sms() };
+            let has_row = smpp.config.messages.has(&message);
+            let (id, account) = (message.id.clone(), message.system_id.clone());
+            let (sms, kept) = match has_row {
+                true => (message.sms(), Kept::Row(Box::new(message))),
+                false => {
+                    let sms = message.into_sms();
+                    let destination = sms.destination.clone();
+                    (sms, Kept::Passing(destination))
+                }
+            };
             let call = Call::to(service).within(smpp.config.timers.response);
-            out.call(call, &Asked::Submit(submit), Then::HandedOver { key, n });
-        }
-        let left = submission.messages.len();
+            out.call(call, &Asked::Submit(Submit { id, account, sms }), Then::HandedOver { key, n });
+            kept
+        };
+        let messages = messages.into_iter().enumerate().map(ask).collect();
+        let submission = Submission { command, message_id, messages, refused };
         self.hand_overs.open.insert(key, HandOver { sequence, submission, left, taken: 0 });
         self.pending += 1;
         Ok(())
@@ -93,25 +117,31 @@ impl Bind {
         out: &mut Out<'_, Bind>,
     ) {
         let Some(hand_over) = self.hand_overs.open.get_mut(&key) else { return };
+        let has_row = matches!(hand_over.submission.messages.get(n), Some(Kept::Row(_)));
         let submitted = match outcome(answer) {
-            Submitted { status: 0, message_id } if failed => {
+            Submitted { status: 0, message_id } if failed && has_row => {
                 // The SMSC has it, and nobody here knows: what it says of this message later finds no row.
                 tracing::error!(message_id, "a message was submitted and cannot be written down");
                 Submitted { status: TEMPORARY.into(), message_id }
             }
             submitted => submitted,
         };
-        let message = &mut hand_over.submission.messages[n];
+        let kept = &mut hand_over.submission.messages[n];
         if submitted.status == 0 {
-            message.smsc.clone_from(&smpp.config.submit_to);
-            message.smsc_id = Some(submitted.message_id.clone()).filter(|id| !id.is_empty());
-            out.put(&MESSAGES, message);
-            if let (Some(smsc), Some(smsc_id)) = (message.smsc.clone(), message.smsc_id.clone()) {
-                out.put(&SUBMITTED, &Entry { smsc, smsc_id, id: message.id.clone() });
+            if let Kept::Row(message) = kept {
+                message.smsc.clone_from(&smpp.config.submit_to);
+                message.smsc_id = Some(submitted.message_id.clone()).filter(|id| !id.is_empty());
+                out.put(&MESSAGES, message);
+                if let (Some(smsc), Some(smsc_id)) = (message.smsc.clone(), message.smsc_id.clone()) {
+                    out.put(&SUBMITTED, &Entry { smsc, smsc_id, id: message.id.clone() });
+                }
             }
             hand_over.taken += 1;
         } else {
-            let address = address(message.destination_ton, message.destination_npi, &message.destination);
+            let address = match kept {
+                Kept::Row(it) => address(it.destination_ton, it.destination_npi, &it.destination),
+                Kept::Passing(destination) => destination.clone(),
+            };
             hand_over.submission.refused.push(Refused { address, status: submitted.status });
         }
         hand_over.left -= 1;

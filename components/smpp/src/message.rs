@@ -156,22 +156,26 @@ impl Message {
 
     /// As it goes on.
     pub(crate) fn sms(&self) -> Sms {
-        let address = |ton, npi, digits: &str| Address { ton, npi, digits: digits.to_owned() };
+        self.clone().into_sms()
+    }
+
+    /// As it goes on, where nothing else is left of it.
+    pub(crate) fn into_sms(self) -> Sms {
         Sms {
-            service_type: self.service_type.clone(),
-            source: address(self.source_ton, self.source_npi, &self.source),
-            destination: address(self.destination_ton, self.destination_npi, &self.destination),
+            service_type: self.service_type,
+            source: Address { ton: self.source_ton, npi: self.source_npi, digits: self.source },
+            destination: Address { ton: self.destination_ton, npi: self.destination_npi, digits: self.destination },
             esm_class: self.esm_class,
             protocol_id: self.protocol_id,
             priority: self.priority,
-            schedule: self.schedule.clone(),
-            validity: self.validity.clone(),
+            schedule: self.schedule,
+            validity: self.validity,
             registered_delivery: self.registered_delivery,
             replace_if_present: self.replace_if_present,
             data_coding: self.data_coding,
             default_message: self.default_message,
-            short_message: self.short_message.clone(),
-            tlvs: self.tlvs.clone(),
+            short_message: self.short_message,
+            tlvs: self.tlvs,
         }
     }
 

@@ -299,7 +299,7 @@ impl Bind {
         }
         let owed = submission.messages.iter().filter(|message| message.receipt_for.is_some()).count();
         count(&login.system_id, i64::try_from(owed).expect("at most 254"), &mut self.queue, out);
-        for message in &submission.messages {
+        for message in submission.messages.iter().filter(|message| smpp.config.messages.has(message)) {
             out.put(&MESSAGES, message);
             if message.receipt_for.is_some() && login.receives() {
                 let due = Time::from_nanos(message.due_at.cast_unsigned());

@@ -14,14 +14,14 @@ use crate::pdu::{DATA_SM, SUBMIT_MULTI, SUBMIT_SM, Status, field};
 use crate::sms::address;
 use crate::tlv::{QOS_TIME_TO_LIVE, find, whole};
 
-/// What comes of a submission.
+/// What comes of a submission. `M` is what is known of each of its messages.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Submission {
+pub(crate) struct Submission<M = Message> {
     /// `command_id` of the request.
     pub(crate) command: u32,
     /// What the ESME knows it by.
     pub(crate) message_id: String,
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: Vec<M>,
     /// The destinations of a `submit_multi` that are not served.
     pub(crate) refused: Vec<Refused>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Refused {
     pub(crate) status: u32,
 }
 
-impl Submission {
+impl<M> Submission<M> {
     /// Where it was taken, for one destination at least.
     pub(crate) fn response(&self) -> Pdu {
         let id = field(&self.message_id);

@@ -101,6 +101,51 @@ fn what_the_smsc_has_is_the_smscs() {
 }
 
 #[test]
+fn a_message_without_a_receipt_can_go_without_a_row() {
+    let mut config = handing_over();
+    config["messages"] = json!("receipts");
+    every_way(&config, |esme| {
+        esme.bind(TRANSMITTER);
+        esme.say(&submit(2, "hi", 0));
+        assert_eq!(asked(esme).sms.short_message, b"hi");
+        esme.session().reply(&taken("m1"));
+        let answer = esme.heard().remove(0);
+        assert_eq!((answer.id, answer.status, answer.sequence), (SUBMIT_SM | RESP, 0, 2));
+        assert_eq!(esme.messages(), []);
+        assert_eq!(esme.ask(&query(3, &answer.text(), "100")).status, RINVMSGID);
+        // Receipts of either kind and notifications have to find their message.
+        for (sequence, registered) in [(4, 1), (5, 2), (6, 0x10)] {
+            esme.say(&submit(sequence, "hi", registered));
+            esme.session().reply(&taken("m2"));
+            assert_eq!(esme.heard()[0].status, 0);
+            assert_eq!(esme.messages().len(), sequence as usize - 3);
+        }
+        esme.say(&submit(7, "hi", 0));
+        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() });
+        assert_eq!(esme.heard()[0].status, RTHROTTLED);
+    });
+}
+
+#[test]
+fn of_many_destinations_without_rows_those_that_fail_are_named() {
+    let mut config = handing_over();
+    config["messages"] = json!("receipts");
+    every_way(&config, |esme| {
+        esme.bind(TRANSMITTER);
+        let head = b"\0\x01\x01100\0\x02\x01\0\x00200\0\x01\x01\x01201\0\0\0\0".to_vec();
+        esme.say(&pdu(SUBMIT_MULTI, 2, &[head, b"\0\0\0\0\0\0\x02hi".to_vec()].concat()));
+        assert_eq!(asked(esme).sms.destination.digits, "200");
+        esme.session().reply(&taken("m1"));
+        assert_eq!(asked(esme).sms.destination.digits, "201");
+        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() });
+        let answer = esme.heard().remove(0);
+        let refused = b"\0\x01\x01\x01201\0\0\0\0\x58";
+        assert_eq!((answer.status, answer.body.clone()), (0, [answer.text().as_bytes(), refused].concat()));
+        assert_eq!(esme.messages(), []);
+    });
+}
+
+#[test]
 fn the_window_holds_what_the_smsc_has_not_answered() {
     let mut config = handing_over();
     config["accounts"]["acme"]["window"] = json!(2);

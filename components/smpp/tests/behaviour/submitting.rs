@@ -19,6 +19,20 @@ fn a_message_is_in_the_store_when_it_is_answered() {
 }
 
 #[test]
+fn a_message_without_a_receipt_can_be_forgotten() {
+    let mut config = config();
+    config["messages"] = serde_json::json!("receipts");
+    every_way(&config, |esme| {
+        esme.bind(TRANSMITTER);
+        let id = esme.ask(&submit(2, "hello", 0)).text();
+        assert_eq!(esme.messages(), []);
+        assert_eq!(esme.ask(&query(3, &id, "100")).status, RINVMSGID);
+        assert_eq!(esme.ask(&submit(4, "hello", 1)).status, 0);
+        assert_eq!(esme.messages().len(), 1);
+    });
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     every_way(&config(), |esme| {
         esme.bind(TRANSMITTER);
