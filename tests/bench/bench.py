@@ -8,6 +8,7 @@ Each work stands in a module of its own; this one takes the arguments and prints
     scripts/bench --work proxy-small --rounds 9     one work, with more rounds
     scripts/bench --work swaps,reload-latency       what a swap does to traffic
     scripts/bench --work carry,idle-memory          what many sessions cost that last
+    scripts/bench --work durable,smpp-submit        what is on the disk before it is answered; messages of ESMEs to an SMSC
 """
 
 import argparse
@@ -21,9 +22,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import carry
+import durable
 import instructions
 import latency
 import meter
+import submit
 import swaps
 import targets
 from peers import Missing, Setting, envoy, haproxy, nginx, relay, tandem
@@ -32,7 +35,7 @@ from rounds import side_by_side
 from works import PROXY_SMALL, SIDE_BY_SIDE
 
 PEERS = {"tandem": tandem, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "relay": relay}
-WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory"]
+WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit"]
 
 
 def main():
@@ -72,6 +75,10 @@ def run(name, options):
         return run_carry(options)
     if name == "idle-memory":
         return run_idle_memory(options)
+    if name == "durable":
+        return run_durable(options)
+    if name == "smpp-submit":
+        return run_submit(options)
     return run_side_by_side(SIDE_BY_SIDE[name], options)
 
 
@@ -142,6 +149,24 @@ def run_idle_memory(options):
     shown = show(targets.of_idle_memory(found))
     print()
     return found | {"targets": shown}
+
+
+def run_durable(options):
+    found = durable.measure(options, say)
+    print(f"\ndurable: {durable.CONNECTIONS} connections with one update under way each; {options.rounds} rounds of {options.seconds} s")
+    print(durable.durable_table(found))
+    shown = show(targets.of_durable(found))
+    print()
+    return {"rounds": found, "targets": shown}
+
+
+def run_submit(options):
+    found = submit.measure(options, say)
+    print(f"\nsmpp-submit: {submit.BINDS} binds with windows of {submit.WINDOW}; {options.rounds} rounds of {options.seconds} s")
+    print(submit.submit_table(found))
+    shown = show(targets.of_submit(found))
+    print()
+    return {"rounds": found, "targets": shown}
 
 
 def show(found):

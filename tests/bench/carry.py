@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 import meter
-from gateway import Gateway, Holder, sessions_possible
+from gateway import Gateway, Holder, lasting, sessions_possible
 from report import table
 from rounds import place
 
@@ -93,7 +93,7 @@ def idle_memory(options, say):
 
 @contextmanager
 def holding(component, count, hot, pause_ms, options):
-    with place("gateway") as directory, Gateway(component, directory, options, accounts=count) as gateway:
+    with place("gateway") as directory, Gateway(component, directory, options, lasting(component, count)) as gateway:
         with place("hold") as held, Holder(gateway, count, hot, pause_ms, held) as holder:
             time.sleep(SETTLE_SECONDS)
             yield gateway, holder

@@ -1,4 +1,4 @@
-"""Tandem with two workers and one component whose sessions last, for the works that hold many of them open."""
+"""Tandem with one component, for the works whose sessions last or keep rows; with two workers where it is not said otherwise."""
 
 import json
 import os
@@ -11,14 +11,15 @@ from peers import built
 from process import Process, free_port
 
 WORKERS = 2
+SERVICE = "lasting"
 SPARE_DESCRIPTORS = 100
 STATUS_SECONDS_MAX = 60
 
 
 class Gateway(Process):
-    """Serves `echo` or `smpp` on `port`, on every address of the loopback."""
+    """Serves a component on `port`, on every address of the loopback; `config` is the rest of its configuration file."""
 
-    def __init__(self, component, directory, options, accounts=0):
+    def __init__(self, component, directory, options, config="", workers=WORKERS):
         self.directory = directory
         self.component = component
         self.release = options.release
@@ -33,12 +34,12 @@ class Gateway(Process):
         self.configuration.write_text(f"""\
 components = "{directory}/components"
 data = "{directory}/data"
-workers = {WORKERS}
+workers = {workers}
 
-[service.lasting]
+[service.{SERVICE}]
 component = "{component}"
 listen = ["tcp://0.0.0.0:{self.port}"]
-{config(component, accounts)}
+{config}
 
 [component.{component}]
 versions = {{ keep = 0 }}
@@ -122,15 +123,20 @@ class Holder(Process):
 SECRET = "$argon2id$v=19$m=8,t=1,p=1$dGFuZGVtLWJlbmNoLXNhbHQ$yd00X2eIMMcNCqntun5zUKk6aQDnyW/TJwGC6afXnMc"
 
 
-def config(component, accounts):
+def accounts(count):
+    """`b0`, `b1` and so on, with the password `bench`."""
+    return "\n".join(f'[account.b{n}]\nsecret = "{SECRET}"' for n in range(count))
+
+
+def lasting(component, count):
+    """What `component` is configured with for so many sessions that last."""
     if component != "smpp":
         return ""
     # Receipts that are never acknowledged, and none that are looked for again meanwhile.
-    rows = "\n".join(f'[account.b{n}]\nsecret = "{SECRET}"' for n in range(accounts))
-    return f"""[service.lasting.config]
+    return f"""[service.{SERVICE}.config]
 timers = {{ response = "1h", enquire_link = "1h", receipts = "1h" }}
 smsc = {{ receipt_after = "100ms" }}
-{rows}
+{accounts(count)}
 """
 
 

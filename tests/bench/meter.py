@@ -89,11 +89,11 @@ def parse(text):
     return {EVENTS.get(row[2], row[2]): int(row[0]) for row in rows if row[0].isdigit()}
 
 
-def countable():
-    """The events that perf counts here, maybe none."""
+def countable(events=tuple(EVENTS)):
+    """Those of the events that perf counts here, maybe none."""
     if not shutil.which("perf"):
         return []
-    command = ["perf", "stat", "-x;", "-e", ",".join(EVENTS), "true"]
+    command = ["perf", "stat", "-x;", "-e", ",".join(events), "true"]
     tried = subprocess.run(command, capture_output=True, text=True, timeout=30)
     counts = parse(tried.stderr)
-    return [event for event, name in EVENTS.items() if name in counts]
+    return [event for event in events if EVENTS.get(event, event) in counts]

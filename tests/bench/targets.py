@@ -90,6 +90,26 @@ def of_idle_memory(found):
     ]
 
 
+def of_durable(found):
+    return [
+        Target("updates a second, to those of SQLite alone", rate(found, "updates_s", "gateway", "sqlite"), 0.6, ">="),
+        Target("what connections allow, to updates a second", rate(found, "updates_s", "unstored", "gateway"), 1, ">="),
+    ]
+
+
+def of_submit(found):
+    ends = [rate(found, "messages_s", "direct", name) for name in ("relay", "tandem")]
+    return [
+        Target("messages a second, to the bare relay's", rate(found, "messages_s", "tandem", "relay"), 0.5, ">="),
+        Target("messages a second without anything between, to those with", min(ends), 1, ">="),
+        Target("messages refused", sum(one["failed"] for rounds in found.values() for one in rounds), 0, "<=", places=0),
+    ]
+
+
+def rate(found, name, ours, theirs):
+    return ratio_of(name, found[ours], found[theirs])
+
+
 def of_reload_latency(median_ms, stale, closed):
     return [
         Target("reload to the first answer of the new version, median", median_ms, 50, "<", " ms", 1),
