@@ -10,6 +10,7 @@ use crate::abi::{RawEvent, Sink, failure, kind, uncalled, unstored};
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::{Component, Opening, Refusal, Starting, Time};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
+use crate::named;
 use crate::out::Out;
 use crate::rows::{Row, Rows, StoreFailure};
 use crate::session::{Fault, Session, Then};
@@ -90,11 +91,8 @@ pub(crate) fn open<C: Component>(component: &C, opening: &[u8]) -> Result<Boxed<
 /// Resumes a session from what `export` wrote, in this version or another.
 pub(crate) fn resume<C: Component>(component: &C, opening: &[u8], state: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
     let opening = read_opening(opening)?;
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(state);
     let Import { mut session, waits, minted }: Import<C::Session, <C::Session as Session>::Then> =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            Refusal::from(format!("cannot resume the state at {}: {}", error.path(), error.inner()))
-        })?;
+        named::read(state).map_err(|(path, why)| Refusal::from(format!("cannot resume the state at {path}: {why}")))?;
     let slots = waits
         .into_iter()
         .map(|wait| ((wait.token & 0xffff_ffff) as usize, ((wait.token >> 32) as u32, wait.then)))

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::named;
+
 /// Which service is asked, and how long the answer may take.
 ///
 /// ```
@@ -82,9 +84,7 @@ impl<'a> Response<'a> {
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Misfit> {
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Misfit(format!("it does not fit at {}: {}", error.path(), error.inner())))
+    named::read(bytes).map_err(|(path, why)| Misfit(format!("it does not fit at {path}: {why}")))
 }
 
 /// What another component has said is not what this one reads, and where. No `Fault` of this session, so it is not made one

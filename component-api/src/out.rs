@@ -9,6 +9,7 @@ use crate::boxed::Waits;
 use crate::calls::{Call, RequestId};
 use crate::component::Time;
 use crate::event::{Server, Stream};
+use crate::named;
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
@@ -404,9 +405,9 @@ impl<'a, S: Session> Out<'a, S> {
 }
 
 fn encode_call<T: Serialize>(value: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(value).expect("what is asked or answered is a value that can be serialized")
+    named::write(value).expect("what is asked or answered is a value that can be serialized")
 }
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(value).expect("a row is a struct of values that can be serialized")
+    named::write(value).expect("a row is a struct of values that can be serialized")
 }

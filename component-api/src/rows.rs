@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::named;
 use crate::session::Fault;
 use crate::table::Table;
 
@@ -37,9 +38,7 @@ impl<'a> Rows<'a> {
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Fault> {
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Fault::from(format!("a row does not fit at {}: {}", error.path(), error.inner())))
+    named::read(bytes).map_err(|(path, why)| Fault::from(format!("a row does not fit at {path}: {why}")))
 }
 
 /// Why nothing was stored.
