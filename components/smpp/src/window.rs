@@ -8,9 +8,30 @@ use crate::pdu::{DELIVER_SM, ENQUIRE_LINK, GENERIC_NACK, RESPONSE, SUBMIT_SM, UN
 
 /// Requests by their sequence number, and the numbers to come (section 5.1.4).
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Carried")]
 pub(crate) struct Window {
     last: u32,
     open: BTreeMap<u32, Asked>,
+    /// How many of them there are of these kinds, counted so that no event has to.
+    #[serde(skip)]
+    submits: usize,
+    #[serde(skip)]
+    enquires: usize,
+}
+
+/// A window as it is carried.
+#[derive(Deserialize)]
+struct Carried {
+    last: u32,
+    open: BTreeMap<u32, Asked>,
+}
+
+impl From<Carried> for Window {
+    fn from(Carried { last, open }: Carried) -> Self {
+        let mut window = Window { last, open: BTreeMap::new(), submits: 0, enquires: 0 };
+        open.into_iter().for_each(|(sequence, asked)| window.insert(sequence, asked));
+        window
+    }
 }
 
 /// One request.
@@ -57,8 +78,22 @@ impl Window {
     /// The sequence number of another request.
     pub(crate) fn ask(&mut self, what: Request, now: Time) -> u32 {
         let sequence = self.next();
-        self.open.insert(sequence, Asked { what, at: now });
+        self.insert(sequence, Asked { what, at: now });
         sequence
+    }
+
+    fn insert(&mut self, sequence: u32, asked: Asked) {
+        self.count(&asked.what, 1);
+        self.open.insert(sequence, asked);
+    }
+
+    fn count(&mut self, what: &Request, by: isize) {
+        let counted = match what {
+            Request::Submit { .. } => &mut self.submits,
+            Request::EnquireLink => &mut self.enquires,
+            _ => return,
+        };
+        *counted = counted.saturating_add_signed(by);
     }
 
     /// The sequence number of a request that has no response.
@@ -77,21 +112,24 @@ impl Window {
         if response != GENERIC_NACK && response != asked.what.command() | RESPONSE {
             return None;
         }
-        self.open.remove(&sequence).map(|asked| asked.what)
+        let Asked { what, .. } = self.open.remove(&sequence)?;
+        self.count(&what, -1);
+        Some(what)
     }
 
-    /// When the oldest request was made.
+    /// When the oldest request was made. The numbers go round: it is the first after the last one that was given.
     pub(crate) fn oldest(&self) -> Option<Time> {
-        self.open.values().map(|asked| asked.at).min()
+        let (_, asked) = self.open.range(self.last + 1..).next().or_else(|| self.open.first_key_value())?;
+        Some(asked.at)
     }
 
     pub(crate) fn enquires(&self) -> bool {
-        self.open.values().any(|asked| matches!(asked.what, Request::EnquireLink))
+        self.enquires > 0
     }
 
     /// How many messages the SMSC has not answered.
     pub(crate) fn submits(&self) -> usize {
-        self.open.values().filter(|asked| matches!(asked.what, Request::Submit { .. })).count()
+        self.submits
     }
 
     /// Takes the messages that are not answered and were submitted at such a time.
@@ -104,6 +142,7 @@ impl Window {
             }
             _ => true,
         });
+        self.submits = self.submits.saturating_sub(taken.len());
         taken
     }
 
@@ -117,3 +156,24 @@ impl Window {
 }
 
 const SEQUENCE_MAX: u32 = 0x7fff_ffff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_is_known_when_the_numbers_begin_again_and_when_it_was_carried() {
+        let at = Time::from_nanos;
+        let mut window = Window { last: SEQUENCE_MAX - 1, ..Window::default() };
+        let first = window.ask(Request::EnquireLink, at(1));
+        window.ask(Request::Unbind, at(2));
+        let third = window.ask(Request::Submit { asked: serde_json::from_str("7").unwrap() }, at(3));
+        assert_eq!((first, third), (SEQUENCE_MAX, 2));
+        let mut window: Window = rmp_serde::from_slice(&rmp_serde::to_vec_named(&window).unwrap()).unwrap();
+        assert_eq!((window.oldest(), window.submits(), window.enquires()), (Some(at(1)), 1, true));
+        assert!(window.answered(first, ENQUIRE_LINK | RESPONSE).is_some());
+        assert_eq!((window.oldest(), window.submits(), window.enquires()), (Some(at(2)), 1, false));
+        assert_eq!(window.take_submits(|_| true).len(), 1);
+        assert_eq!((window.oldest(), window.submits()), (Some(at(2)), 0));
+    }
+}
