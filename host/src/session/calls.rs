@@ -37,8 +37,8 @@ pub(super) struct Calls {
     serving: bool,
     /// What it has asked and has no answer to.
     made: Vec<Made>,
-    /// What it was asked and has not answered.
-    open: Vec<Open>,
+    /// What it was asked and has not answered, in the order in which it came: most are answered in it.
+    open: VecDeque<Open>,
     /// How many bytes were asked in those.
     bytes: usize,
 }
@@ -177,7 +177,7 @@ impl Driver<'_, '_> {
             self.give_back_undelivered();
         }
         made.iter().for_each(|made| self.withdraw(made));
-        let open = self.session.calls.take().map_or_else(Vec::new, |calls| calls.open);
+        let open = self.session.calls.take().map_or_else(VecDeque::new, |calls| calls.open);
         for open in open {
             self.worker.tell_outcome(open.caller, open.id, Err(uncalled::ENDED));
         }
@@ -200,7 +200,7 @@ impl Driver<'_, '_> {
         for open in open {
             let Some(answer) = undelivered.remove(&open.id) else {
                 calls.bytes += open.bytes;
-                calls.open.push(open);
+                calls.open.push_back(open);
                 continue;
             };
             let Open { id, caller, depth, tried, .. } = open;
@@ -232,7 +232,7 @@ impl Driver<'_, '_> {
 impl Calls {
     fn take_open(&mut self, id: u64) -> Option<Open> {
         let at = self.open.iter().position(|open| open.id == id)?;
-        let open = self.open.swap_remove(at);
+        let open = self.open.remove(at)?;
         self.bytes -= open.bytes;
         Some(open)
     }
@@ -280,7 +280,7 @@ impl Session {
             return Err((request, Untaken::Full));
         }
         let Request { id, caller, depth, tried, asked, from, .. } = *request;
-        calls.open.push(Open { id, caller, depth, bytes, tried });
+        calls.open.push_back(Open { id, caller, depth, bytes, tried });
         calls.bytes += bytes;
         let (bytes, more) = (Some(Box::new(asked)), Some(Box::new(from.as_bytes().to_vec())));
         self.answers.push_back(Answer { kind: kind::REQUEST, number: id, bytes, more, ..Answer::default() });
