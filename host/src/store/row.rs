@@ -66,12 +66,18 @@ pub fn read_value(table: &Table, row: ValueRef<'_>) -> Result<Columns, String> {
         return Err(format!("a row of `{}` is a struct whose fields are its columns", table.name));
     };
     let mut columns = Columns::with_capacity(entries.len());
+    let mut next = 0;
     for (name, value) in entries {
         let name = match &name {
             ValueRef::String(name) => name.as_str().unwrap_or_default(),
             _ => "",
         };
-        let at = table.column(name).ok_or_else(|| format!("table `{}` has no column `{name}`", table.name))?;
+        // A struct has its fields mostly in the order of the columns.
+        let at = match table.columns.get(next) {
+            Some(column) if column.name == name => next,
+            _ => table.column(name).ok_or_else(|| format!("table `{}` has no column `{name}`", table.name))?,
+        };
+        next = at + 1;
         let column = &table.columns[at];
         let found = kind_of(&value);
         let value = of_kind(column.kind, value).ok_or_else(|| {
@@ -89,12 +95,23 @@ pub fn read_value(table: &Table, row: ValueRef<'_>) -> Result<Columns, String> {
 pub fn take_key(table: &Table, columns: &mut Columns) -> Result<Vec<Value>, String> {
     let mut key = Vec::with_capacity(table.key.len());
     for at in &table.key {
-        let found = columns.iter().position(|(column, value)| column == at && *value != Value::Null);
-        let found =
-            found.ok_or_else(|| format!("the key of table `{}` wants `{}`", table.name, table.columns[*at].name))?;
+        let found = find_key(table, columns, *at)?;
         key.push(columns.swap_remove(found).1);
     }
     Ok(key)
+}
+
+/// Looks whether the key of a row is among its columns.
+///
+/// # Errors
+/// As for [`take_key`].
+pub fn check_key(table: &Table, columns: &Columns) -> Result<(), String> {
+    table.key.iter().try_for_each(|at| find_key(table, columns, *at).map(drop))
+}
+
+fn find_key(table: &Table, columns: &Columns, at: usize) -> Result<usize, String> {
+    let found = columns.iter().position(|(column, value)| *column == at && *value != Value::Null);
+    found.ok_or_else(|| format!("the key of table `{}` wants `{}`", table.name, table.columns[at].name))
 }
 
 /// Writes a whole row, one value for each column of the table.

@@ -19,6 +19,7 @@ use super::{
     Failure, Found, Home, Migrant, Migration, Operation, Question, Reader, Settled, Step, Store, Transaction, Unfit,
 };
 use crate::observe::notice::{self, Notice};
+use statement::Text;
 
 /// Where a worker takes what has been settled: a batch for each group commit. It must not wait.
 pub type Deliver = Box<dyn Fn(usize, Vec<Settled>) + Send>;
@@ -100,7 +101,7 @@ impl Sqlite {
     pub fn open(path: &Path, deliver: Deliver) -> Result<Self, OpenError> {
         let connection = open(path)?;
         let (jobs, waiting) = channel();
-        let writer = Writer { connection, deliver, failing: false };
+        let writer = Writer { connection, text: Text::default(), deliver, failing: false };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&waiting));
         let thread =
             thread.map_err(|error| OpenError::Unopened { path: path.to_owned(), reason: error.to_string() })?;
@@ -137,7 +138,7 @@ impl Store for Sqlite {
         let connection = Connection::open_with_flags(&self.path, flags).map_err(failure)?;
         connection.busy_timeout(BUSY).map_err(failure)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Box::new(Reading { connection, sql: String::new() }))
+        Ok(Box::new(Reading { connection, text: Text::default() }))
     }
 
     fn give(&self, transaction: Transaction) {
@@ -170,17 +171,18 @@ impl Store for Sqlite {
 /// A worker's connection.
 struct Reading {
     connection: Connection,
-    sql: String,
+    text: Text,
 }
 
 impl Reader for Reading {
     fn ask(&mut self, table: &Table, question: &Question) -> Result<Found, Failure> {
-        statement::ask(&self.connection, &mut self.sql, table, question).map_err(failure)
+        statement::ask(&self.connection, &mut self.text, table, question).map_err(failure)
     }
 }
 
 struct Writer {
     connection: Connection,
+    text: Text,
     deliver: Deliver,
     /// The last group was not committed: the operator has been told.
     failing: bool,
@@ -256,12 +258,11 @@ impl Writer {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failure)?;
         let mut settled = Vec::with_capacity(group.len());
-        let mut sql = String::new();
         for one in group {
             if apart {
                 transaction.prepare_cached("SAVEPOINT one").and_then(|mut save| save.execute([])).map_err(failure)?;
             }
-            let outcome = carry_out(&transaction, &mut sql, one).map_err(failure);
+            let outcome = carry_out(&transaction, &mut self.text, one).map_err(failure);
             if apart {
                 let end = if outcome.is_ok() { "RELEASE one" } else { "ROLLBACK TO one" };
                 transaction.prepare_cached(end).and_then(|mut end| end.execute([])).map_err(failure)?;
@@ -291,43 +292,43 @@ impl Writer {
 
 fn carry_out(
     connection: &Connection,
-    sql: &mut String,
+    text: &mut Text,
     transaction: &Transaction,
 ) -> rusqlite::Result<Vec<(u64, Found)>> {
     let mut answers = Vec::new();
     for step in &transaction.steps {
         let table = &step.table;
         let (token, found) = match &step.operation {
-            Operation::Ask { question, token } => (token, statement::ask(connection, sql, table, question)?),
+            Operation::Ask { question, token } => (token, statement::ask(connection, text, table, question)?),
             Operation::Insert { columns, token } => {
-                (token, Found::Done(statement::insert(connection, sql, table, columns)?))
+                (token, Found::Done(statement::insert(connection, text, table, columns)?))
             }
             Operation::Swap { key, expected, columns, token } => {
-                (token, Found::Done(statement::update(connection, sql, table, key, expected, columns)?))
+                (token, Found::Done(statement::update(connection, text, table, key, expected, columns)?))
             }
             Operation::Put(columns) => {
-                statement::put(connection, sql, table, columns)?;
+                statement::put(connection, text, table, columns)?;
                 continue;
             }
             Operation::Update { key, columns } => {
-                statement::update(connection, sql, table, key, &[], columns)?;
+                statement::update(connection, text, table, key, &[], columns)?;
                 continue;
             }
             Operation::Add { key, column, delta } => {
-                statement::add(connection, sql, table, key, *column, *delta)?;
+                statement::add(connection, text, table, key, *column, *delta)?;
                 continue;
             }
             Operation::Change { key, expected, columns } => {
                 let whole = || table.key.iter().copied().zip(key.iter().cloned()).chain(columns.iter().cloned());
-                if !statement::update(connection, sql, table, key, expected, columns)?
-                    && !statement::insert(connection, sql, table, &whole().collect::<Vec<_>>())?
+                if !statement::update(connection, text, table, key, expected, columns)?
+                    && !statement::insert(connection, text, table, &whole().collect::<Vec<_>>())?
                 {
                     return Err(conflict("a row is not as it was"));
                 }
                 continue;
             }
             Operation::Delete { key } => {
-                statement::delete(connection, sql, table, key)?;
+                statement::delete(connection, text, table, key)?;
                 continue;
             }
         };

@@ -92,7 +92,7 @@ impl Step {
 /// A row with its key.
 fn whole(table: &Table, bytes: &[u8]) -> Result<row::Columns, String> {
     let columns = row::read(table, bytes)?;
-    row::take_key(table, &mut columns.clone())?;
+    row::check_key(table, &columns)?;
     Ok(columns)
 }
 

@@ -1,6 +1,8 @@
 //! The statements of the operations. Their text is made of a table's names, which were checked; values are bound.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
@@ -21,13 +23,58 @@ pub(super) fn index_name(component: &str, table: &str, column: &str, index: Inde
     format!("\"{component}.{table}.{column}{strict}\"")
 }
 
+/// What statements are written into. Those that make rows be there, which most writes are, are kept: their text is long.
+#[derive(Default)]
+pub(super) struct Text {
+    sql: String,
+    puts: VecDeque<Put>,
+}
+
+/// A statement that was written before.
+struct Put {
+    /// Kept, so that no other table comes to lie where it lies.
+    table: Arc<Table>,
+    columns: Vec<usize>,
+    sql: String,
+}
+
+/// So many are kept: a version writes to few tables, in few ways.
+const PUTS: usize = 32;
+
+impl Text {
+    fn put(&mut self, table: &Arc<Table>, columns: &[(usize, Value)]) -> &str {
+        let same = |put: &Put| {
+            let columns = columns.iter().map(|(at, _)| at);
+            Arc::ptr_eq(&put.table, table) && put.columns.iter().eq(columns)
+        };
+        let at = match self.puts.iter().position(same) {
+            Some(at) => at,
+            None => {
+                if self.puts.len() >= PUTS {
+                    self.puts.pop_front();
+                }
+                let mut sql = String::new();
+                put_into(&mut sql, table, columns);
+                let columns = columns.iter().map(|(at, _)| *at).collect();
+                self.puts.push_back(Put { table: Arc::clone(table), columns, sql });
+                self.puts.len() - 1
+            }
+        };
+        &self.puts[at].sql
+    }
+}
+
 /// Makes the row be there with these columns.
 pub(super) fn put(
     connection: &Connection,
-    sql: &mut String,
-    table: &Table,
+    text: &mut Text,
+    table: &Arc<Table>,
     columns: &[(usize, Value)],
 ) -> rusqlite::Result<()> {
+    execute(connection, text.put(table, columns), columns.iter().map(|(_, value)| value)).map(drop)
+}
+
+fn put_into(sql: &mut String, table: &Table, columns: &[(usize, Value)]) {
     insert_into(sql, table, columns);
     sql.push_str(" ON CONFLICT (");
     list(sql, table.key_names());
@@ -42,13 +89,12 @@ pub(super) fn put(
     if !some {
         sql.push_str(") DO NOTHING");
     }
-    execute(connection, sql, columns.iter().map(|(_, value)| value)).map(drop)
 }
 
 /// Makes the row where there is none with its key. Whether it did; another unique column that stands in the way is an error.
 pub(super) fn insert(
     connection: &Connection,
-    sql: &mut String,
+    Text { sql, .. }: &mut Text,
     table: &Table,
     columns: &[(usize, Value)],
 ) -> rusqlite::Result<bool> {
@@ -62,7 +108,7 @@ pub(super) fn insert(
 /// Changes columns of the row, where others are as expected. Whether there was such a row.
 pub(super) fn update(
     connection: &Connection,
-    sql: &mut String,
+    Text { sql, .. }: &mut Text,
     table: &Table,
     key: &[Value],
     expected: &[(usize, Value)],
@@ -90,7 +136,7 @@ pub(super) fn update(
 /// Adds to a column; what is not there begins with the column's default, or with 0.
 pub(super) fn add(
     connection: &Connection,
-    sql: &mut String,
+    Text { sql, .. }: &mut Text,
     table: &Table,
     key: &[Value],
     column: usize,
@@ -116,7 +162,12 @@ pub(super) fn add(
 }
 
 /// Makes the row go.
-pub(super) fn delete(connection: &Connection, sql: &mut String, table: &Table, key: &[Value]) -> rusqlite::Result<()> {
+pub(super) fn delete(
+    connection: &Connection,
+    Text { sql, .. }: &mut Text,
+    table: &Table,
+    key: &[Value],
+) -> rusqlite::Result<()> {
     sql.clear();
     let _ = write!(sql, "DELETE FROM {}", name(&table.component, &table.name));
     where_key(sql, table);
@@ -126,7 +177,7 @@ pub(super) fn delete(connection: &Connection, sql: &mut String, table: &Table, k
 /// Answers a question.
 pub(super) fn ask(
     connection: &Connection,
-    sql: &mut String,
+    Text { sql, .. }: &mut Text,
     table: &Table,
     question: &Question,
 ) -> rusqlite::Result<Found> {
