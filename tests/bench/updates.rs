@@ -4,6 +4,8 @@
 //! Through the gateway each connection has one update of a row of the ledger under way, which is answered once it is committed;
 //! `count` asks for as much and stores nothing, so it shows what connections and protocol allow. Beside it SQLite gets the same
 //! rows in the same table under the same settings, one thread, one prepared statement, [`BATCH`] updates a transaction.
+//!
+//! Either begins once it has read a line, so that what counts along is there first.
 
 mod cpu;
 
@@ -39,9 +41,7 @@ fn main() -> io::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, gateway(port, number(connections)? as usize, span, verb == "put"))?
         }
-        ["sqlite", file, seconds] => {
-            sqlite(Path::new(file), Duration::from_secs(number(seconds)?)).map_err(io::Error::other)?
-        }
+        ["sqlite", file, seconds] => sqlite(Path::new(file), Duration::from_secs(number(seconds)?))?,
         _ => {
             let usage = "usage: updates gateway PORT CONNECTIONS SECONDS put|count, or updates sqlite FILE SECONDS";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, usage));
@@ -59,6 +59,7 @@ async fn gateway(port: u16, connections: usize, span: Duration, stores: bool) ->
         stream.set_nodelay(true)?;
         streams.push(stream);
     }
+    wait_for_a_line()?;
     let (begun, answered) = (Instant::now(), Rc::new(Cell::new(0)));
     let mut asking = JoinSet::new();
     for (n, stream) in streams.into_iter().enumerate() {
@@ -68,6 +69,10 @@ async fn gateway(port: u16, connections: usize, span: Duration, stores: bool) ->
         done.map_err(io::Error::other)??;
     }
     Ok((answered.get(), begun.elapsed()))
+}
+
+fn wait_for_a_line() -> io::Result<()> {
+    io::stdin().read_line(&mut String::new()).map(drop)
 }
 
 /// Asks and waits for the answer, again and again. No two connections have a row in common.
@@ -107,9 +112,15 @@ fn text(n: usize) -> impl Iterator<Item = u8> {
     std::iter::repeat_n(letter, TEXT_BYTES)
 }
 
-/// As the gateway's store opens it, makes the ledger's table and writes its rows.
-fn sqlite(file: &Path, span: Duration) -> rusqlite::Result<(usize, Duration)> {
-    let mut connection = Connection::open(file)?;
+/// Writes the ledger's rows as the gateway's store does, in a file opened as that opens its own.
+fn sqlite(file: &Path, span: Duration) -> io::Result<(usize, Duration)> {
+    let mut connection = opened(file).map_err(io::Error::other)?;
+    wait_for_a_line()?;
+    write(&mut connection, span).map_err(io::Error::other)
+}
+
+fn opened(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
@@ -117,6 +128,10 @@ fn sqlite(file: &Path, span: Duration) -> rusqlite::Result<(usize, Duration)> {
         "CREATE TABLE IF NOT EXISTS entries (id INTEGER, name TEXT DEFAULT 'nobody', amount INTEGER DEFAULT 0, \
          PRIMARY KEY (id)) STRICT; CREATE INDEX IF NOT EXISTS amounts ON entries (amount)",
     )?;
+    Ok(connection)
+}
+
+fn write(connection: &mut Connection, span: Duration) -> rusqlite::Result<(usize, Duration)> {
     let (begun, mut updates) = (Instant::now(), 0);
     while begun.elapsed() < span {
         let transaction = connection.transaction()?;
