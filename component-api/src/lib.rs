@@ -75,7 +75,7 @@ pub mod late;
 pub mod manifest;
 pub mod manual;
 pub mod named;
-mod out;
+pub mod out;
 mod report;
 pub mod rows;
 pub mod session;

@@ -1,4 +1,4 @@
-//! MessagePack with named fields, as states, rows and calls are: [`write`] and [`read`].
+//! MessagePack with named fields, as states, rows and calls are: written and read.
 
 use serde::{Deserialize, Serialize};
 
