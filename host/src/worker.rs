@@ -354,10 +354,16 @@ impl Worker {
     /// The publication and the instance that serves a service now, where that is another publication than the one seen.
     #[inline]
     pub fn newer(&self, seen: u64, service: usize) -> Option<(u64, Option<Lease<Instance>>)> {
-        if self.table.borrow_mut().look().number == seen {
+        if self.is_publication(seen) {
             return None;
         }
         Some(self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone())))
+    }
+
+    /// Whether that is the publication now: one atomic load.
+    #[inline(always)] // Once an event.
+    pub fn is_publication(&self, seen: u64) -> bool {
+        self.table.borrow_mut().look().number == seen
     }
 
     /// What serves a service now.
@@ -431,15 +437,24 @@ impl Worker {
         self.scratch.borrow_mut().batch = Some(batch);
     }
 
-    /// The buffer that is read into.
-    pub fn read_buffer(&self) -> Vec<u8> {
-        let buffer = std::mem::take(&mut self.scratch.borrow_mut().read);
-        if buffer.is_empty() { vec![0; READ] } else { buffer }
+    /// The batch, and the buffer that is read into, for one turn.
+    #[inline]
+    pub fn scratch(&self) -> (Box<Batch>, Vec<u8>) {
+        let mut scratch = self.scratch.borrow_mut();
+        let (batch, buffer) = (scratch.batch.take(), std::mem::take(&mut scratch.read));
+        drop(scratch);
+        let batch = batch.unwrap_or_else(|| Box::new(Batch::new(random())));
+        (batch, if buffer.is_empty() { vec![0; READ] } else { buffer })
     }
 
-    /// Takes the buffer back.
-    pub fn keep_read_buffer(&self, buffer: Vec<u8>) {
-        self.scratch.borrow_mut().read = buffer;
+    /// Takes both back.
+    #[inline]
+    pub fn keep_scratch(&self, batch: Option<Box<Batch>>, buffer: Vec<u8>) {
+        let mut scratch = self.scratch.borrow_mut();
+        if batch.is_some() {
+            scratch.batch = batch;
+        }
+        scratch.read = buffer;
     }
 
     /// An empty buffer for what is sent.

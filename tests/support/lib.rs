@@ -31,7 +31,9 @@ pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};
 pub use gateway::{Builder, Failed, Gateway, loopback};
 pub use kannel::{Kannel, Reported};
 pub use kills::kills;
-pub use libraries::{Libraries, asks, built, cargo, doorkeeper, fixture, ledger, libraries, tally, target_directory};
+pub use libraries::{
+    Libraries, asks, built, cargo, doorkeeper, fixture, greeter, ledger, libraries, tally, target_directory,
+};
 pub use manifest::{StampError, relabel, rewrite, stamp};
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::Peer;

@@ -56,6 +56,15 @@ pub fn fixture(name: &str) -> PathBuf {
     Place::of_this_test().artifacts().join(format!("libmisbehaving_{name}.so"))
 }
 
+/// Builds the greeter under `tests/greeter`.
+///
+/// # Panics
+/// Where it cannot be built.
+pub fn greeter() -> PathBuf {
+    built(cargo("build").args(["--package", "tandem-greeter"]));
+    Place::of_this_test().artifacts().join("libtandem_greeter.so")
+}
+
 /// Builds the tally under `tests/tally`.
 ///
 /// # Panics

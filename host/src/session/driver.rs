@@ -63,10 +63,11 @@ pub struct Driver<'w, 'c> {
 
 impl<'w, 'c> Driver<'w, 'c> {
     /// A turn of this session, now.
+    #[inline(always)] // It begins each turn; that another place has one makes it no less hot.
     pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
         let (now, wall) = worker.now();
-        let (batch, buffer) = (Some(worker.batch()), worker.read_buffer());
-        Driver { worker, session, cx, now, wall, batch, buffer, read_next: 0, offered_left: 0, depth: 0 }
+        let (batch, buffer) = worker.scratch();
+        Driver { worker, session, cx, now, wall, batch: Some(batch), buffer, read_next: 0, offered_left: 0, depth: 0 }
     }
 
     /// Does what there is to do.
@@ -85,17 +86,8 @@ impl<'w, 'c> Driver<'w, 'c> {
                 turn = self.close_out();
                 break;
             }
-            if self.session.held.is_some() {
-                // No event before what the last one wrote is settled; streams go on.
-                if std::mem::take(&mut self.session.busy) && self.work() {
-                    self.session.busy = true;
-                    continue;
-                }
-                turn = Turn::Waits;
-                break;
-            }
-            if self.session.routing.is_some() && !self.find_conversation() {
-                // No event before it is known whose it is; streams go on.
+            if !self.session.may_take_events() && !self.find_conversation() {
+                // No event before what the last one wrote is settled, and it is known whose the next one is; streams go on.
                 if std::mem::take(&mut self.session.busy) && self.work() {
                     self.session.busy = true;
                     continue;
@@ -141,11 +133,9 @@ impl<'w, 'c> Driver<'w, 'c> {
     }
 
     /// Gives the worker its buffers back.
+    #[inline(always)] // As `new`.
     pub(super) fn leave(self) {
-        if let Some(batch) = self.batch {
-            self.worker.keep_batch(batch);
-        }
-        self.worker.keep_read_buffer(self.buffer);
+        self.worker.keep_scratch(self.batch, self.buffer);
     }
 
     /// When the session has to be woken, whatever happens.
@@ -156,8 +146,10 @@ impl<'w, 'c> Driver<'w, 'c> {
             let forward = pipe.forward.map_or(Nanos::MAX, |forward| forward.deadline);
             coming.min(forward).min(pipe.linger.unwrap_or(Nanos::MAX))
         });
-        let others = session.drained.into_iter().chain(session.calls_due()).chain(session.late_due());
-        let due = timers.chain(pipes).chain(others).min().unwrap_or(Nanos::MAX);
+        let due = timers.chain(pipes).min().unwrap_or(Nanos::MAX).min(session.drained.unwrap_or(Nanos::MAX));
+        // Most have neither.
+        let due = if session.calls.is_some() { due.min(session.calls_due().unwrap_or(Nanos::MAX)) } else { due };
+        let due = if session.late.is_some() { due.min(session.late_due().unwrap_or(Nanos::MAX)) } else { due };
         if session.greeting.transport == tandem_component::Transport::Udp {
             return due.min(session.silent_at());
         }
@@ -223,7 +215,8 @@ impl<'w, 'c> Driver<'w, 'c> {
             Some(_) => self.take_late_answer(),
         };
         if let Some(answer) = answer {
-            self.depth = self.session.depth_of(&answer);
+            // Only what comes of calls is a part of a row of them.
+            self.depth = if self.session.calls.is_some() { self.session.depth_of(&answer) } else { 0 };
             self.deliver(&answer.event(self.wall), None);
             self.depth = 0;
             match (answer.kind, answer.stream) {
@@ -312,8 +305,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
         batch.clear();
         // Only a session that may write is ever made again what it was.
-        let saves = self.session.keyed.is_some() && conversation.lease().policy != Policy::Renew;
-        let before = match conversation.lease().stores || saves {
+        let keyed = self.session.keyed.is_some();
+        let lease = conversation.lease();
+        let before = match lease.stores || keyed && lease.policy != Policy::Renew {
             true => conversation.export(self.session.id).ok(),
             false => None,
         };
@@ -322,7 +316,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.busy = true;
         match result {
             Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
-            Ok(()) if batch.has_writes() || self.ends_conversation(&batch) => {
+            Ok(()) if batch.has_writes() || keyed && self.ends_conversation(&batch) => {
                 return self.store(batch, event, offered, before);
             }
             Ok(()) => {

@@ -6,6 +6,7 @@ use tandem_component::effects::{Batch, Effect};
 use super::driver::{Driver, LINGER, UNSENT_MAX};
 use super::forward::Forward;
 use super::pipe::{Link, Pipe};
+use super::routing::Bound;
 use super::{Answer, Session};
 use crate::service::Dialed;
 use crate::transport::Socket;
@@ -93,7 +94,9 @@ impl Driver<'_, '_> {
         match usize::try_from(n).ok().filter(|n| *n <= self.offered_left) {
             Some(n) => {
                 self.offered_left -= n;
-                self.session.bound.consumed();
+                if self.session.bound == Bound::Named {
+                    self.session.bound = Bound::UnderWay;
+                }
             }
             None => return Err(format!("it consumed {n} bytes where there were {}", self.offered_left)),
         }

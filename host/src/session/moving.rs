@@ -35,6 +35,7 @@ pub enum Followed {
 
 impl Driver<'_, '_> {
     /// Has a session follow that may have nothing else to do. What comes of it is left to its next turn.
+    #[cold]
     pub fn follow_apart(worker: &Worker, session: &mut Session) -> Followed {
         let Some(waker) = session.waker.clone() else { return Followed::Later };
         if session.held.is_some() || session.routing.is_some() {
@@ -56,6 +57,10 @@ impl Driver<'_, '_> {
     /// and what that has written or named is not settled.
     #[inline]
     pub(super) fn follows(&mut self) -> bool {
+        let stays = self.session.bound == Bound::Free && self.session.behind.is_none();
+        if stays && self.worker.is_publication(self.session.publication) {
+            return true;
+        }
         self.follow();
         self.session.may_take_events()
     }

@@ -83,16 +83,6 @@ pub(super) enum Bound {
     UnderWay,
 }
 
-impl Bound {
-    /// Something of what is in hand was consumed.
-    #[inline]
-    pub(super) fn consumed(&mut self) {
-        if *self == Bound::Named {
-            *self = Bound::UnderWay;
-        }
-    }
-}
-
 impl Driver<'_, '_> {
     /// Looks for the conversation with this key.
     #[cold]
