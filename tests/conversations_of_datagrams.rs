@@ -5,13 +5,13 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Gateway, PATIENCE, free_port, settled, tally};
+use support::{Gateway, PATIENCE, free_port, settled, stamp, tally};
 
 /// A gateway with two workers that counts what is said in conversations, and its port.
 fn start(more: &str) -> (Gateway, u16) {
     let port = free_port();
     let gateway = Gateway::builder()
-        .library_as(&tally(), "libtandem_tally.so")
+        .library_as(&tally(None), "libtandem_tally.so")
         .toml(&format!(
             "workers = 2\n[service.tally]\ncomponent = \"tally\"\n\
              listen = [\"udp://127.0.0.1:{port}\", \"tcp://127.0.0.1:{port}\"]\n{more}\n\
@@ -39,6 +39,14 @@ fn heard(peer: &UdpSocket) -> String {
     let mut buffer = [0; 512];
     let n = peer.recv(&mut buffer).expect("an answer comes");
     String::from_utf8_lossy(&buffer[..n]).trim().to_owned()
+}
+
+/// Has the version that a feature makes serve, under a number.
+fn deploy(gateway: &Gateway, feature: Option<&str>, number: &str) {
+    let stamped = gateway.scratch("stamped.so");
+    stamp(&tally(feature), &stamped, number).unwrap();
+    gateway.deploy(&stamped, "libtandem_tally.so");
+    assert!(gateway.reload().ok);
 }
 
 /// The count and the version's number of an answer.
@@ -69,11 +77,11 @@ fn whoever_sends_it_is_counted_in_one_conversation() {
 #[test]
 fn a_pinned_conversation_stays_and_a_new_one_begins_on_the_new_version() {
     let (gateway, port) = start("");
-    gateway.swap(&tally(), "1.0.0");
+    gateway.swap(&tally(None), "1.0.0");
     let (one, two) = (peer(port), peer(port));
     assert_eq!(parts(&say(&one, "ann")), (1, "1.0.0".into()));
     for number in 2..12 {
-        gateway.swap(&tally(), &format!("{number}.0.0"));
+        gateway.swap(&tally(None), &format!("{number}.0.0"));
         let fresh = format!("fresh{number}");
         assert_eq!(parts(&say(&two, &fresh)), (1, format!("{number}.0.0")));
         assert_eq!(parts(&say(&two, "ann")), (number, "1.0.0".into()));
@@ -87,7 +95,7 @@ fn a_carried_conversation_goes_along() {
     let (one, two) = (peer(port), peer(port));
     say(&one, "ann");
     for number in 2..22 {
-        gateway.swap(&tally(), &format!("{number}.0.0"));
+        gateway.swap(&tally(None), &format!("{number}.0.0"));
         let speaker = if number % 2 == 0 { &one } else { &two };
         assert_eq!(parts(&say(speaker, "ann")), (number, format!("{number}.0.0")));
     }
@@ -98,10 +106,10 @@ fn a_carried_conversation_goes_along() {
 fn what_was_answered_is_counted_also_after_a_crash() {
     for policy in ["pin", "carry"] {
         let (mut gateway, port) = start(&format!("policy = \"{policy}\""));
-        gateway.swap(&tally(), "1.0.0");
+        gateway.swap(&tally(None), "1.0.0");
         let peer = peer(port);
         assert_eq!(parts(&say(&peer, "ann")), (1, "1.0.0".into()));
-        gateway.swap(&tally(), "2.0.0");
+        gateway.swap(&tally(None), "2.0.0");
         for kill in 0..5 {
             gateway.kill_and_start();
             let version = if policy == "pin" { "1.0.0" } else { "2.0.0" };
@@ -235,20 +243,20 @@ fn every_service_has_its_bound_version_again_after_a_crash() {
         format!("[service.{name}]\ncomponent = \"tally\"\nlisten = [\"udp://127.0.0.1:{port}\"]\n")
     };
     let mut gateway = Gateway::builder()
-        .library_as(&tally(), "libtandem_tally.so")
+        .library_as(&tally(None), "libtandem_tally.so")
         .toml(&format!(
             "{}{}[component.tally]\nversions = {{ keep = 0 }}\n",
             service("one", one) + "bindings = { max = 2 }\n",
             service("two", two)
         ))
         .start();
-    gateway.swap(&tally(), "1.0.0");
+    gateway.swap(&tally(None), "1.0.0");
     let peers = [peer(one), peer(two)];
     peers.iter().for_each(|peer| drop(say(peer, "ann")));
     for name in ["bob", "cy", "dan"] {
         say(&peers[1], name);
     }
-    gateway.swap(&tally(), "2.0.0");
+    gateway.swap(&tally(None), "2.0.0");
     // What one service has does not count for the other.
     assert_eq!(parts(&say(&peers[0], "eve")), (1, "2.0.0".into()));
 
@@ -257,4 +265,69 @@ fn every_service_has_its_bound_version_again_after_a_crash() {
     for peer in &peers {
         assert_eq!(parts(&say(peer, "ann")), (2, "1.0.0".into()));
     }
+}
+
+#[test]
+fn what_a_version_does_not_know_of_a_saved_session_is_there_for_the_one_that_does() {
+    let (mut gateway, port) = start("policy = \"carry\"");
+    let peer = peer(port);
+    deploy(&gateway, Some("notes"), "1.0.0");
+    say(&peer, "ann");
+    assert!(say(&peer, "ann").ends_with("notes 2"));
+    // An older one resumes what was saved, and saves it itself.
+    deploy(&gateway, None, "2.0.0");
+    gateway.kill_and_start();
+    assert_eq!(parts(&say(&peer, "ann")).0, 3);
+    gateway.kill_and_start();
+    assert_eq!(parts(&say(&peer, "ann")).0, 4);
+    deploy(&gateway, Some("notes"), "3.0.0");
+    let answer = say(&peer, "ann");
+    assert!(parts(&answer).0 == 5 && answer.ends_with("notes 3"), "{answer}");
+}
+
+#[test]
+fn a_version_that_refuses_what_was_saved_leaves_it_as_it_is() {
+    let (mut gateway, port) = start("policy = \"carry\"");
+    let peer = peer(port);
+    say(&peer, "ann");
+    say(&peer, "ann");
+    deploy(&gateway, Some("refuses"), "2.0.0");
+    gateway.kill_and_start();
+
+    peer.send(b"ann").unwrap();
+
+    settled(true, || gateway.status().notice("session-refused").is_some_and(|why| why.contains("takes over nothing")));
+    assert_eq!(parts(&say(&peer, "bob")), (1, "2.0.0".into()), "others begin");
+    deploy(&gateway, None, "3.0.0");
+    assert_eq!(parts(&say(&peer, "ann")), (3, "3.0.0".into()));
+}
+
+#[test]
+fn a_conversation_is_not_over_before_that_is_kept() {
+    let (gateway, port) = start("");
+    let peer = peer(port);
+    say(&peer, "ann");
+    let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    peer.send(b"ann over").unwrap();
+
+    peer.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
+    assert!(peer.recv(&mut [0; 512]).is_err(), "nothing is said while it cannot be kept");
+    store.execute_batch("ROLLBACK").unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(heard(&peer), "ann over 2");
+    assert_eq!(parts(&say(&peer, "ann")).0, 1);
+}
+
+#[test]
+fn a_datagram_whose_event_writes_finds_its_conversation_all_the_same() {
+    let (gateway, port) = start("");
+    let (one, two) = (peer(port), peer(port));
+    for n in 0..20 {
+        let name = format!("n{n}");
+        assert_eq!(parts(&say(&one, &format!("{name} also"))).0, 1);
+        assert_eq!(parts(&say(&two, &format!("{name} also"))).0, 2);
+    }
+    assert_eq!(gateway.status().count("datagram-lost"), 0);
 }

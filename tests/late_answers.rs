@@ -220,12 +220,12 @@ fn conversations_through_swaps_and_crashes() {
             "workers = 2\n[service.tally]\ncomponent = \"tally\"\n\
              listen = [\"udp://127.0.0.1:{port}\", \"tcp://127.0.0.1:{port}\"]\n[component.tally]\nversions = {{ keep = 0 }}\n"
         );
-        let mut gateway = builder(late).library_as(&tally(), "libtandem_tally.so").toml(&text).start();
+        let mut gateway = builder(late).library_as(&tally(None), "libtandem_tally.so").toml(&text).start();
         let peers: Vec<UdpSocket> = (0..3).map(|_| peer(port)).collect();
         let mut counted: BTreeMap<String, (u64, String)> = BTreeMap::new();
         for round in 0..6 {
             let number = format!("{}.0.0", round + 1);
-            gateway.swap(&tally(), &number);
+            gateway.swap(&tally(None), &number);
             for n in 0..40 {
                 // Old ones, and some that begin in this round; by datagrams, and each time by another connection.
                 let by_connection = n % 4 == 3;

@@ -65,13 +65,12 @@ pub fn greeter() -> PathBuf {
     Place::of_this_test().artifacts().join("libtandem_greeter.so")
 }
 
-/// Builds the tally under `tests/tally`.
+/// Builds the tally under `tests/tally`: the one that its feature makes, or the one without.
 ///
 /// # Panics
 /// Where it cannot be built.
-pub fn tally() -> PathBuf {
-    built(cargo("build").args(["--package", "tandem-tally"]));
-    Place::of_this_test().artifacts().join("libtandem_tally.so")
+pub fn tally(feature: Option<&str>) -> PathBuf {
+    variant("tally", feature)
 }
 
 /// Builds the doorkeeper under `tests/doorkeeper`.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `NAME` and anything | `NAME COUNT`, and the version |
 //! | `NAME later MS` | the same, after so many milliseconds |
+//! | `NAME also` | as the first; before it is known whose it is, `NAME-also` is bound as well |
 //! | `NAME unsaved` | as the first, and nothing is saved |
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
 
@@ -24,6 +25,10 @@ pub struct Count {
     /// Of the line at hand it is known that it is this conversation's.
     routed: bool,
     failed: bool,
+    /// What this version knows and others do not: how much of it was said to it.
+    #[cfg(feature = "notes")]
+    #[serde(default)]
+    notes: u64,
 }
 
 /// What is waited for.
@@ -54,7 +59,13 @@ impl Session for Count {
 
     fn handle(&mut self, tally: &Tally, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
-            Event::Datagram { bytes } if self.name.is_none() && !self.failed => out.route(first_word(bytes)),
+            Event::Datagram { bytes } if self.name.is_none() && !self.failed => {
+                let name = first_word(bytes);
+                if bytes.ends_with(b" also") {
+                    out.bind(&[name, b"-also"].concat());
+                }
+                out.route(name);
+            }
             Event::Datagram { bytes } => self.hear(tally, bytes, out),
             Event::Bytes { bytes, .. } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
@@ -79,6 +90,10 @@ impl Session for Count {
     fn at_boundary(&self) -> bool {
         true
     }
+
+    fn resumed(&mut self, _: &Tally, _: &Opening<'_>) -> Result<(), Refusal> {
+        if cfg!(feature = "refuses") { Err("it takes over nothing".into()) } else { Ok(()) }
+    }
 }
 
 impl Count {
@@ -87,6 +102,10 @@ impl Count {
             return out.send(Stream::OWN, b"not now\n");
         }
         self.count += 1;
+        #[cfg(feature = "notes")]
+        {
+            self.notes += 1;
+        }
         let said = String::from_utf8_lossy(said);
         let words: Vec<&str> = said.split_whitespace().collect();
         match words[..] {
@@ -106,7 +125,11 @@ impl Count {
 
     fn say(&self, tally: &Tally, out: &mut Out<'_, Self>) {
         let name = self.name.as_deref().unwrap_or("nobody");
-        out.send(Stream::OWN, format!("{name} {} {}\n", self.count, tally.version).as_bytes());
+        #[cfg(feature = "notes")]
+        let notes = format!(" notes {}", self.notes);
+        #[cfg(not(feature = "notes"))]
+        let notes = "";
+        out.send(Stream::OWN, format!("{name} {} {}{notes}\n", self.count, tally.version).as_bytes());
     }
 }
 
