@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use support::{ACCOUNTS, Esmes, Smsc, libraries, settled};
+use support::{ACCOUNTS, Esmes, Smsc, settled};
 
 const SWAPS: u32 = 21;
 /// Before these, another ESME binds.
@@ -36,23 +36,8 @@ fn those_of_node_smpp_stay_with_their_versions() {
 fn through_swaps(policy: &str, start: impl Fn(u16, bool) -> Option<Esmes>) {
     let smsc = Smsc::start(policy, &ACCOUNTS, DELIVERED_AFTER);
     let Some(mut esmes) = start(smsc.port, false) else { return };
-    esmes.until("receipts", |now| now.receipts > 0);
-    let mut connections = smsc.connections();
-    assert_eq!(connections.len() as u64, BINDS - LATE.len() as u64);
-
-    for swap in 1..=SWAPS {
-        if LATE.contains(&swap) {
-            esmes.bind();
-            let with_another = smsc.connections();
-            assert!(with_another.is_superset(&connections) && with_another.len() == connections.len() + 1);
-            connections = with_another;
-        }
-        smsc.gateway.swap(&libraries().smpp, &format!("1.0.{swap}"));
-        let before = esmes.progress();
-        esmes.until("traffic after a swap", |now| now.answered > before.answered && now.receipts > before.receipts);
-    }
-
-    assert_eq!(smsc.connections(), connections, "nobody has connected anew");
+    let connections = smsc.swap_under(&mut esmes, SWAPS, &LATE);
+    assert_eq!(connections.len() as u64, BINDS);
     let last = format!("1.0.{SWAPS}");
     let (sessions, mapped) = match policy {
         "carry" => (vec![(last, BINDS)], 1),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use support::{ACCOUNTS, Beyond, Esmes, Smsc, eventually, libraries, settled};
+use support::{ACCOUNTS, Beyond, Esmes, Smsc, eventually, settled};
 
 const SWAPS: u32 = 21;
 /// Before these, another ESME binds.
@@ -46,23 +46,8 @@ fn through_swaps(
     eventually("the gateway has bound", || (beyond.happened().count("bound") == 1).then_some(()));
     let upstream = beyond.connections();
     let Some(mut esmes) = start(smsc.port, true) else { return };
-    esmes.until("receipts", |now| now.receipts > 0);
-    let mut connections = smsc.connections();
-    assert_eq!(connections.len() as u64, BINDS - LATE.len() as u64);
-
-    for swap in 1..=SWAPS {
-        if LATE.contains(&swap) {
-            esmes.bind();
-            let with_another = smsc.connections();
-            assert!(with_another.is_superset(&connections) && with_another.len() == connections.len() + 1);
-            connections = with_another;
-        }
-        smsc.gateway.swap(&libraries().smpp, &format!("1.0.{swap}"));
-        let before = esmes.progress();
-        esmes.until("traffic after a swap", |now| now.answered > before.answered && now.receipts > before.receipts);
-    }
-
-    assert_eq!(smsc.connections(), connections, "no ESME has connected anew");
+    let connections = smsc.swap_under(&mut esmes, SWAPS, &LATE);
+    assert_eq!(connections.len() as u64, BINDS);
     assert_eq!(beyond.connections(), upstream, "and the gateway has not");
     let report = esmes.finish();
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::esmes::Esmes;
 use crate::gateway::{Builder, Gateway, loopback};
 use crate::libraries::libraries;
 use crate::port::free_port;
@@ -117,6 +118,29 @@ versions = {{ keep = 0 }}
             .start();
         let store = gateway.scratch(data).join("store.sqlite");
         Smsc { gateway, port, store }
+    }
+
+    /// Has as many versions serve, each once there was traffic after the one before; before some of them another ESME binds. The
+    /// connections, which are those that there were.
+    ///
+    /// # Panics
+    /// Where somebody has connected anew.
+    pub fn swap_under(&self, esmes: &mut Esmes, swaps: u32, late: &[u32]) -> BTreeSet<u16> {
+        esmes.until("receipts", |now| now.receipts > 0);
+        let mut connections = self.connections();
+        for swap in 1..=swaps {
+            if late.contains(&swap) {
+                esmes.bind();
+                let with_another = self.connections();
+                assert!(with_another.is_superset(&connections) && with_another.len() == connections.len() + 1);
+                connections = with_another;
+            }
+            self.gateway.swap(&libraries().smpp, &format!("1.0.{swap}"));
+            let before = esmes.progress();
+            esmes.until("traffic after a swap", |now| now.answered > before.answered && now.receipts > before.receipts);
+        }
+        assert_eq!(self.connections(), connections, "nobody has connected anew");
+        connections
     }
 
     /// The connections of ESMEs that are there now.
