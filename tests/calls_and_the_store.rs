@@ -34,6 +34,47 @@ fn an_event_that_is_not_committed_asks_and_answers_nothing_and_comes_again_whole
 }
 
 #[test]
+fn of_requests_that_are_told_together_only_those_fail_that_cannot_be_stored() {
+    let Place { gateway, front, back } = Place::start();
+    let mut callee = gateway.connect(back);
+    let mut caller = gateway.connect(front);
+    until_known(&mut caller);
+    for round in 0..20 {
+        let before = count(&mut callee);
+        // Every seventh note has the text of the one before it. Which of the two comes first, nobody is promised.
+        let text = |n: i32| if n % 7 == 6 { n - 1 } else { n };
+        let asked: String =
+            (0..60).map(|n| format!("ask back put {} {round}-{}\n", 100 * round + n, text(n))).collect();
+        caller.send(asked.as_bytes()).unwrap();
+        let heard: Vec<String> = (0..60).map(|_| caller.line().unwrap()).collect();
+        let put = heard.iter().filter(|line| line.starts_with("put ")).collect::<BTreeSet<_>>();
+        let later = heard.iter().filter(|line| line.starts_with("later ")).collect::<BTreeSet<_>>();
+        assert_eq!((put.len(), later.len()), (52, 8), "{heard:?}");
+        assert_eq!(count(&mut callee), before + 60, "each has counted once");
+    }
+    let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+    let stored: i64 = store.query_row("SELECT count(*) FROM \"asks.notes\"", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, 20 * 52);
+}
+
+#[test]
+fn of_requests_that_are_told_together_those_before_a_panic_are_answered() {
+    let Place { gateway, front, back } = Place::start();
+    let mut caller = gateway.connect(front);
+    for round in 0..5 {
+        let _callee = gateway.connect(back);
+        until_known(&mut caller);
+        let mut asked: String = (0..30).map(|n| format!("ask back put {} {round}-{n}\n", 100 * round + n)).collect();
+        asked.push_str("ask back panic\n");
+        caller.send(asked.as_bytes()).unwrap();
+        let heard: BTreeSet<String> = (0..31).map(|_| caller.line().unwrap()).collect();
+        let mut expected: BTreeSet<String> = (0..30).map(|n| format!("put {}", 100 * round + n)).collect();
+        expected.insert("failed Ended".to_owned());
+        assert_eq!(heard, expected);
+    }
+}
+
+#[test]
 fn what_waits_for_a_callee_that_ends_with_its_commit_goes_to_another() {
     let Place { gateway, front, back } = Place::start();
     let _stays = gateway.connect(back);

@@ -13,9 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use slab::Slab;
-use tandem_component::effects::Batch;
 use tandem_component::{Peer, Role};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{Notify, mpsc};
@@ -41,6 +39,7 @@ mod conversations;
 mod following;
 mod handle;
 mod routing;
+mod scratch;
 mod storing;
 
 pub use calls::{Mail, Mailbox, mailboxes};
@@ -49,13 +48,8 @@ pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
 
 use conversations::Conversations;
+use scratch::Scratch;
 
-/// So much is read at once.
-const READ: usize = 64 * 1024;
-/// How many empty buffers are kept for the next sends.
-const SPARES: usize = 64;
-/// A buffer that has grown larger is not kept.
-const SPARE_BYTES: usize = 64 * 1024;
 /// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
 const SHARE_TIME: u32 = 16;
 
@@ -98,14 +92,6 @@ pub struct Worker {
 struct Listener {
     stop: Rc<Notify>,
     task: tokio::task::JoinHandle<()>,
-}
-
-/// Buffers that are used from one event to the next.
-#[derive(Default)]
-struct Scratch {
-    read: Vec<u8>,
-    batch: Option<Box<Batch>>,
-    spares: Vec<BytesMut>,
 }
 
 impl Worker {
@@ -424,51 +410,6 @@ impl Worker {
     /// Which worker it is.
     pub fn index(&self) -> usize {
         self.index
-    }
-
-    /// The batch that events write their effects into.
-    pub fn batch(&self) -> Box<Batch> {
-        let kept = self.scratch.borrow_mut().batch.take();
-        kept.unwrap_or_else(|| Box::new(Batch::new(random())))
-    }
-
-    /// Takes the batch back.
-    pub fn keep_batch(&self, batch: Box<Batch>) {
-        self.scratch.borrow_mut().batch = Some(batch);
-    }
-
-    /// The batch, and the buffer that is read into, for one turn.
-    #[inline]
-    pub fn scratch(&self) -> (Box<Batch>, Vec<u8>) {
-        let mut scratch = self.scratch.borrow_mut();
-        let (batch, buffer) = (scratch.batch.take(), std::mem::take(&mut scratch.read));
-        drop(scratch);
-        let batch = batch.unwrap_or_else(|| Box::new(Batch::new(random())));
-        (batch, if buffer.is_empty() { vec![0; READ] } else { buffer })
-    }
-
-    /// Takes both back.
-    #[inline]
-    pub fn keep_scratch(&self, batch: Option<Box<Batch>>, buffer: Vec<u8>) {
-        let mut scratch = self.scratch.borrow_mut();
-        if batch.is_some() {
-            scratch.batch = batch;
-        }
-        scratch.read = buffer;
-    }
-
-    /// An empty buffer for what is sent.
-    pub fn spare(&self) -> BytesMut {
-        self.scratch.borrow_mut().spares.pop().unwrap_or_else(|| BytesMut::with_capacity(2048))
-    }
-
-    /// Takes an empty buffer back.
-    pub fn keep_spare(&self, mut spare: BytesMut) {
-        spare.clear();
-        let mut scratch = self.scratch.borrow_mut();
-        if (1..=SPARE_BYTES).contains(&spare.capacity()) && scratch.spares.len() < SPARES {
-            scratch.spares.push(spare);
-        }
     }
 
     /// Writes the record of an exchange.

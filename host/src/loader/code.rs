@@ -196,9 +196,16 @@ impl<T: AsRef<Object>> Conversation<T> {
     /// # Errors
     /// The component cannot, or panicked.
     pub fn export(&self, session: u64) -> Result<Vec<u8>, Failure> {
+        self.export_into(session, Vec::new())
+    }
+
+    /// As [`export`](Conversation::export), into an empty buffer that is there already.
+    ///
+    /// # Errors
+    /// As for `export`.
+    pub fn export_into(&self, session: u64, mut state: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let object = self.object();
         let _inside = inside::enter(object.number, session);
-        let mut state = Vec::new();
         // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
         let outcome = unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
         match outcome {

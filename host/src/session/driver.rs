@@ -51,6 +51,8 @@ pub struct Driver<'w, 'c> {
     pub(super) now: Nanos,
     pub(super) wall: u64,
     batch: Option<Box<Batch>>,
+    /// How much it has done.
+    steps: usize,
     /// What is read into.
     pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
@@ -67,7 +69,8 @@ impl<'w, 'c> Driver<'w, 'c> {
     pub fn new(worker: &'w Worker, session: &'w mut Session, cx: &'w mut Context<'c>) -> Self {
         let (now, wall) = worker.now();
         let (batch, buffer) = worker.scratch();
-        Driver { worker, session, cx, now, wall, batch: Some(batch), buffer, read_next: 0, offered_left: 0, depth: 0 }
+        let batch = Some(batch);
+        Driver { worker, session, cx, now, wall, batch, steps: 0, buffer, read_next: 0, offered_left: 0, depth: 0 }
     }
 
     /// Does what there is to do.
@@ -81,7 +84,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         if self.session.held.is_some() {
             self.settle();
         }
-        for _ in 0..STEPS_MAX {
+        while self.steps < STEPS_MAX {
+            self.steps += 1;
             if self.session.conversation.is_none() {
                 turn = self.close_out();
                 break;
@@ -210,11 +214,18 @@ impl<'w, 'c> Driver<'w, 'c> {
         if !self.follows() {
             return true;
         }
+        if self.session.answers.len() > 1
+            && let Some(told) = self.answer_together()
+        {
+            self.steps += told - 1;
+            return true;
+        }
         let answer = match self.session.late {
             None => self.session.answers.pop_front(),
             Some(_) => self.take_late_answer(),
         };
         if let Some(answer) = answer {
+            self.session.alone = self.session.alone.saturating_sub(1);
             // Only what comes of calls is a part of a row of them.
             self.depth = if self.session.calls.is_some() { self.session.depth_of(&answer) } else { 0 };
             self.deliver(&answer.event(self.wall), None);
@@ -301,14 +312,16 @@ impl<'w, 'c> Driver<'w, 'c> {
     pub(super) fn deliver(&mut self, event: &RawEvent<'_>, offered: Option<u64>) {
         let waits = self.session.held.is_some() || self.session.routing.is_some();
         debug_assert!(!waits, "no event before the last one is settled");
+        if self.session.conversation.is_none() {
+            return;
+        }
+        let mut batch = self.take_batch();
         let Some(conversation) = &mut self.session.conversation else { return };
-        let mut batch = self.batch.take().expect("a batch is taken for one event and put back");
-        batch.clear();
         // Only a session that may write is ever made again what it was.
         let keyed = self.session.keyed.is_some();
         let lease = conversation.lease();
         let before = match lease.stores || keyed && lease.policy != Policy::Renew {
-            true => conversation.export(self.session.id).ok(),
+            true => conversation.export_into(self.session.id, self.worker.state_buffer()).ok(),
             false => None,
         };
         let result = conversation.handle(self.session.id, event, Sink::new(&mut *batch));
@@ -320,6 +333,9 @@ impl<'w, 'c> Driver<'w, 'c> {
                 return self.store(batch, event, offered, before);
             }
             Ok(()) => {
+                if let Some(before) = before {
+                    self.worker.keep_state_buffer(before);
+                }
                 if self.session.failures > 0 && event.kind != kind::STORE_FAILED {
                     self.session.failures = 0;
                 }
@@ -337,6 +353,14 @@ impl<'w, 'c> Driver<'w, 'c> {
             Ok(()) => {}
             Err(reason) => self.break_off(reason),
         }
+    }
+
+    /// An empty batch, for one event or for several that are told together.
+    #[inline]
+    pub(super) fn take_batch(&mut self) -> Box<Batch> {
+        let mut batch = self.batch.take().expect("a batch is taken for events and put back");
+        batch.clear();
+        batch
     }
 
     /// Puts a batch back for the next event.

@@ -21,6 +21,7 @@ pub mod remainder;
 mod routing;
 pub mod saving;
 mod storing;
+mod together;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -96,6 +97,8 @@ pub struct Session {
     held: Option<Box<storing::Held>>,
     /// How many events in a row could not be stored.
     failures: u32,
+    /// How many of the answers that come next are told one by one.
+    alone: usize,
     /// The conversation that it is, where it has named one.
     keyed: Option<Box<routing::Keyed>>,
     /// The conversation that it is looked for, of which the session has told.

@@ -282,6 +282,7 @@ impl Session {
             drained: None,
             held: None,
             failures: 0,
+            alone: 0,
             remainder: None,
             keyed: None,
             routing: None,

@@ -10,7 +10,7 @@ use tandem_component::effects::{Batch, Effect};
 
 use super::driver::Driver;
 use super::{Answer, Session};
-use crate::loader::code::{Conversation, Failure};
+use crate::loader::code::Failure;
 use crate::store::{self, Found, Step, Told, Transaction};
 
 /// An event whose effects wait for what it has written.
@@ -37,6 +37,8 @@ pub(super) struct Held {
 /// An event that is told again.
 enum Again {
     Answer(Answer),
+    /// Several that were told together.
+    Together(Vec<Answer>),
     Datagram(super::Datagram),
     End(u64),
 }
@@ -66,11 +68,58 @@ impl Driver<'_, '_> {
     #[cold]
     pub(super) fn store(
         &mut self,
-        mut batch: Box<Batch>,
+        batch: Box<Batch>,
         event: &RawEvent<'_>,
         offered: Option<u64>,
         before: Option<Vec<u8>>,
     ) {
+        let batch = match self.give_or_ask(batch, offered) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err((mut batch, reason)) => {
+                self.fail(Failure::Fault(reason), &mut batch);
+                return self.put_back(batch);
+            }
+        };
+        let event = match event.kind {
+            kind::BYTES | kind::STORE_FAILED => None,
+            kind::END => Some(Again::End(event.stream)),
+            kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
+            _ => Some(Again::Answer(Answer::again(event))),
+        };
+        self.hold(batch, event, offered, before);
+    }
+
+    /// As [`store`](Driver::store), of answers that were told together.
+    #[cold]
+    pub(super) fn store_together(&mut self, batch: Box<Batch>, told: Vec<Answer>, before: Vec<u8>) {
+        match self.give_or_ask(batch, None) {
+            Ok(Some(batch)) => self.hold(batch, Some(Again::Together(told)), None, Some(before)),
+            Ok(None) => {}
+            Err((batch, _)) => {
+                self.put_back(batch);
+                self.tell_alone(&before, told);
+            }
+        }
+    }
+
+    /// Keeps an event's effects until what it has written is settled.
+    fn hold(&mut self, batch: Box<Batch>, event: Option<Again>, offered: Option<u64>, before: Option<Vec<u8>>) {
+        let (ends, depth) = (self.ends_conversation(&batch), self.depth);
+        let held = Held { batch, offered, before, event, datagram: None, depth, ends, last: false, outcome: None };
+        self.session.held = Some(Box::new(held));
+        self.put_back(self.worker.batch());
+    }
+
+    /// Gives the store what is to be committed before a batch: back comes the batch. One that only asks is carried out.
+    ///
+    /// # Errors
+    /// The batch, and what is wrong with what it tells of rows.
+    fn give_or_ask(
+        &mut self,
+        batch: Box<Batch>,
+        offered: Option<u64>,
+    ) -> Result<Option<Box<Batch>>, (Box<Batch>, String)> {
         let steps = self.steps(&batch).and_then(|mut steps| {
             steps.extend(self.bindings(&batch)?);
             steps.extend(self.save(&batch)?);
@@ -79,11 +128,7 @@ impl Driver<'_, '_> {
         });
         let steps = match steps {
             Ok(steps) => steps,
-            Err(reason) => {
-                self.fail(Failure::Fault(reason), &mut batch);
-                self.put_back(batch);
-                return;
-            }
+            Err(reason) => return Err((batch, reason)),
         };
         if steps.iter().all(|step| step.question().is_some()) {
             for step in &steps {
@@ -94,19 +139,10 @@ impl Driver<'_, '_> {
             }
             self.happen(&batch, offered);
             self.put_back(batch);
-            return;
+            return Ok(None);
         }
         self.worker.give(Transaction { home: self.home(), steps });
-        let event = match event.kind {
-            kind::BYTES | kind::STORE_FAILED => None,
-            kind::END => Some(Again::End(event.stream)),
-            kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
-            _ => Some(Again::Answer(Answer::again(event))),
-        };
-        let (ends, depth) = (self.ends_conversation(&batch), self.depth);
-        let held = Held { batch, offered, before, event, datagram: None, depth, ends, last: false, outcome: None };
-        self.session.held = Some(Box::new(held));
-        self.put_back(self.worker.batch());
+        Ok(Some(batch))
     }
 
     fn steps(&self, batch: &Batch) -> Result<Vec<Step>, String> {
@@ -170,6 +206,9 @@ impl Driver<'_, '_> {
             self.end();
         }
         self.worker.keep_batch(held.batch);
+        if let Some(before) = held.before {
+            self.worker.keep_state_buffer(before);
+        }
     }
 
     /// Carries out a batch whose bytes on offer have gone back to the stream's unread ones meanwhile.
@@ -188,21 +227,21 @@ impl Driver<'_, '_> {
 
     /// Makes the session what it was before an event whose writes were not committed.
     fn take_back(&mut self, before: Option<&[u8]>, event: Option<Again>, failure: &store::Failure) {
-        let session = &mut *self.session;
-        session.failures += 1;
-        if session.failures > FAILURES_MAX {
+        let event = match (event, before) {
+            (Some(Again::Together(told)), Some(before)) => return self.tell_alone(before, told),
+            (event, _) => event,
+        };
+        self.session.failures += 1;
+        if self.session.failures > FAILURES_MAX {
             return self.break_off(format!("what it writes cannot be stored: {failure}"));
         }
         let Some(before) = before else {
             return self.break_off(format!("{failure}, and it could not be exported before"));
         };
-        let Some(conversation) = &session.conversation else { return };
-        let lease = conversation.lease().clone();
-        let opening = session.opening(self.worker, self.now, self.wall);
-        match Conversation::resume(lease, &opening, before, session.id) {
-            Ok(restored) => session.conversation = Some(restored),
-            Err(reason) => return self.break_off(format!("it does not resume what it exported itself: {reason}")),
+        if let Err(reason) = self.restore(before) {
+            return self.break_off(reason);
         }
+        let session = &mut *self.session;
         match event {
             Some(Again::Answer(answer)) => session.answers.push_front(answer),
             Some(Again::Datagram(datagram)) => session.datagrams.push_front(datagram),
@@ -211,7 +250,7 @@ impl Driver<'_, '_> {
                     pipe.end_told = false;
                 }
             }
-            None => {}
+            Some(Again::Together(_)) | None => {}
         }
         let detail = why(failure);
         self.deliver(&RawEvent { detail, ..RawEvent::new(kind::STORE_FAILED, self.wall) }, None);

@@ -1,0 +1,118 @@
+//! Answers that wait together are told together: one state to go back to, and one transaction, for all of them.
+//!
+//! A session whose events may write is exported before an event, so that it can be made again what it was. With hundreds of
+//! requests and answers on their way to it that state is large, and as many commits would follow each other, one for each. So
+//! as many of its answers as wait are told in a row, and their effects are one batch: carried out when all have been told, or
+//! committed first. If anything fails, none of it has happened: the session is made what it was, and is told them again, one
+//! by one, so that only what fails by itself fails.
+
+use tandem_component::abi::{Sink, kind};
+use tandem_component::effects::Effect;
+
+use super::driver::Driver;
+use super::{Answer, Session};
+use crate::loader::code::Conversation;
+
+/// So many are told together at most.
+const TOGETHER_MAX: usize = 64;
+
+impl Driver<'_, '_> {
+    /// Tells as many of the answers that wait as may be told together. `None` where that is not more than one.
+    #[cold] // For sessions that may write: others have no use for it.
+    pub(super) fn answer_together(&mut self) -> Option<usize> {
+        let session = &*self.session;
+        let conversation = session.conversation.as_ref().filter(|conversation| conversation.lease().stores)?;
+        if !session.may_be_told_together() {
+            return None;
+        }
+        let before = conversation.export_into(session.id, self.worker.state_buffer()).ok()?;
+        let mut batch = self.take_batch();
+        let session = &mut *self.session;
+        // What one of them leads to is a part of its row of calls, so those of one batch have come as far.
+        let depth = session.answers.front().map_or(0, |answer| session.depth_of(answer));
+        let joins_these = |session: &Session| {
+            let next = session.answers.front();
+            next.is_some_and(|answer| answer.is_joined() && session.depth_of(answer) == depth)
+        };
+        let mut told = Vec::new();
+        while told.len() < TOGETHER_MAX
+            && joins_these(session)
+            && let Some(answer) = session.answers.pop_front()
+        {
+            let mark = batch.effects.len();
+            let Some(conversation) = &mut session.conversation else { break };
+            let handled = conversation.handle(session.id, &answer.event(self.wall), Sink::new(&mut *batch));
+            told.push(answer);
+            if handled.is_err() || batch.is_too_much() {
+                self.put_back(batch);
+                self.tell_alone(&before, told);
+                return Some(1);
+            }
+            if !batch.effects[mark..].iter().all(joins) {
+                break;
+            }
+        }
+        let count = told.len();
+        session.progress += count as u64;
+        session.busy = true;
+        self.depth = depth;
+        if batch.has_writes() {
+            self.store_together(batch, told, before);
+        } else {
+            self.worker.keep_state_buffer(before);
+            self.happen(&batch, None);
+            self.put_back(batch);
+        }
+        self.depth = 0;
+        Some(count)
+    }
+
+    /// Makes the session what it was before these answers. They are told again, each by itself.
+    pub(super) fn tell_alone(&mut self, before: &[u8], told: Vec<Answer>) {
+        if let Err(reason) = self.restore(before) {
+            return self.break_off(reason);
+        }
+        let session = &mut *self.session;
+        session.alone = told.len();
+        told.into_iter().rev().for_each(|answer| session.answers.push_front(answer));
+    }
+
+    /// Makes the session what it was.
+    pub(super) fn restore(&mut self, before: &[u8]) -> Result<(), String> {
+        let session = &mut *self.session;
+        let Some(conversation) = &session.conversation else { return Ok(()) };
+        let lease = conversation.lease().clone();
+        let opening = session.opening(self.worker, self.now, self.wall);
+        let restored = Conversation::resume(lease, &opening, before, session.id)
+            .map_err(|reason| format!("it does not resume what it exported itself: {reason}"))?;
+        session.conversation = Some(restored);
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Whether more than one of its answers may be told together. Late ones come in an order of their own, and what a
+    /// conversation writes is saved event by event.
+    fn may_be_told_together(&self) -> bool {
+        self.alone == 0
+            && self.failures == 0
+            && self.keyed.is_none()
+            && self.late.is_none()
+            && self.answers.iter().take(2).filter(|answer| answer.is_joined()).count() == 2
+    }
+}
+
+impl Answer {
+    /// Whether it is one of many: of the store, of another service, or what another asks.
+    fn is_joined(&self) -> bool {
+        let kinds = [kind::REQUEST, kind::ANSWERED, kind::CALL_FAILED, kind::ROW, kind::ROWS, kind::CHANGED];
+        kinds.contains(&self.kind)
+    }
+}
+
+/// Whether the next answer may be told before this effect has happened: it takes none of the answers away, and opens and
+/// closes nothing.
+fn joins(effect: &Effect) -> bool {
+    use Effect::{After, Answer, Call, Record, Row, Send};
+    matches!(effect, Send { .. } | Row { .. } | Call { .. } | Answer { .. } | After { .. } | Record { .. })
+}
