@@ -1,8 +1,9 @@
 """The work `smpp-submit`: messages from ESMEs to an SMSC, through Tandem and through a bare relay on the same codec.
 
 Eight binds keep their windows of 100 full. What they submit goes by one bind to a sink that takes everything at once. In turns there
-is between them: nothing, which shows that both ends are faster than what they measure; the bare relay; Tandem with a row for those
-messages alone that a receipt is asked for, and none is; Tandem with a row for each message, committed before the response.
+is between them: nothing, which shows that both ends are faster than what they measure; the bare relay; one that writes each PDU by
+itself; Tandem with a row for those messages alone that a receipt is asked for, and none is; Tandem with a row for each message,
+committed before the response.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from report import number, table
 from rounds import place, turned
 
 BINDS, WINDOW = 8, 100
-TURNS = ["direct", "relay", "tandem", "tandem, stored"]
+TURNS = ["direct", "relay", "relay, each", "tandem", "tandem, stored"]
 READY_SECONDS_MAX = 20
 
 
@@ -27,9 +28,11 @@ def measure(options, say):
         sms, sink_port = built(options, "sms"), free_port()
         sink = stack.enter_context(Process([sms, "sink", sink_port], stack.enter_context(place("sink"))))
         wait_until_served(sms, sink_port, sink)
-        relay_port = free_port()
-        relay = stack.enter_context(Process([sms, "relay", relay_port, sink_port], stack.enter_context(place("relay"))))
-        up = {"direct": (sink, sink_port), "relay": (relay, relay_port)}
+        up = {"direct": (sink, sink_port)}
+        for name, writes in {"relay": "together", "relay, each": "each"}.items():
+            port = free_port()
+            command = [sms, "relay", port, sink_port, writes]
+            up[name] = stack.enter_context(Process(command, stack.enter_context(place("relay")))), port
         for name, rows in {"tandem": "receipts", "tandem, stored": "all"}.items():
             directory = stack.enter_context(place("gateway"))
             # With one worker, as the relay has.

@@ -101,6 +101,7 @@ def of_submit(found):
     ends = [rate(found, "messages_s", "direct", name) for name in ("relay", "tandem")]
     return [
         Target("messages a second, to the bare relay's", rate(found, "messages_s", "tandem", "relay"), 0.5, ">="),
+        Target("… to one's that writes each PDU by itself", rate(found, "messages_s", "tandem", "relay, each"), 0.5, ">="),
         Target("messages a second without anything between, to those with", min(ends), 1, ">="),
         Target("messages refused", sum(one["failed"] for rounds in found.values() for one in rounds), 0, "<=", places=0),
     ]

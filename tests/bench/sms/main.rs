@@ -1,5 +1,5 @@
 //! The ends of the work `smpp-submit`, and what Tandem is compared with there: `sms submit PORT BINDS WINDOW SECONDS` is the
-//! ESMEs, `sms sink PORT` the SMSC, `sms relay PORT SMSC_PORT` the bare relay between them.
+//! ESMEs, `sms sink PORT` the SMSC, `sms relay PORT SMSC_PORT together|each` the bare relay between them.
 //!
 //! All are on the codec that the component is on. The two ends decode nothing that they need not know, and write PDUs that
 //! were encoded once with another number in them, so that they are faster than what is between them; that they are, the bench
@@ -28,9 +28,12 @@ fn main() -> io::Result<()> {
             local.block_on(&runtime, submit::submit(port(gateway)?, number(binds)?, number(window)?, span))
         }
         ["sink", listen] => local.block_on(&runtime, sink::serve(port(listen)?)),
-        ["relay", listen, smsc] => local.block_on(&runtime, relay::serve(port(listen)?, port(smsc)?)),
+        ["relay", listen, smsc, writes @ ("together" | "each")] => {
+            local.block_on(&runtime, relay::serve(port(listen)?, port(smsc)?, writes == "each"))
+        }
         _ => {
-            let usage = "usage: sms submit PORT BINDS WINDOW SECONDS, sms sink PORT, or sms relay PORT SMSC_PORT";
+            let usage =
+                "usage: sms submit PORT BINDS WINDOW SECONDS, sms sink PORT, or sms relay PORT SMSC_PORT together|each";
             Err(io::Error::new(io::ErrorKind::InvalidInput, usage))
         }
     }

@@ -1,7 +1,8 @@
 //! The bare relay: every PDU is decoded and encoded again, and its number mapped to that of the one bind with the SMSC.
 //!
 //! It shows what sockets and codec cost on a current-thread runtime. It knows no accounts, keeps no windows, has no timers, tells
-//! messages from receipts by nothing, and stores nothing.
+//! messages from receipts by nothing, and stores nothing. What one read has brought in it writes at once; told to, it writes each
+//! PDU by itself, as one does that has a codec between itself and its stream.
 
 use std::cell::RefCell;
 use std::io;
@@ -29,7 +30,7 @@ struct Outbox {
 type Asked = Rc<RefCell<Slab<(Rc<Outbox>, u32)>>>;
 
 /// Serves until it is killed.
-pub(crate) async fn serve(port: u16, smsc: u16) -> io::Result<()> {
+pub(crate) async fn serve(port: u16, smsc: u16, each: bool) -> io::Result<()> {
     let mut upstream = TcpStream::connect((Ipv4Addr::LOCALHOST, smsc)).await?;
     upstream.set_nodelay(true)?;
     upstream.write_all(&encoded(BIND_TRANSCEIVER, 1, Some(&BindTransceiver::default().into()))).await?;
@@ -38,7 +39,7 @@ pub(crate) async fn serve(port: u16, smsc: u16) -> io::Result<()> {
 
     let (asked, outbox) = (Asked::default(), Rc::new(Outbox::default()));
     let (reads, writes) = upstream.into_split();
-    tokio::task::spawn_local(write(writes, Rc::clone(&outbox)));
+    tokio::task::spawn_local(write(writes, Rc::clone(&outbox), each));
     tokio::task::spawn_local(answer(reads, unread, Rc::clone(&asked)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     loop {
@@ -47,7 +48,7 @@ pub(crate) async fn serve(port: u16, smsc: u16) -> io::Result<()> {
         let (reads, writes) = stream.into_split();
         let own = Rc::new(Outbox::default());
         // A connection that fails ends alone; the load client counts it.
-        tokio::task::spawn_local(write(writes, Rc::clone(&own)));
+        tokio::task::spawn_local(write(writes, Rc::clone(&own), each));
         tokio::task::spawn_local(ask(reads, own, Rc::clone(&outbox), Rc::clone(&asked)));
     }
 }
@@ -91,11 +92,14 @@ async fn answer(mut reads: OwnedReadHalf, mut unread: Unread, asked: Asked) -> i
     }
 }
 
-async fn write(mut writes: OwnedWriteHalf, outbox: Rc<Outbox>) -> io::Result<()> {
+async fn write(mut writes: OwnedWriteHalf, outbox: Rc<Outbox>, each: bool) -> io::Result<()> {
     let mut bytes = BytesMut::new();
     loop {
         outbox.filled.notified().await;
         std::mem::swap(&mut bytes, &mut outbox.bytes.borrow_mut());
+        while let (true, Some(length)) = (each, bytes.first_chunk().map(|length| u32::from_be_bytes(*length))) {
+            writes.write_all(&bytes.split_to(length as usize)).await?;
+        }
         writes.write_all(&bytes).await?;
         bytes.clear();
     }
