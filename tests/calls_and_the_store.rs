@@ -75,6 +75,28 @@ fn of_requests_that_are_told_together_those_before_a_panic_are_answered() {
 }
 
 #[test]
+fn of_lines_that_are_taken_together_only_those_fail_that_cannot_be_stored() {
+    let Place { gateway, front, back } = Place::start();
+    let _callee = gateway.connect(back);
+    let mut caller = gateway.connect(front);
+    until_known(&mut caller);
+    for round in 0..20 {
+        // Every seventh line writes the text of the one before it down again.
+        let text = |n: i32| if n % 7 == 6 { n - 1 } else { n };
+        let line = |n: i32| format!("note {} back echo {round}-{}\n", 100 * round + n, text(n));
+        caller.send((0..60).map(line).collect::<String>().as_bytes()).unwrap();
+        let heard: Vec<String> = (0..60).map(|_| caller.line().unwrap()).collect();
+        let echoed: BTreeSet<&str> = heard.iter().map(String::as_str).filter(|line| *line != "later").collect();
+        let expected: BTreeSet<String> = (0..60).filter(|n| n % 7 != 6).map(|n| format!("{round}-{n}")).collect();
+        assert_eq!(echoed, expected.iter().map(String::as_str).collect(), "{heard:?}");
+        assert_eq!(heard.iter().filter(|line| *line == "later").count(), 8);
+    }
+    let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+    let stored: i64 = store.query_row("SELECT count(*) FROM \"asks.notes\"", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, 20 * 52);
+}
+
+#[test]
 fn what_waits_for_a_callee_that_ends_with_its_commit_goes_to_another() {
     let Place { gateway, front, back } = Place::start();
     let _stays = gateway.connect(back);

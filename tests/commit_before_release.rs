@@ -87,6 +87,24 @@ fn answers_come_in_the_order_of_their_requests_whatever_has_to_be_committed() {
 }
 
 #[test]
+fn of_lines_that_come_together_those_before_one_that_cannot_be_handled_are_answered() {
+    let (gateway, port) = start("data");
+    for round in 1..=20 {
+        let mut client = gateway.connect(port);
+        let mut lines = "add 7 1\n".repeat(round).into_bytes();
+        // No text: the session gives up.
+        lines.extend(b"\xff\nadd 7 1\n");
+        client.send(&lines).unwrap();
+        for _ in 0..round {
+            assert_eq!(client.line().unwrap(), "ok 7");
+        }
+        client.closed().unwrap();
+    }
+    let total = (1..=20).sum::<usize>() as i64;
+    assert_eq!(amount(&mut gateway.connect(port), 7), total, "each line was handled once");
+}
+
+#[test]
 fn a_full_disk_is_a_temporary_error_and_nothing_more() {
     let Some(disk) = SmallDisk::mount() else { return };
     let (gateway, port) = start(&disk.path().to_string_lossy());

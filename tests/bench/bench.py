@@ -153,7 +153,7 @@ def run_idle_memory(options):
 
 def run_durable(options):
     found = durable.measure(options, say)
-    print(f"\ndurable: {durable.CONNECTIONS} connections with one update under way each; {options.rounds} rounds of {options.seconds} s")
+    print(f"\ndurable: 64 connections with windows of 16, and 512 with one update each; {options.rounds} rounds of {options.seconds} s")
     print(durable.durable_table(found))
     shown = show(targets.of_durable(found))
     print()

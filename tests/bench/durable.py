@@ -1,8 +1,9 @@
 """The work `durable`: updates of rows that are on the disk before they are answered, through the whole gateway and without it.
 
-Each of many connections has one update under way, a component makes a row of it, and the gateway answers once that is committed. In
-the same run, on the same disk, SQLite alone gets the same rows in transactions of 64. A third turn asks the same component, over
-as many connections, for what stores nothing: that is how much client, connections and protocol allow.
+Connections have updates under way, a component makes a row of each, and the gateway answers once that is committed: 64 connections
+with windows of 16, and 512 with one update each, where most of the work is the system's, which carries each update and each answer
+by itself. In the same run, on the same disk, SQLite alone gets the same rows in transactions of 64. Two turns more ask the same
+component, over as many connections, for what stores nothing: that is how much client, connections and protocol allow.
 """
 
 import json
@@ -15,11 +16,17 @@ from process import Process
 from report import number, table
 from rounds import place, turned
 
-CONNECTIONS = 512
 COMPONENT = "ledger"
 # SQLite calls one or the other, as it was compiled.
 SYNCS = ["syscalls:sys_enter_fdatasync", "syscalls:sys_enter_fsync"]
-TURNS = {"gateway": "put", "sqlite": None, "unstored": "count"}
+# Connections, window and what is asked for; nothing for SQLite alone.
+TURNS = {
+    "gateway": (64, 16, "put"),
+    "unstored": (64, 16, "count"),
+    "gateway, one each": (512, 1, "put"),
+    "unstored, one each": (512, 1, "count"),
+    "sqlite": None,
+}
 
 
 def measure(options, say):
@@ -38,22 +45,23 @@ def measure(options, say):
 
 def turn(name, gateway, alone, seconds, counted):
     updates = built(gateway, "updates")
-    if verb := TURNS[name]:
-        command = [updates, "gateway", gateway.port, CONNECTIONS, seconds, verb]
+    if asked := TURNS[name]:
+        connections, window, verb = asked
+        command = [updates, "gateway", gateway.port, connections, window, seconds, verb]
     else:
         command = [updates, "sqlite", alone / "rows.sqlite", seconds]
     with place("updates") as directory, place("perf") as perf, Process(command, directory, stdin=subprocess.PIPE) as load:
         # Without the gateway the load itself is all there is.
         before = meter.cpu_seconds(gateway)
-        with meter.Instructions(gateway if verb else load, perf, counted) as syncs:
+        with meter.Instructions(gateway if asked else load, perf, counted) as syncs:
             load.popen.stdin.close()
             if load.wait(seconds + 60) != 0:
                 raise RuntimeError(f"updates failed: {load.tail()}")
         found = json.loads(load.output.read_text())
-    cpu = meter.cpu_seconds(gateway) - before if verb else found["cpu_seconds"]
+    cpu = meter.cpu_seconds(gateway) - before if asked else found["cpu_seconds"]
     done = found["updates"]
     figures = {"updates_s": done / found["seconds"], "cpu_us": cpu * 1e6 / done}
-    if verb:
+    if asked:
         figures["client_us"] = found["cpu_seconds"] * 1e6 / done
     if count := sum(syncs.counts.values()):
         figures |= {"syncs_s": count / found["seconds"], "updates_sync": done / count}

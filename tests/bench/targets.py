@@ -94,6 +94,7 @@ def of_durable(found):
     return [
         Target("updates a second, to those of SQLite alone", rate(found, "updates_s", "gateway", "sqlite"), 0.6, ">="),
         Target("what connections allow, to updates a second", rate(found, "updates_s", "unstored", "gateway"), 1, ">="),
+        Target("… with one each, to updates with one each", rate(found, "updates_s", "unstored, one each", "gateway, one each"), 1, ">="),
     ]
 
 

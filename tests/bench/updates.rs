@@ -1,8 +1,8 @@
-//! Durable updates, through the gateway and beside it: `updates gateway PORT CONNECTIONS SECONDS put|count` and
+//! Durable updates, through the gateway and beside it: `updates gateway PORT CONNECTIONS WINDOW SECONDS put|count` and
 //! `updates sqlite FILE SECONDS`.
 //!
-//! Through the gateway each connection has one update of a row of the ledger under way, which is answered once it is committed;
-//! `count` asks for as much and stores nothing, so it shows what connections and protocol allow. Beside it SQLite gets the same
+//! Through the gateway each connection has as many updates of rows of the ledger under way as its window allows, each of which is
+//! answered once it is committed; `count` asks for as much and stores nothing, so it shows what connections and protocol allow. Beside it SQLite gets the same
 //! rows in the same table under the same settings, one thread, one prepared statement, [`BATCH`] updates a transaction.
 //!
 //! Either begins once it has read a line, so that what counts along is there first.
@@ -16,6 +16,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -35,15 +36,17 @@ fn main() -> io::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().map_err(io::Error::other);
     let (updates, took) = match words[..] {
-        ["gateway", port, connections, seconds, verb @ ("put" | "count")] => {
+        ["gateway", port, connections, window, seconds, verb @ ("put" | "count")] => {
             let port = u16::try_from(number(port)?).map_err(io::Error::other)?;
+            let (connections, window) = (number(connections)? as usize, number(window)? as usize);
             let span = Duration::from_secs(number(seconds)?);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            LocalSet::new().block_on(&runtime, gateway(port, number(connections)? as usize, span, verb == "put"))?
+            LocalSet::new().block_on(&runtime, gateway(port, connections, window, span, verb == "put"))?
         }
         ["sqlite", file, seconds] => sqlite(Path::new(file), Duration::from_secs(number(seconds)?))?,
         _ => {
-            let usage = "usage: updates gateway PORT CONNECTIONS SECONDS put|count, or updates sqlite FILE SECONDS";
+            let usage =
+                "usage: updates gateway PORT CONNECTIONS WINDOW SECONDS put|count, or updates sqlite FILE SECONDS";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, usage));
         }
     };
@@ -52,7 +55,13 @@ fn main() -> io::Result<()> {
 }
 
 /// How many updates were answered, and within what time.
-async fn gateway(port: u16, connections: usize, span: Duration, stores: bool) -> io::Result<(usize, Duration)> {
+async fn gateway(
+    port: u16,
+    connections: usize,
+    window: usize,
+    span: Duration,
+    stores: bool,
+) -> io::Result<(usize, Duration)> {
     let mut streams = Vec::with_capacity(connections);
     for _ in 0..connections {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
@@ -63,7 +72,8 @@ async fn gateway(port: u16, connections: usize, span: Duration, stores: bool) ->
     let (begun, answered) = (Instant::now(), Rc::new(Cell::new(0)));
     let mut asking = JoinSet::new();
     for (n, stream) in streams.into_iter().enumerate() {
-        asking.spawn_local(ask(stream, n, connections, stores, begun + span, Rc::clone(&answered)));
+        let rows = (n..ROWS).step_by(connections).cycle();
+        asking.spawn_local(ask(stream, rows, window, stores, begun + span, Rc::clone(&answered)));
     }
     while let Some(done) = asking.join_next().await {
         done.map_err(io::Error::other)??;
@@ -75,36 +85,42 @@ fn wait_for_a_line() -> io::Result<()> {
     io::stdin().read_line(&mut String::new()).map(drop)
 }
 
-/// Asks and waits for the answer, again and again. No two connections have a row in common.
+/// Keeps the window full, and reads the answers: as many as come at once are followed by as many updates in one write.
 async fn ask(
     mut stream: TcpStream,
-    first: usize,
-    step: usize,
+    mut rows: impl Iterator<Item = usize>,
+    window: usize,
     stores: bool,
     until: Instant,
     answered: Rc<Cell<usize>>,
 ) -> io::Result<()> {
-    let (mut line, mut answer) = (Vec::new(), [0; 64]);
-    for n in 0.. {
-        if n % 16 == 0 && Instant::now() >= until {
-            break;
+    let (verb, expected): (_, &[u8]) = if stores { ("put", b"ok ") } else { ("count", b"counted ") };
+    let (mut lines, mut answers) = (Vec::new(), BytesMut::with_capacity(64 * 1024));
+    let (mut under_way, mut n) = (0, 0);
+    loop {
+        lines.clear();
+        while under_way < window && Instant::now() < until {
+            lines.extend(format!("{verb} {} ", rows.next().unwrap_or_default()).as_bytes());
+            lines.extend(text(n));
+            lines.push(b'\n');
+            (under_way, n) = (under_way + 1, n + 1);
         }
-        let id = (first + n * step) % ROWS;
-        line.clear();
-        let verb = if stores { "put" } else { "count" };
-        line.extend(format!("{verb} {id} ").as_bytes());
-        line.extend(text(n));
-        line.push(b'\n');
-        stream.write_all(&line).await?;
-        // The answer is short, and there is one at a time: it comes in one piece.
-        let length = timeout(ANSWER_MAX, stream.read(&mut answer)).await??;
-        let expected: &[u8] = if stores { b"ok " } else { b"counted " };
-        if !answer[..length].starts_with(expected) || answer[length - 1] != b'\n' {
-            return Err(io::Error::other(String::from_utf8_lossy(&answer[..length])));
+        stream.write_all(&lines).await?;
+        if under_way == 0 {
+            return Ok(());
         }
-        answered.set(answered.get() + 1);
+        if timeout(ANSWER_MAX, stream.read_buf(&mut answers)).await?? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        while let Some(end) = answers.iter().position(|byte| *byte == b'\n') {
+            let answer = answers.split_to(end + 1);
+            if !answer.starts_with(expected) {
+                return Err(io::Error::other(String::from_utf8_lossy(&answer)));
+            }
+            under_way -= 1;
+            answered.set(answered.get() + 1);
+        }
     }
-    Ok(())
 }
 
 fn text(n: usize) -> impl Iterator<Item = u8> {

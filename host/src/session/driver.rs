@@ -52,7 +52,9 @@ pub struct Driver<'w, 'c> {
     pub(super) wall: u64,
     batch: Option<Box<Batch>>,
     /// How much it has done.
-    steps: usize,
+    pub(super) steps: usize,
+    /// How many offers of bytes were told together with the one that is being handled.
+    pub(super) more: usize,
     /// What is read into.
     pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
@@ -70,7 +72,20 @@ impl<'w, 'c> Driver<'w, 'c> {
         let (now, wall) = worker.now();
         let (batch, buffer) = worker.scratch();
         let batch = Some(batch);
-        Driver { worker, session, cx, now, wall, batch, steps: 0, buffer, read_next: 0, offered_left: 0, depth: 0 }
+        Driver {
+            worker,
+            session,
+            cx,
+            now,
+            wall,
+            batch,
+            steps: 0,
+            more: 0,
+            buffer,
+            read_next: 0,
+            offered_left: 0,
+            depth: 0,
+        }
     }
 
     /// Does what there is to do.
@@ -299,7 +314,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.offered_left = bytes.len();
         self.deliver(&RawEvent::bytes(stream, bytes, self.wall), Some(stream));
         let consumed = bytes.len() - self.offered_left;
+        // What is to be told alone is offered again as it is.
         if consumed == 0
+            && self.session.alone == 0
             && let Some(pipe) = self.session.pipe_mut(stream)
         {
             pipe.offered = Some((progress, bytes.len()));
@@ -327,6 +344,15 @@ impl<'w, 'c> Driver<'w, 'c> {
         let result = conversation.handle(self.session.id, event, Sink::new(&mut *batch));
         self.session.progress += 1;
         self.session.busy = true;
+        self.more = 0;
+        if offered.is_some() {
+            self.session.alone = self.session.alone.saturating_sub(1);
+            if let (Ok(()), Some(before)) = (&result, &before)
+                && !self.offer_the_rest(event, &mut batch, before)
+            {
+                return self.put_back(batch);
+            }
+        }
         match result {
             Ok(()) if batch.is_too_much() => self.fail(Failure::Fault(Batch::TOO_MUCH.to_owned()), &mut batch),
             Ok(()) if batch.has_writes() || keyed && self.ends_conversation(&batch) => {

@@ -39,6 +39,8 @@ enum Again {
     Answer(Answer),
     /// Several that were told together.
     Together(Vec<Answer>),
+    /// So many offers of bytes, which are still unread.
+    Offers(usize),
     Datagram(super::Datagram),
     End(u64),
 }
@@ -82,6 +84,7 @@ impl Driver<'_, '_> {
             }
         };
         let event = match event.kind {
+            kind::BYTES if self.more > 0 => Some(Again::Offers(1 + self.more)),
             kind::BYTES | kind::STORE_FAILED => None,
             kind::END => Some(Again::End(event.stream)),
             kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
@@ -229,6 +232,7 @@ impl Driver<'_, '_> {
     fn take_back(&mut self, before: Option<&[u8]>, event: Option<Again>, failure: &store::Failure) {
         let event = match (event, before) {
             (Some(Again::Together(told)), Some(before)) => return self.tell_alone(before, told),
+            (Some(Again::Offers(offers)), Some(before)) => return self.offer_alone(before, offers),
             (event, _) => event,
         };
         self.session.failures += 1;
@@ -250,7 +254,7 @@ impl Driver<'_, '_> {
                     pipe.end_told = false;
                 }
             }
-            Some(Again::Together(_)) | None => {}
+            Some(Again::Together(_) | Again::Offers(_)) | None => {}
         }
         let detail = why(failure);
         self.deliver(&RawEvent { detail, ..RawEvent::new(kind::STORE_FAILED, self.wall) }, None);

@@ -1,13 +1,13 @@
-//! Answers that wait together are told together: one state to go back to, and one transaction, for all of them.
+//! What waits together is told together: one state to go back to, and one transaction, for all of it.
 //!
 //! A session whose events may write is exported before an event, so that it can be made again what it was. With hundreds of
 //! requests and answers on their way to it that state is large, and as many commits would follow each other, one for each. So
-//! as many of its answers as wait are told in a row, and their effects are one batch: carried out when all have been told, or
-//! committed first. If anything fails, none of it has happened: the session is made what it was, and is told them again, one
-//! by one, so that only what fails by itself fails.
+//! as many of its answers as wait are told in a row, and bytes are offered for as long as it consumes of them; the effects are one
+//! batch: carried out when all has been told, or committed first. If anything fails, none of it has happened: the session is
+//! made what it was, and is told all of it again, one by one, so that only what fails by itself fails.
 
-use tandem_component::abi::{Sink, kind};
-use tandem_component::effects::Effect;
+use tandem_component::abi::{RawEvent, Sink, kind};
+use tandem_component::effects::{Batch, Effect};
 
 use super::driver::Driver;
 use super::{Answer, Session};
@@ -22,7 +22,9 @@ impl Driver<'_, '_> {
     pub(super) fn answer_together(&mut self) -> Option<usize> {
         let session = &*self.session;
         let conversation = session.conversation.as_ref().filter(|conversation| conversation.lease().stores)?;
-        if !session.may_be_told_together() {
+        if !session.may_tell_together()
+            || session.answers.iter().take(2).filter(|answer| answer.is_joined()).count() < 2
+        {
             return None;
         }
         let before = conversation.export_into(session.id, self.worker.state_buffer()).ok()?;
@@ -67,6 +69,46 @@ impl Driver<'_, '_> {
         Some(count)
     }
 
+    /// Offers what an event has left of the bytes on offer again, for as long as the session consumes of it and all that follows
+    /// may happen together. Where one of them fails none has happened: false.
+    #[cold]
+    pub(super) fn offer_the_rest(&mut self, event: &RawEvent<'_>, batch: &mut Batch, before: &[u8]) -> bool {
+        let session = &mut *self.session;
+        if !session.may_tell_together() || batch.is_too_much() {
+            return true;
+        }
+        let mut rest = event.bytes.as_slice();
+        let mut mark = 0;
+        while let Some(consumed) = consumed(&batch.effects[mark..])
+            && self.more < TOGETHER_MAX
+        {
+            rest = rest.get(consumed..).unwrap_or_default();
+            let Some(conversation) = session.conversation.as_mut().filter(|_| !rest.is_empty()) else { break };
+            mark = batch.effects.len();
+            let next = RawEvent::bytes(event.stream, rest, self.wall);
+            let handled = conversation.handle(session.id, &next, Sink::new(batch));
+            self.more += 1;
+            if handled.is_err() || batch.is_too_much() {
+                self.offer_alone(before, 1 + self.more);
+                return false;
+            }
+        }
+        session.progress += self.more as u64;
+        self.steps += self.more;
+        true
+    }
+
+    /// Makes the session what it was before these offers. What they were of is offered again, to each event by itself.
+    pub(super) fn offer_alone(&mut self, before: &[u8], offers: usize) {
+        match self.restore(before) {
+            Ok(()) => {
+                self.session.alone = offers;
+                self.session.progress += 1;
+            }
+            Err(reason) => self.break_off(reason),
+        }
+    }
+
     /// Makes the session what it was before these answers. They are told again, each by itself.
     pub(super) fn tell_alone(&mut self, before: &[u8], told: Vec<Answer>) {
         if let Err(reason) = self.restore(before) {
@@ -91,14 +133,10 @@ impl Driver<'_, '_> {
 }
 
 impl Session {
-    /// Whether more than one of its answers may be told together. Late ones come in an order of their own, and what a
-    /// conversation writes is saved event by event.
-    fn may_be_told_together(&self) -> bool {
-        self.alone == 0
-            && self.failures == 0
-            && self.keyed.is_none()
-            && self.late.is_none()
-            && self.answers.iter().take(2).filter(|answer| answer.is_joined()).count() == 2
+    /// Whether it may be told several things together. Late answers come in an order of their own, and what a conversation writes
+    /// is saved event by event.
+    fn may_tell_together(&self) -> bool {
+        self.alone == 0 && self.failures == 0 && self.keyed.is_none() && self.late.is_none()
     }
 }
 
@@ -115,4 +153,19 @@ impl Answer {
 fn joins(effect: &Effect) -> bool {
     use Effect::{After, Answer, Call, Record, Row, Send};
     matches!(effect, Send { .. } | Row { .. } | Call { .. } | Answer { .. } | After { .. } | Record { .. })
+}
+
+/// How much the effects of an offer consume, where that is something and the next one may be told before they have happened.
+fn consumed(effects: &[Effect]) -> Option<usize> {
+    let mut consumed = 0;
+    for effect in effects {
+        match effect {
+            Effect::Consume { n } => consumed += usize::try_from(*n).ok()?,
+            // No answers are told between offers.
+            Effect::Cancel { .. } => {}
+            effect if joins(effect) => {}
+            _ => return None,
+        }
+    }
+    (consumed > 0).then_some(consumed)
 }
