@@ -140,6 +140,7 @@ fn opened(file: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS entries (id INTEGER, name TEXT DEFAULT 'nobody', amount INTEGER DEFAULT 0, \
          PRIMARY KEY (id)) STRICT; CREATE INDEX IF NOT EXISTS amounts ON entries (amount)",
