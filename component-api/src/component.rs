@@ -83,6 +83,10 @@ pub struct Starting<'a> {
     /// component is at work; where one is taken out, it is started anew.
     #[serde(borrow)]
     pub upstreams: Vec<&'a str>,
+    /// The run of the host: another number after each restart, never 0. One host at a time has a store, so what a session of
+    /// another run holds there, a lease say, nobody holds any more. 0 where an older host does not tell.
+    #[serde(default)]
+    pub run: u64,
 }
 
 /// What a session is told when it opens, and again when it is resumed by another version.

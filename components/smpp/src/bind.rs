@@ -1,7 +1,8 @@
 //! Who may bind, and how often at a time (section 4.1): [`BINDS`], as many rows for an account as it may have sessions.
 //!
 //! A row is a lease. A session takes one that is free, by an insert or a compare-and-set, so that of two binds at the same time no
-//! more pass than may; it renews it while it is there, so that the binds of a host that was killed end by themselves.
+//! more pass than may; it renews it while it is there, so that a bind that nobody has ended, ends by itself. Those of a host that
+//! was killed end with it: a lease names the run that it was taken in.
 
 use std::time::Duration;
 
@@ -36,8 +37,16 @@ struct Lease {
     id: String,
     system_id: String,
     bound_until: i64,
-    /// A name of the session that has it.
+    /// The run of the host, and a name of the session that has it.
     holder: String,
+}
+
+impl Lease {
+    /// Whether its session has ended with the host that it was of. Versions that did not name the run have no dash in it.
+    fn is_of_another_run(&self, run: u64) -> bool {
+        let named = self.holder.split_once('-').and_then(|(named, _)| u64::from_str_radix(named, 16).ok());
+        named.is_some_and(|named| named != run)
+    }
 }
 
 #[derive(Serialize)]
@@ -92,8 +101,8 @@ impl Login {
     }
 
     /// The other binds are known: takes a lease that is free. Whether it was is answered.
-    fn take(&mut self, known: &[Lease], max: u32, out: &mut Out<'_, Bind>) -> Option<()> {
-        let lease = free(&self.system_id, known, max, nanos(out.now()))?;
+    fn take(&mut self, known: &[Lease], max: u32, run: u64, out: &mut Out<'_, Bind>) -> Option<()> {
+        let lease = free(&self.system_id, known, max, run, nanos(out.now()))?;
         self.id.clone_from(&lease.id);
         let ours = Lease { bound_until: nanos(out.now() + LEASE), holder: self.holder.clone(), ..lease.clone() };
         if known.contains(&lease) {
@@ -118,7 +127,7 @@ impl Login {
 
 impl Bind {
     /// A bind: refused, or its account's other binds are looked at.
-    pub(crate) fn bind(&mut self, frame: &Frame<'_>, out: &mut Out<'_, Bind>) {
+    pub(crate) fn bind(&mut self, smpp: &Smpp, frame: &Frame<'_>, out: &mut Out<'_, Bind>) {
         if !matches!(self.stage, Stage::Unbound { .. }) {
             return self.refuse(frame.id, frame.sequence, Status::EsmeRalybnd, out);
         }
@@ -128,7 +137,7 @@ impl Bind {
             Some(Pdu::BindTransceiver(it)) => (it.system_id, it.password, it.interface_version),
             _ => return self.refuse_bind(frame.id, frame.sequence, Status::EsmeRinvcmdlen, out),
         };
-        let holder = format!("{:08x}{:016x}", seconds(out.now()), out.random());
+        let holder = format!("{:x}-{:08x}{:016x}", smpp.run, seconds(out.now()), out.random());
         let login = Login {
             system_id: system_id.as_str().to_owned(),
             id: String::new(),
@@ -180,7 +189,7 @@ impl Bind {
         let refused = match answer {
             Answer::Rows(rows) if !failed => {
                 let max = smpp.config.account(&login.system_id).max_binds;
-                match login.take(&rows.read::<Lease>()?, max, out) {
+                match login.take(&rows.read::<Lease>()?, max, smpp.run, out) {
                     Some(()) => return Ok(()),
                     None => Status::EsmeRalybnd,
                 }
@@ -231,15 +240,15 @@ impl Bind {
 
 /// The first lease that is free: none, where as many are held as may be. Rows of a version that did not number them count as
 /// well.
-fn free(system_id: &str, known: &[Lease], max: u32, now: i64) -> Option<Lease> {
-    let held = |lease: &&Lease| lease.bound_until > now;
+fn free(system_id: &str, known: &[Lease], max: u32, run: u64, now: i64) -> Option<Lease> {
+    let held = |lease: &&Lease| lease.bound_until > now && !lease.is_of_another_run(run);
     if known.iter().filter(held).count() >= max as usize {
         return None;
     }
     (0..max).find_map(|n| {
         let id = format!("{system_id}/{n}");
         match known.iter().find(|lease| lease.id == id) {
-            Some(lease) if lease.bound_until > now => None,
+            Some(lease) if held(&lease) => None,
             Some(lease) => Some(lease.clone()),
             None => Some(Lease { id, system_id: system_id.to_owned(), bound_until: 0, holder: String::new() }),
         }
@@ -286,7 +295,7 @@ mod tests {
                     (0..sessions.len()).cycle().skip(random() % 8).find(|n| sessions[*n].is_ok()).unwrap_or(undecided);
                 sessions[n] = match &sessions[n] {
                     Ok(None) => Ok(Some(rows.values().cloned().collect())),
-                    Ok(Some(seen)) => match free("acme", seen, max, 10) {
+                    Ok(Some(seen)) => match free("acme", seen, max, 1, 10) {
                         None => Err(false),
                         Some(lease) if rows.get(&lease.id) == seen.iter().find(|it| it.id == lease.id) => {
                             let ours = Lease { bound_until: 100, holder: n.to_string(), ..lease };
@@ -304,9 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn leases_of_another_run_are_free_and_those_without_one_are_not() {
+        let lease = |holder: &str| Lease {
+            id: "acme/0".into(),
+            system_id: "acme".into(),
+            bound_until: 50,
+            holder: holder.into(),
+        };
+        assert!(free("acme", &[lease("1f-68af")], 1, 0x1f, 10).is_none());
+        assert_eq!(free("acme", &[lease("1f-68af")], 1, 0x20, 10), Some(lease("1f-68af")));
+        assert!(free("acme", &[lease("68af")], 1, 0x20, 10).is_none());
+    }
+
+    #[test]
     fn leases_of_a_version_that_did_not_number_them_count() {
         let old = Lease { id: "68af".into(), system_id: "acme".into(), bound_until: 50, holder: String::new() };
-        assert!(free("acme", std::slice::from_ref(&old), 1, 10).is_none());
-        assert_eq!(free("acme", &[old], 1, 60).unwrap().id, "acme/0");
+        assert!(free("acme", std::slice::from_ref(&old), 1, 1, 10).is_none());
+        assert_eq!(free("acme", &[old], 1, 1, 60).unwrap().id, "acme/0");
     }
 }

@@ -47,6 +47,8 @@ pub use crate::then::Then;
 /// The protocol, with one configuration.
 pub struct Smpp {
     config: Config,
+    /// The run of the host.
+    run: u64,
 }
 
 impl Component for Smpp {
@@ -55,8 +57,8 @@ impl Component for Smpp {
     const TABLES: &'static [Table] = &[MESSAGES, BINDS, SUBMITTED, QUEUES];
     const POLICY: Policy = Policy::Carry;
 
-    fn start(config: Config, _: &Starting<'_>) -> Result<Self, Refusal> {
-        Ok(Smpp { config: config.checked()? })
+    fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
+        Ok(Smpp { config: config.checked()?, run: starting.run })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Bind, Refusal> {

@@ -236,7 +236,7 @@ impl Bind {
             self.transacted = out.now();
         }
         match frame.id {
-            id if is_bind(id) => self.bind(frame, out),
+            id if is_bind(id) => self.bind(smpp, frame, out),
             pdu::ENQUIRE_LINK | pdu::UNBIND if !frame.body.is_empty() => {
                 self.refuse(frame.id, frame.sequence, Status::EsmeRinvcmdlen, out);
             }

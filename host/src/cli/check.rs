@@ -37,7 +37,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             .iter()
             .filter(|(_, service)| service.component == manifest.name)
             .map(|(service, settings)| {
-                let starting = Starting { service, version: &version, upstreams: upstreams.clone() };
+                let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1 };
                 Ok(Trial {
                     service: service.clone(),
                     starting: rmp_serde::to_vec_named(&starting)?,

@@ -58,6 +58,8 @@ pub enum Event {
 /// The host.
 pub struct Host {
     source: Source,
+    /// Tells components one run from another.
+    run: u64,
     /// The configuration that holds.
     config: Config,
     shelf: Shelf,
@@ -175,6 +177,7 @@ impl Host {
             .context("a worker cannot be started")?;
         Ok(Host {
             source,
+            run: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0).max(1),
             config,
             shelf,
             table,

@@ -256,7 +256,8 @@ impl Host {
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let version = self.versions[at].name();
-            let starting = Starting { service: name, version: &version, upstreams: upstreams.clone() };
+            let (upstreams, run) = (upstreams.clone(), self.run);
+            let starting = Starting { service: name, version: &version, upstreams, run };
             let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
             let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
             let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
