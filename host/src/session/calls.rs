@@ -26,7 +26,7 @@ const CALLS_MAX: usize = 1024;
 /// So many requests a session may have that are not answered, those that wait to be delivered among them …
 const REQUESTS_MAX: usize = 1024;
 /// … and so much may be asked in them together. No single question and no single answer may be longer.
-const BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// So many requests may wait for each other in a row.
 const DEPTH_MAX: u8 = 8;
 

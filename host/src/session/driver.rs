@@ -316,8 +316,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         let consumed = bytes.len() - self.offered_left;
         // What is to be told alone is offered again as it is.
         if consumed == 0
-            && self.session.alone == 0
             && let Some(pipe) = self.session.pipe_mut(stream)
+            && pipe.alone == 0
         {
             pipe.offered = Some((progress, bytes.len()));
             self.session.progress = progress;
@@ -346,11 +346,13 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.busy = true;
         self.more = 0;
         if offered.is_some() {
-            self.session.alone = self.session.alone.saturating_sub(1);
             if let (Ok(()), Some(before)) = (&result, &before)
                 && !self.offer_the_rest(event, &mut batch, before)
             {
                 return self.put_back(batch);
+            }
+            if let Some(pipe) = self.session.pipe_mut(event.stream) {
+                pipe.alone = pipe.alone.saturating_sub(1);
             }
         }
         match result {

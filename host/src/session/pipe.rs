@@ -24,6 +24,8 @@ pub struct Pipe {
     pub(super) sent: u64,
     /// What was last offered and not touched: the session's progress, and the length.
     pub(super) offered: Option<(u64, usize)>,
+    /// How many offers of its bytes that come next are told one by one.
+    pub(super) alone: usize,
     /// The peer has finished.
     pub(super) ended: bool,
     /// … and the session knows.
@@ -79,6 +81,7 @@ impl Pipe {
             left: 0,
             sent: 0,
             offered: None,
+            alone: 0,
             ended: false,
             end_told: false,
             finishing: false,

@@ -39,8 +39,8 @@ enum Again {
     Answer(Answer),
     /// Several that were told together.
     Together(Vec<Answer>),
-    /// So many offers of bytes, which are still unread.
-    Offers(usize),
+    /// So many offers of bytes of a stream, which are still unread.
+    Offers(u64, usize),
     Datagram(super::Datagram),
     End(u64),
 }
@@ -79,12 +79,15 @@ impl Driver<'_, '_> {
             Ok(Some(batch)) => batch,
             Ok(None) => return,
             Err((mut batch, reason)) => {
-                self.fail(Failure::Fault(reason), &mut batch);
+                match &before {
+                    Some(before) if self.more > 0 => self.offer_alone(event.stream, before, 1 + self.more),
+                    _ => self.fail(Failure::Fault(reason), &mut batch),
+                }
                 return self.put_back(batch);
             }
         };
         let event = match event.kind {
-            kind::BYTES if self.more > 0 => Some(Again::Offers(1 + self.more)),
+            kind::BYTES if self.more > 0 => Some(Again::Offers(event.stream, 1 + self.more)),
             kind::BYTES | kind::STORE_FAILED => None,
             kind::END => Some(Again::End(event.stream)),
             kind::DATAGRAM => Some(Again::Datagram(self.session.datagram(event.bytes.as_slice()))),
@@ -232,7 +235,7 @@ impl Driver<'_, '_> {
     fn take_back(&mut self, before: Option<&[u8]>, event: Option<Again>, failure: &store::Failure) {
         let event = match (event, before) {
             (Some(Again::Together(told)), Some(before)) => return self.tell_alone(before, told),
-            (Some(Again::Offers(offers)), Some(before)) => return self.offer_alone(before, offers),
+            (Some(Again::Offers(stream, offers)), Some(before)) => return self.offer_alone(stream, before, offers),
             (event, _) => event,
         };
         self.session.failures += 1;
@@ -254,7 +257,7 @@ impl Driver<'_, '_> {
                     pipe.end_told = false;
                 }
             }
-            Some(Again::Together(_) | Again::Offers(_)) | None => {}
+            Some(Again::Together(_) | Again::Offers(..)) | None => {}
         }
         let detail = why(failure);
         self.deliver(&RawEvent { detail, ..RawEvent::new(kind::STORE_FAILED, self.wall) }, None);

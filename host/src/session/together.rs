@@ -9,7 +9,8 @@
 use tandem_component::abi::{RawEvent, Sink, kind};
 use tandem_component::effects::{Batch, Effect};
 
-use super::driver::Driver;
+use super::calls::BYTES_MAX;
+use super::driver::{Driver, UNSENT_HIGH};
 use super::{Answer, Session};
 use crate::loader::code::Conversation;
 
@@ -22,7 +23,8 @@ impl Driver<'_, '_> {
     pub(super) fn answer_together(&mut self) -> Option<usize> {
         let session = &*self.session;
         let conversation = session.conversation.as_ref().filter(|conversation| conversation.lease().stores)?;
-        if !session.may_tell_together()
+        if session.alone > 0
+            || !session.may_tell_together()
             || session.answers.iter().take(2).filter(|answer| answer.is_joined()).count() < 2
         {
             return None;
@@ -50,7 +52,7 @@ impl Driver<'_, '_> {
                 self.tell_alone(&before, told);
                 return Some(1);
             }
-            if !batch.effects[mark..].iter().all(joins) {
+            if !batch.effects[mark..].iter().all(|effect| joins(&batch, effect)) {
                 break;
             }
         }
@@ -74,22 +76,30 @@ impl Driver<'_, '_> {
     #[cold]
     pub(super) fn offer_the_rest(&mut self, event: &RawEvent<'_>, batch: &mut Batch, before: &[u8]) -> bool {
         let session = &mut *self.session;
-        if !session.may_tell_together() || batch.is_too_much() {
+        let alone = session.pipe(event.stream).is_none_or(|pipe| pipe.alone > 0);
+        if alone || !session.may_tell_together() || batch.is_too_much() {
             return true;
         }
         let mut rest = event.bytes.as_slice();
-        let mut mark = 0;
-        while let Some(consumed) = consumed(&batch.effects[mark..])
+        let (mut mark, mut unsent) = (0, session.unsent());
+        while let Some(consumed) = consumed(batch, mark)
             && self.more < TOGETHER_MAX
         {
+            // As before any other offer.
+            unsent += sends(batch, mark);
+            if unsent >= UNSENT_HIGH {
+                break;
+            }
             rest = rest.get(consumed..).unwrap_or_default();
             let Some(conversation) = session.conversation.as_mut().filter(|_| !rest.is_empty()) else { break };
             mark = batch.effects.len();
             let next = RawEvent::bytes(event.stream, rest, self.wall);
             let handled = conversation.handle(session.id, &next, Sink::new(batch));
             self.more += 1;
-            if handled.is_err() || batch.is_too_much() {
-                self.offer_alone(before, 1 + self.more);
+            // Whose bytes these are is to be found out before anything of them is consumed.
+            let routes = batch.effects[mark..].iter().any(|effect| matches!(effect, Effect::Route { .. }));
+            if handled.is_err() || batch.is_too_much() || routes {
+                self.offer_alone(event.stream, before, 1 + self.more);
                 return false;
             }
         }
@@ -99,10 +109,12 @@ impl Driver<'_, '_> {
     }
 
     /// Makes the session what it was before these offers. What they were of is offered again, to each event by itself.
-    pub(super) fn offer_alone(&mut self, before: &[u8], offers: usize) {
+    pub(super) fn offer_alone(&mut self, stream: u64, before: &[u8], offers: usize) {
         match self.restore(before) {
             Ok(()) => {
-                self.session.alone = offers;
+                if let Some(pipe) = self.session.pipe_mut(stream) {
+                    pipe.alone = offers;
+                }
                 self.session.progress += 1;
             }
             Err(reason) => self.break_off(reason),
@@ -136,7 +148,7 @@ impl Session {
     /// Whether it may be told several things together. Late answers come in an order of their own, and what a conversation writes
     /// is saved event by event.
     fn may_tell_together(&self) -> bool {
-        self.alone == 0 && self.failures == 0 && self.keyed.is_none() && self.late.is_none()
+        self.failures == 0 && self.keyed.is_none() && self.late.is_none()
     }
 }
 
@@ -148,24 +160,38 @@ impl Answer {
     }
 }
 
-/// Whether the next answer may be told before this effect has happened: it takes none of the answers away, and opens and
-/// closes nothing.
-fn joins(effect: &Effect) -> bool {
-    use Effect::{After, Answer, Call, Record, Row, Send};
-    matches!(effect, Send { .. } | Row { .. } | Call { .. } | Answer { .. } | After { .. } | Record { .. })
+/// Whether the next answer may be told before this effect has happened: it takes none of the answers away, opens and
+/// closes nothing, and ends no session for being too much.
+fn joins(batch: &Batch, effect: &Effect) -> bool {
+    match *effect {
+        Effect::Send { .. } | Effect::Row { .. } | Effect::After { .. } | Effect::Record { .. } => true,
+        Effect::Call { asked: bytes, .. } | Effect::Answer { response: bytes, .. } => {
+            batch.bytes(bytes).len() <= BYTES_MAX
+        }
+        _ => false,
+    }
 }
 
-/// How much the effects of an offer consume, where that is something and the next one may be told before they have happened.
-fn consumed(effects: &[Effect]) -> Option<usize> {
-    let mut consumed = 0;
-    for effect in effects {
+/// How much the effects from `mark` on consume, where that is something and the next offer may be told before they have happened.
+fn consumed(batch: &Batch, mark: usize) -> Option<usize> {
+    let mut consumed = 0_usize;
+    for effect in &batch.effects[mark..] {
         match effect {
-            Effect::Consume { n } => consumed += usize::try_from(*n).ok()?,
+            Effect::Consume { n } => consumed = consumed.saturating_add(usize::try_from(*n).ok()?),
             // No answers are told between offers.
             Effect::Cancel { .. } => {}
-            effect if joins(effect) => {}
+            effect if joins(batch, effect) => {}
             _ => return None,
         }
     }
     (consumed > 0).then_some(consumed)
+}
+
+/// How much the effects from `mark` on send.
+fn sends(batch: &Batch, mark: usize) -> usize {
+    let sent = batch.effects[mark..].iter().map(|effect| match *effect {
+        Effect::Send { bytes, .. } => batch.bytes(bytes).len(),
+        _ => 0,
+    });
+    sent.sum()
 }
