@@ -97,6 +97,183 @@ fn of_lines_that_are_taken_together_only_those_fail_that_cannot_be_stored() {
 }
 
 #[test]
+fn a_line_that_names_its_conversation_comes_after_one_that_does_not() {
+    let Place { gateway, front, .. } = Place::start();
+    let mut caller = gateway.connect(front);
+    caller.send(b"count\nnamed alice hello\n").unwrap();
+    assert_eq!(caller.line().unwrap(), "0");
+    assert_eq!(caller.line().unwrap(), "hello");
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
+#[test]
+fn a_line_that_names_its_conversation_comes_after_one_that_writes() {
+    let Place { gateway, front, back } = Place::start();
+    let _callee = gateway.connect(back);
+    let mut caller = gateway.connect(front);
+    until_known(&mut caller);
+    let mut caller = gateway.connect(front);
+    caller.send(b"note 1 back echo a\nnote 2 back echo b\nnamed alice hello\n").unwrap();
+    let heard: BTreeSet<String> = (0..3).map(|_| caller.line().unwrap()).collect();
+    assert_eq!(heard, ["a", "b", "hello"].map(str::to_owned).into());
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
+#[test]
+fn lines_with_long_answers_that_come_together_are_answered() {
+    let Place { gateway, front, .. } = Place::start();
+    let mut caller = gateway.connect(front);
+    // Each is far below what may be unsent, all of them are not.
+    caller.send("big 400000\n".repeat(60).as_bytes()).unwrap();
+    for n in 0..60 {
+        assert_eq!(caller.line().unwrap_or_else(|error| panic!("{n}: {error}")).len(), 400_000);
+    }
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
+#[test]
+fn of_lines_that_come_together_those_before_a_wrong_row_are_answered() {
+    let Place { gateway, front, .. } = Place::start();
+    let mut caller = gateway.connect(front);
+    caller.send(format!("{}wrong\ncount\n", "count\n".repeat(5)).as_bytes()).unwrap();
+    for n in 0..5 {
+        assert_eq!(caller.line().unwrap_or_else(|error| panic!("{n}: {error}")), "0");
+    }
+    caller.closed().unwrap();
+}
+
+#[test]
+fn a_session_that_consumes_too_much_ends_alone() {
+    let Place { gateway, front, .. } = Place::start();
+    let mut caller = gateway.connect(front);
+    caller.send(b"greedy\ncount\n").unwrap();
+    caller.closed().unwrap();
+    assert_eq!(gateway.status().count("session-broken"), 1, "{}", gateway.log());
+}
+
+#[test]
+fn of_requests_that_are_told_together_those_behind_an_answer_that_is_too_long_go_to_another() {
+    let Place { gateway, front, back } = Place::start();
+    let mut caller = gateway.connect(front);
+    for round in 0..5 {
+        let mut callee = gateway.connect(back);
+        until_known(&mut caller);
+        let mut asked: String = (0..10).map(|n| format!("ask back put {} {round}-{n}\n", 100 * round + n)).collect();
+        asked.push_str("ask back huge 17000000\n");
+        asked.extend((20..40).map(|n| format!("ask back put {} {round}-{n}\n", 100 * round + n)));
+        // So that they wait together.
+        callee.send(b"nap 100\n").unwrap();
+        thread::sleep(Duration::from_millis(20));
+        caller.send(asked.as_bytes()).unwrap();
+        let heard: Vec<String> = (0..31).map(|_| caller.line().unwrap()).collect();
+        let stored: i64 = {
+            let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+            let text = "SELECT count(*) FROM \"asks.notes\" WHERE id BETWEEN ?1 AND ?2";
+            store.query_row(text, [100 * round, 100 * round + 99], |row| row.get(0)).unwrap()
+        };
+        let put = heard.iter().filter(|line| line.starts_with("put ")).count();
+        let ended = heard.iter().filter(|line| *line == "failed Ended").count();
+        assert_eq!((put as i64, ended), (stored, 1), "what was stored was answered: {heard:?}");
+    }
+}
+
+#[test]
+fn lines_that_are_told_alone_are_told_while_others_ask() {
+    let Place { gateway, front, back } = Place::start();
+    let mut callee = gateway.connect(back);
+    let mut callers: Vec<Client> = (0..4).map(|_| gateway.connect(front)).collect();
+    callers.iter_mut().for_each(until_known);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for mut caller in callers {
+            let over = &over;
+            scope.spawn(move || {
+                // Three at a time, over and over.
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    caller.send("ask back echo x\n".repeat(3).as_bytes()).unwrap();
+                    for _ in 0..3 {
+                        caller.line().unwrap();
+                    }
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(100));
+        let begun = std::time::Instant::now();
+        for n in 0..20 {
+            callee.send(format!("note {n} alone echo {n}\nnote {} alone echo {n}\n", 100 + n).as_bytes()).unwrap();
+            let heard: BTreeSet<String> = (0..2).map(|_| callee.line().unwrap()).collect();
+            assert_eq!(heard, [n.to_string(), "later".to_owned()].into());
+        }
+        let took = begun.elapsed();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(took < Duration::from_secs(1), "they waited for others: {took:?}");
+    });
+}
+
+#[test]
+fn what_is_told_together_is_told_once_through_swaps() {
+    let Place { gateway, front, back } = Place::start();
+    let library = asks(Some("stores"));
+    let mut callee = gateway.connect(back);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let mut known = gateway.connect(front);
+    until_known(&mut known);
+    let answered = thread::scope(|scope| {
+        let callers: Vec<_> = (0..3)
+            .map(|at| {
+                let mut caller = gateway.connect(front);
+                let over = &over;
+                scope.spawn(move || {
+                    let mut answered = std::collections::BTreeMap::new();
+                    let mut round = 0;
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        let base = (at * 1_000_000) + round * 100;
+                        round += 1;
+                        let text = |n: i32| if n % 7 == 6 { n - 1 } else { n };
+                        let line = |n: i32| match n % 3 {
+                            0 => format!("ask back put {} {}\n", base + n, base + text(n)),
+                            1 => format!("within 1 back put {} {}\n", base + n, base + text(n)),
+                            _ => format!("note {} alone echo note {}\n", base + n, base + text(n)),
+                        };
+                        caller.send((0..60).map(line).collect::<String>().as_bytes()).unwrap();
+                        let mut notes = 0;
+                        let mut refused = 0;
+                        for _ in 0..60 {
+                            let heard = caller.line().unwrap();
+                            if let Some(n) = heard.strip_prefix("put ") {
+                                assert!(answered.insert(n.parse::<i64>().unwrap(), ()).is_none(), "{heard} twice");
+                            } else if heard.starts_with("note ") {
+                                notes += 1;
+                            } else if heard.starts_with("later") {
+                                refused += 1;
+                            } else {
+                                assert_eq!(heard, "failed TimedOut");
+                            }
+                        }
+                        assert!(notes <= 20 && refused <= 40, "{notes} {refused}");
+                    }
+                    (answered.into_keys().collect::<Vec<_>>(), round)
+                })
+            })
+            .collect();
+        for n in 1..=8 {
+            gateway.swap(&library, &format!("1.{n}.0"));
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect::<Vec<_>>()
+    });
+    eprintln!("rounds {:?}", answered.iter().map(|it| it.1).collect::<Vec<_>>());
+    assert_eq!(gateway.status().count("session-broken"), 0);
+    count(&mut callee);
+    let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+    for id in answered.iter().flat_map(|it| &it.0) {
+        let there: i64 =
+            store.query_row("SELECT count(*) FROM \"asks.notes\" WHERE id = ?1", [id], |row| row.get(0)).unwrap();
+        assert_eq!(there, 1, "{id}");
+    }
+}
+
+#[test]
 fn what_waits_for_a_callee_that_ends_with_its_commit_goes_to_another() {
     let Place { gateway, front, back } = Place::start();
     let _stays = gateway.connect(back);

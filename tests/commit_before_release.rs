@@ -134,6 +134,43 @@ fn a_full_disk_is_a_temporary_error_and_nothing_more() {
     assert!(gateway.status().notice("store-back").is_some());
 }
 
+#[test]
+fn lines_that_come_together_on_a_full_disk_are_each_refused_or_kept() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (gateway, port) = start(&disk.path().to_string_lossy());
+    let mut client = gateway.connect(port);
+    client.send(b"put 1 before\n").unwrap();
+    assert_eq!(client.line().unwrap(), "ok 1");
+    disk.fill();
+    let (mut kept, mut refused) = (0, 0);
+    for round in 0..30 {
+        if round == 20 {
+            disk.make_room();
+        }
+        let lines: String = (0..60)
+            .map(|n| {
+                if n % 2 == 0 {
+                    "add 7 1\n".to_owned()
+                } else {
+                    format!("put {} {}\n", 100 + n + 60 * round, "x".repeat(900))
+                }
+            })
+            .collect();
+        client.send(lines.as_bytes()).unwrap();
+        for n in 0..60 {
+            match client.line().unwrap().as_str() {
+                "later" => refused += 1,
+                "ok 7" if n % 2 == 0 => kept += 1,
+                line => assert_eq!(line, format!("ok {}", 100 + n + 60 * round)),
+            }
+        }
+    }
+    eprintln!("{kept} kept, {refused} refused");
+    assert!(kept > 0 && refused > 0);
+    assert_eq!(amount(&mut client, 7), kept);
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
 fn start(data: &str) -> (Gateway, u16) {
     let port = free_port();
     let text =

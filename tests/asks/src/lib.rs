@@ -53,6 +53,9 @@ pub struct Conversation {
     /// The last event could not be stored.
     failed: bool,
     leaving: bool,
+    /// It is known whose the line at hand is.
+    #[serde(default)]
+    routed: bool,
 }
 
 /// What an answer continues.
@@ -98,6 +101,7 @@ impl Component for Asks {
             later: 0,
             failed: false,
             leaving: false,
+            routed: false,
         })
     }
 }
@@ -112,6 +116,16 @@ impl Session for Conversation {
             Event::Bytes { bytes, .. } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
                 let line = std::str::from_utf8(&bytes[..end]).map_err(|error| error.to_string())?;
+                // named KEY TEXT: says TEXT, once it is known whose conversation KEY is.
+                if let Some((key, text)) = line.strip_prefix("named ").and_then(|rest| rest.split_once(' ')) {
+                    if !std::mem::take(&mut self.routed) {
+                        out.route(key.as_bytes());
+                        return Ok(());
+                    }
+                    out.send(Stream::OWN, format!("{text}\n").as_bytes());
+                    out.consume(end + 1);
+                    return Ok(());
+                }
                 self.obey(line, out);
                 out.consume(end + 1);
             }
@@ -142,6 +156,7 @@ impl Session for Conversation {
                 out.answer(id, &text);
             }
             Event::StoreFailed { .. } => self.failed = true,
+            Event::Routed { bound } => self.routed = bound.is_ok(),
             Event::End { .. } | Event::Drain { .. } => self.leaving = true,
             _ => {}
         }
@@ -187,6 +202,20 @@ impl Conversation {
             "number" => out.send(Stream::OWN, format!("{}\n", self.number).as_bytes()),
             "count" => out.send(Stream::OWN, format!("{}\n", self.taken).as_bytes()),
             "panic" => panic!("as told"),
+            // big LENGTH: a line that long.
+            "big" => {
+                let mut line = vec![b'x'; first.parse().unwrap_or(0)];
+                line.push(b'\n');
+                out.send(Stream::OWN, &line);
+            }
+            // Consumes what is not there.
+            "greedy" => {
+                out.consume(usize::MAX);
+                out.consume(2);
+            }
+            // Tells of a row what is wrong with it.
+            #[cfg(feature = "stores")]
+            "wrong" => out.add(&NOTES, &1, "text", 1),
             "bye" => out.close(Stream::OWN),
             // Does not come back for so many milliseconds, as no component may.
             "nap" => std::thread::sleep(Duration::from_millis(first.parse().unwrap_or(0))),
@@ -246,6 +275,8 @@ impl Conversation {
                 self.passed.push((id, out.call(asks.service.as_str(), &"circle", then)));
             }
             "silent" => {}
+            // huge LENGTH: an answer that long.
+            "huge" => out.answer(id, &"x".repeat(first.parse().unwrap_or(0))),
             "panic" => panic!("as told"),
             "bye" => out.close(Stream::OWN),
             // put ID TEXT: writes it down, and answers in the same event.
