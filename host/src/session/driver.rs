@@ -345,10 +345,8 @@ impl<'w, 'c> Driver<'w, 'c> {
         self.session.progress += 1;
         self.session.busy = true;
         self.more = 0;
-        if offered.is_some() {
-            if let (Ok(()), Some(before)) = (&result, &before)
-                && !self.offer_the_rest(event, &mut batch, before)
-            {
+        if let (true, Ok(()), Some(before)) = (offered.is_some(), &result, &before) {
+            if !self.offer_the_rest(event, &mut batch, before) {
                 return self.put_back(batch);
             }
             if let Some(pipe) = self.session.pipe_mut(event.stream) {

@@ -13,6 +13,8 @@ const SPARES: usize = 64;
 const SPARE_BYTES: usize = 64 * 1024;
 /// So many batches are kept: those of events whose commit is waited for are many at a time.
 const BATCHES: usize = 32;
+/// More room for effects is given back.
+const EFFECTS: usize = 4096;
 /// A buffer for states that has grown larger is not kept.
 const STATE_BYTES: usize = 1024 * 1024;
 
@@ -62,6 +64,7 @@ impl Worker {
         if scratch.batches.len() < BATCHES {
             // Now, so that no large one waits for the next event.
             batch.clear();
+            batch.effects.shrink_to(EFFECTS);
             scratch.batches.push(batch);
         }
     }
