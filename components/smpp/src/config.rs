@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tandem_component::prelude::*;
 
-use crate::message::{Message, State};
+use crate::message::Message;
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER};
+use tandem_sms::State;
 
 /// `[service.NAME.config]`
 #[derive(Debug, Deserialize)]

@@ -7,14 +7,15 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::date::seconds;
-use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
 use crate::hand_over::{Entry, SUBMITTED};
-use crate::message::{MESSAGES, Message, State, nanos};
+use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::Status;
 use crate::queue::{QUEUES, count};
 use crate::session::Bind;
 use crate::submitting::refuse;
 use crate::then::Then;
+use tandem_sms::State;
+use tandem_sms::{Asked, Deliver, Delivered, Report, Sms};
 
 /// A receipt of an SMSC, while its message is looked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,13 +57,13 @@ impl Bind {
             Ok(Asked::Deliver(Deliver { receipt: Some(report), .. })) => {
                 self.look_for(Delivery { asked: id, smsc: request.from().to_owned(), report, looked: 0 }, out);
             }
-            Ok(Asked::Deliver(Deliver { sms, receipt: None })) => originated(smpp, id, sms, out),
+            Ok(Asked::Deliver(Deliver { sms, account, .. })) => originated(smpp, id, &account, sms, out),
             Ok(Asked::Submit(_)) => {
                 tracing::warn!(from = request.from(), "asks a service to submit that is bound to no SMSC");
                 refuse(id, Status::EsmeRinvcmdid, out);
             }
-            Err(misfit) => {
-                tracing::warn!(from = request.from(), %misfit, "asks what nobody here knows");
+            other => {
+                tracing::warn!(from = request.from(), ?other, "asks what nobody here knows");
                 answer(id, Status::EsmeRinvcmdid, out);
             }
         }
@@ -193,9 +194,10 @@ impl Bind {
     }
 }
 
-/// A message of a phone: to the account whose address it is for.
-fn originated(smpp: &Smpp, asked: RequestId, sms: Sms, out: &mut Out<'_, Bind>) {
-    let Some(account) = smpp.config.account_at(&sms.destination.digits) else {
+/// A message of a phone: to the account that it is said to be for, or whose address it is for.
+fn originated(smpp: &Smpp, asked: RequestId, said: &str, sms: Sms, out: &mut Out<'_, Bind>) {
+    let said = Some(said).filter(|said| !said.is_empty());
+    let Some(account) = said.or_else(|| smpp.config.account_at(&sms.destination.digits)) else {
         tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
         return answer(asked, UNKNOWN, out);
     };

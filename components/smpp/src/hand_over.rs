@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::exchange::{Address, Asked, Submit, Submitted};
-use crate::message::{MESSAGES, Message, State};
+use crate::message::{MESSAGES, Message};
 use crate::pdu::{SUBMIT_MULTI, Status, encode};
 use crate::session::{Bind, Stage};
 use crate::sms::address;
 use crate::submit::{Refused, Submission};
 use crate::submitting::TEMPORARY;
 use crate::then::Then;
+use tandem_sms::State;
+use tandem_sms::{Address, Asked, Submit, Submitted};
 
 /// Which message is which for an SMSC.
 pub const SUBMITTED: Table = Table {
@@ -97,7 +98,11 @@ impl Bind {
                 }
             };
             let call = Call::to(service).within(smpp.config.timers.response);
-            out.call(call, &Asked::Submit(Submit { id, account, sms }), Then::HandedOver { key, n });
+            out.call(
+                call,
+                &Asked::Submit(Submit { id, account, sms, ..Submit::default() }),
+                Then::HandedOver { key, n },
+            );
             kept
         };
         let messages = messages.into_iter().enumerate().map(ask).collect();
@@ -119,10 +124,10 @@ impl Bind {
         let Some(hand_over) = self.hand_overs.open.get_mut(&key) else { return };
         let has_row = matches!(hand_over.submission.messages.get(n), Some(Kept::Row(_)));
         let submitted = match outcome(answer) {
-            Submitted { status: 0, message_id } if failed && has_row => {
+            Submitted { status: 0, message_id, .. } if failed && has_row => {
                 // The SMSC has it, and nobody here knows: what it says of this message later finds no row.
                 tracing::error!(message_id, "a message was submitted and cannot be written down");
-                Submitted { status: TEMPORARY.into(), message_id }
+                Submitted { status: TEMPORARY.into(), message_id, ..Submitted::default() }
             }
             submitted => submitted,
         };
@@ -182,7 +187,7 @@ fn outcome(answer: Answer<'_>) -> Submitted {
             TEMPORARY
         }
     };
-    Submitted { status: status.into(), message_id: String::new() }
+    Submitted { status: status.into(), ..Submitted::default() }
 }
 
 /// So many messages of a session are with another service: they are a part of its state. The window counts requests, of which

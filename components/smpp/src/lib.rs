@@ -14,7 +14,6 @@ mod client;
 pub mod config;
 mod date;
 mod delivering;
-pub mod exchange;
 pub mod frame;
 mod hand_over;
 pub mod message;
@@ -30,7 +29,6 @@ mod sms;
 mod submit;
 mod submitting;
 mod then;
-mod tlv;
 mod window;
 
 use tandem_component::prelude::*;

@@ -9,13 +9,14 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::date::absolute;
-use crate::message::{MESSAGES, Message, State, nanos};
+use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
 use crate::pdu::{RESPONSE, bytes_of};
 use crate::queue::count;
 use crate::session::{Bind, Stage};
 use crate::submit::plan;
 use crate::then::Then;
+use tandem_sms::State;
 
 /// What is asked of a message, while its row is read.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,14 +9,16 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::date::minute;
-use crate::exchange::Sms;
-use crate::message::{MESSAGES, Message, State, nanos};
+use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::{DELIVER_SM, Status, framed};
 use crate::queue::count;
 use crate::session::{Bind, Stage};
+use crate::sms::body;
 use crate::then::Then;
-use crate::tlv::{MESSAGE_STATE, RECEIPTED_MESSAGE_ID, USER_MESSAGE_REFERENCE, find, write};
 use crate::window::Request;
+use tandem_sms::Sms;
+use tandem_sms::State;
+use tandem_sms::tlv::{MESSAGE_STATE, RECEIPTED_MESSAGE_ID, USER_MESSAGE_REFERENCE, find, write};
 
 /// A receipt that no other session has claimed, of a message that was not cancelled since.
 #[derive(Serialize)]
@@ -169,7 +171,7 @@ impl Bind {
             return;
         }
         let sequence = self.window.ask(Request::Receipt { id: message.id.clone() }, out.now());
-        out.send(Stream::OWN, &framed(DELIVER_SM, Status::EsmeRok, sequence, &message.owed(out.now()).body()));
+        out.send(Stream::OWN, &framed(DELIVER_SM, Status::EsmeRok, sequence, &body(&message.owed(out.now()))));
     }
 
     /// The peer has answered a receipt.

@@ -7,11 +7,12 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::delivering::LOOKING;
-use crate::exchange::{Asked, Deliver, Delivered, Report, Sms};
 use crate::frame::Frame;
 use crate::pdu::{RESPONSE, Status, decode, framed};
 use crate::session::{Bind, Stage};
 use crate::then::Then;
+use crate::{report, sms};
+use tandem_sms::{Asked, Deliver, Delivered};
 
 /// A message that came where no service is there to take it.
 #[derive(Serialize)]
@@ -33,8 +34,8 @@ impl Bind {
         if self.pending >= smpp.config.window.deliver {
             return Err(Status::EsmeRthrottled);
         }
-        let sms = decode(frame).as_ref().and_then(Sms::of).ok_or(Status::EsmeRinvcmdlen)?;
-        let receipt = Report::of(&sms);
+        let sms = decode(frame).as_ref().and_then(sms::of).ok_or(Status::EsmeRinvcmdlen)?;
+        let receipt = report::of(&sms);
         let Some(service) = &smpp.config.deliver_to else {
             out.record(&Received {
                 event: if receipt.is_some() { "receipt" } else { "message" },
@@ -51,7 +52,7 @@ impl Bind {
         // one: it would be left with the SMSC, which would send it again and again.
         let call = Call::to(service).within((smpp.config.timers.response / 2).max(LOOKING * 2));
         let then = Then::HandedOn { sequence: frame.sequence, command: frame.id };
-        out.call(call, &Asked::Deliver(Deliver { sms, receipt }), then);
+        out.call(call, &Asked::Deliver(Deliver { sms, receipt, ..Deliver::default() }), then);
         self.pending += 1;
         Ok(())
     }

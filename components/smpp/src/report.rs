@@ -1,34 +1,32 @@
 //! What a receipt of an SMSC says: its TLVs (section 5.3.2), and where they are missing the text of appendix B.
 
-use crate::exchange::{Report, Sms};
-use crate::message::State;
-use crate::tlv::{MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID, find};
+use tandem_sms::State;
+use tandem_sms::tlv::{MESSAGE_STATE, NETWORK_ERROR_CODE, RECEIPTED_MESSAGE_ID, find};
+use tandem_sms::{Report, Sms};
 
-impl Report {
-    /// Of a `deliver_sm`; `None` where that is no receipt, or one that says of no message what has become of it.
-    pub(crate) fn of(sms: &Sms) -> Option<Report> {
-        let kind = sms.esm_class & KIND;
-        if kind != RECEIPT && kind != NOTIFICATION {
-            return None;
-        }
-        let text = String::from_utf8_lossy(&sms.short_message);
-        let by_tlv = find(&sms.tlvs, RECEIPTED_MESSAGE_ID).map(|id| id.strip_suffix(b"\0").unwrap_or(id));
-        let message_id = match by_tlv {
-            Some(id) => String::from_utf8_lossy(id).into_owned(),
-            None => field(&text, "id:")?.to_owned(),
-        };
-        let by_tlv = find(&sms.tlvs, MESSAGE_STATE).and_then(|value| State::numbered(*value.first()?));
-        let state = by_tlv.or_else(|| State::worded(field(&text, "stat:")?))?;
-        let error = match (field(&text, "err:"), find(&sms.tlvs, NETWORK_ERROR_CODE)) {
-            (Some(error), _) => error.chars().take(3).collect(),
-            // One byte of network type, then the code (section 5.3.2.31).
-            (None, Some([_, high, low])) => format!("{:03}", u16::from_be_bytes([*high, *low])),
-            _ => "000".to_owned(),
-        };
-        // A notification tells of a message under way; so does a receipt whose state is not final.
-        let intermediate = kind == NOTIFICATION || state == State::Enroute;
-        Some(Report { message_id, state, error, intermediate })
+/// Of a `deliver_sm`; `None` where that is no receipt, or one that says of no message what has become of it.
+pub(crate) fn of(sms: &Sms) -> Option<Report> {
+    let kind = sms.esm_class & KIND;
+    if kind != RECEIPT && kind != NOTIFICATION {
+        return None;
     }
+    let text = String::from_utf8_lossy(&sms.short_message);
+    let by_tlv = find(&sms.tlvs, RECEIPTED_MESSAGE_ID).map(|id| id.strip_suffix(b"\0").unwrap_or(id));
+    let message_id = match by_tlv {
+        Some(id) => String::from_utf8_lossy(id).into_owned(),
+        None => field(&text, "id:")?.to_owned(),
+    };
+    let by_tlv = find(&sms.tlvs, MESSAGE_STATE).and_then(|value| State::numbered(*value.first()?));
+    let state = by_tlv.or_else(|| State::worded(field(&text, "stat:")?))?;
+    let error = match (field(&text, "err:"), find(&sms.tlvs, NETWORK_ERROR_CODE)) {
+        (Some(error), _) => error.chars().take(3).collect(),
+        // One byte of network type, then the code (section 5.3.2.31).
+        (None, Some([_, high, low])) => format!("{:03}", u16::from_be_bytes([*high, *low])),
+        _ => "000".to_owned(),
+    };
+    // A notification tells of a message under way; so does a receipt whose state is not final.
+    let intermediate = kind == NOTIFICATION || state == State::Enroute;
+    Some(Report { message_id, state, error, intermediate })
 }
 
 /// The word after a label. Some SMSCs write labels in capitals.
@@ -51,7 +49,7 @@ mod tests {
 
     fn receipt(text: &str, tlvs: &[u8]) -> Option<Report> {
         let (short_message, tlvs) = (text.as_bytes().to_vec(), tlvs.to_vec());
-        Report::of(&Sms { esm_class: 4, short_message, tlvs, ..Sms::default() })
+        of(&Sms { esm_class: 4, short_message, tlvs, ..Sms::default() })
     }
 
     #[test]
@@ -78,13 +76,13 @@ mod tests {
             assert_eq!(receipt(text, &[]), None, "{text}");
         }
         let text = b"id:7 stat:DELIVRD".to_vec();
-        assert_eq!(Report::of(&Sms { short_message: text, ..Sms::default() }), None, "a message of a phone");
+        assert_eq!(of(&Sms { short_message: text, ..Sms::default() }), None, "a message of a phone");
     }
 
     #[test]
     fn what_is_under_way_is_no_end() {
         assert!(receipt("id:7 stat:ENROUTE err:000", &[]).unwrap().intermediate);
         let sms = Sms { esm_class: 0x20, short_message: b"id:7 stat:ACCEPTD".to_vec(), ..Sms::default() };
-        assert!(Report::of(&sms).unwrap().intermediate);
+        assert!(of(&sms).unwrap().intermediate);
     }
 }

@@ -8,11 +8,12 @@ use tandem_component::prelude::*;
 
 use crate::config::Smsc;
 use crate::date;
-use crate::exchange::{Address, Sms};
-use crate::message::{Message, State, nanos};
+use crate::message::{Message, nanos};
 use crate::pdu::{DATA_SM, SUBMIT_MULTI, SUBMIT_SM, Status, field};
-use crate::sms::address;
-use crate::tlv::{QOS_TIME_TO_LIVE, find, whole};
+use crate::sms::{self, address};
+use tandem_sms::Address;
+use tandem_sms::State;
+use tandem_sms::tlv::{QOS_TIME_TO_LIVE, find, whole};
 
 /// What comes of a submission. `M` is what is known of each of its messages.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ impl<M> Submission<M> {
 
 /// Checks a submission and makes its rows.
 pub(crate) fn submit(pdu: &Pdu, id: String, system_id: &str, smsc: &Smsc, now: Time) -> Result<Submission, Status> {
-    let sms = Sms::of(pdu).ok_or(Status::EsmeRinvcmdid)?;
+    let sms = sms::of(pdu).ok_or(Status::EsmeRinvcmdid)?;
     let mut message = Message::of(sms, id, system_id, now);
     plan(&mut message, smsc, now)?;
     let command = match pdu {

@@ -3,12 +3,13 @@
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::exchange::{Asked, Delivered, Submit, Submitted};
 use crate::frame::{Frame, HEADER};
 use crate::pdu::{GENERIC_NACK, SUBMIT_SM, Status, decode, framed};
 use crate::session::{Bind, Stage};
-use crate::tlv::whole;
+use crate::sms::body;
 use crate::window::Request;
+use tandem_sms::tlv::whole;
+use tandem_sms::{Asked, Delivered, Sms, Submit, Submitted};
 
 /// A message that waits until the window has room.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,8 +39,8 @@ impl Bind {
                 tracing::warn!(from = request.from(), "asks an SMSC's connector to deliver");
                 out.answer(id, &Delivered { status: Status::EsmeRinvcmdid.into() });
             }
-            Err(misfit) => {
-                tracing::warn!(from = request.from(), %misfit, "asks what nobody here knows");
+            other => {
+                tracing::warn!(from = request.from(), ?other, "asks what nobody here knows");
                 refuse(id, Status::EsmeRinvcmdid, out);
             }
         }
@@ -56,7 +57,7 @@ impl Bind {
         if !matches!(self.stage, Stage::Joined { mode } if mode.transmits()) {
             return Err(TEMPORARY);
         }
-        let body = submit.sm_body()?;
+        let body = sm_body(&submit.sms)?;
         // What waits is a part of the state: its number is bounded, and so is its size.
         if HEADER + body.len() > smpp.config.pdu_bytes_max as usize {
             return Err(Status::EsmeRinvmsglen);
@@ -98,7 +99,10 @@ impl Bind {
         };
         // The body of a refusal is nothing or anything (section 4.4.2).
         let id = if status == 0 { frame.body.split(|byte| *byte == 0).next().unwrap_or_default() } else { &[] };
-        out.answer(asked, &Submitted { status, message_id: String::from_utf8_lossy(id).into_owned() });
+        out.answer(
+            asked,
+            &Submitted { status, message_id: String::from_utf8_lossy(id).into_owned(), ..Submitted::default() },
+        );
         self.submit_more(smpp, out);
     }
 
@@ -118,25 +122,23 @@ impl Bind {
     }
 }
 
-impl Submit {
-    /// The body of the `submit_sm`, where it is one: what another component says is checked like what a peer says.
-    fn sm_body(&self) -> Result<Vec<u8>, Status> {
-        if !whole(&self.sms.tlvs) {
-            return Err(Status::EsmeRinvtlvstream);
-        }
-        let body = self.sms.body();
-        let frame = Frame { id: SUBMIT_SM, status: 0, sequence: 1, body: &body };
-        match decode(&frame) {
-            Some(_) => Ok(body),
-            None if self.sms.short_message.len() > MESSAGE_MAX => Err(Status::EsmeRinvmsglen),
-            None => Err(Status::EsmeRinvcmdlen),
-        }
+/// The body of the `submit_sm`, where it is one: what another component says is checked like what a peer says.
+fn sm_body(sms: &Sms) -> Result<Vec<u8>, Status> {
+    if !whole(&sms.tlvs) {
+        return Err(Status::EsmeRinvtlvstream);
+    }
+    let body = body(sms);
+    let frame = Frame { id: SUBMIT_SM, status: 0, sequence: 1, body: &body };
+    match decode(&frame) {
+        Some(_) => Ok(body),
+        None if sms.short_message.len() > MESSAGE_MAX => Err(Status::EsmeRinvmsglen),
+        None => Err(Status::EsmeRinvcmdlen),
     }
 }
 
 /// Answers that a message was not submitted.
 pub(crate) fn refuse(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {
-    out.answer(asked, &Submitted { status: status.into(), message_id: String::new() });
+    out.answer(asked, &Submitted { status: status.into(), ..Submitted::default() });
 }
 
 /// What an ESME tries again later.

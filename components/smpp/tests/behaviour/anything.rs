@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use tandem_component::prelude::*;
 use tandem_smpp::Smpp;
-use tandem_smpp::exchange::{Asked, Deliver, Delivered, Report, Submitted};
-use tandem_smpp::message::State;
+use tandem_sms::State;
+use tandem_sms::{Asked, Deliver, Delivered, Report, Submitted};
 
 use crate::support::*;
 
@@ -174,10 +174,14 @@ fn other_services(esme: &mut Esme, random: &mut Random, requests: &mut Vec<Reque
         5.. if esme.session().calling().is_some() => match random.below(6) {
             0 => esme.session().fail_call(CallFailure::Down),
             1 => esme.session().reply(&"nonsense"),
-            2 => esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() }),
+            2 => esme.session().reply(&Submitted {
+                status: RTHROTTLED,
+                message_id: String::new(),
+                ..Submitted::default()
+            }),
             _ => {
                 let message_id = format!("m{}", random.below(1000));
-                esme.session().reply(&Submitted { status: 0, message_id });
+                esme.session().reply(&Submitted { status: 0, message_id, ..Submitted::default() });
             }
         },
         _ => {}
@@ -207,7 +211,7 @@ fn whatever_is_asked_for_an_esme_is_answered() {
         });
         let id = match random.below(4) {
             0 => session.request("smsc-a", &json!({ "deliver": { "sms": random.below(3) } })),
-            _ => session.request("smsc-a", &Asked::Deliver(Deliver { sms, receipt })),
+            _ => session.request("smsc-a", &Asked::Deliver(Deliver { sms, receipt, ..Deliver::default() })),
         };
         let mut response: Option<Delivered> = None;
         for _ in 0..20 {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tandem_component::CallFailure;
-use tandem_smpp::exchange::{Asked, Delivered, Report};
-use tandem_smpp::message::State;
+use tandem_sms::State;
+use tandem_sms::{Asked, Delivered, Report};
 
 use crate::support::*;
 

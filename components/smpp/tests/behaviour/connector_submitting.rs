@@ -1,7 +1,7 @@
 //! What another service asks to be submitted.
 
 use serde_json::json;
-use tandem_smpp::exchange::{Asked, Deliver, Delivered, Sms, Submit};
+use tandem_sms::{Asked, Deliver, Delivered, Sms, Submit};
 
 use crate::support::*;
 
@@ -25,7 +25,7 @@ fn a_message_is_submitted_as_it_is_and_its_id_answered() {
             tlvs: tlvs.clone(),
             ..sms("")
         };
-        let asked = Submit { id: "x".into(), account: "acme".into(), sms: asked };
+        let asked = Submit { id: "x".into(), account: "acme".into(), sms: asked, ..Submit::default() };
         let id = smsc.session().request("esme", &Asked::Submit(asked));
         smsc.carry();
         let head = b"CMT\0\x01\x01100\0\x02\x01200\0\x40\x01\x02000002000000000R\x00260102000000000+\0\x11\x01\x08\0";

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tandem_component::prelude::*;
 use tandem_smpp::Smpp;
-use tandem_smpp::exchange::{Asked, Deliver, Delivered, Report, Submit, Submitted};
-use tandem_smpp::message::State;
+use tandem_sms::State;
+use tandem_sms::{Asked, Deliver, Delivered, Report, Submit, Submitted};
 
 use crate::support::*;
 
@@ -41,7 +41,7 @@ fn ask(esme: &mut Esme, seed: u64, from: &str, asked: &Asked, before: impl Fn(&m
 
 fn report(id: &str, state: State) -> Asked {
     let report = Report { message_id: id.to_owned(), state, error: "017".into(), intermediate: false };
-    Asked::Deliver(Deliver { sms: sms("whatever"), receipt: Some(report) })
+    Asked::Deliver(Deliver { sms: sms("whatever"), receipt: Some(report), ..Deliver::default() })
 }
 
 fn each_way(test: impl Fn(&mut Esme, u64)) {
@@ -57,7 +57,7 @@ fn each_way(test: impl Fn(&mut Esme, u64)) {
 fn submitted(esme: &mut Esme, registered: u8) -> String {
     esme.say(&submit_to("200", 2, "hello", registered, b"\x02\x04\0\x02\0\x07"));
     assert!(esme.session().calling().is_some());
-    esme.session().reply(&Submitted { status: 0, message_id: "m1".into() });
+    esme.session().reply(&Submitted { status: 0, message_id: "m1".into(), ..Submitted::default() });
     esme.carry();
     esme.heard()[0].text()
 }
@@ -134,7 +134,7 @@ fn a_message_under_way_stays_so() {
         submitted(esme, 1);
         let report =
             Report { message_id: "m1".into(), state: State::Enroute, error: String::new(), intermediate: true };
-        let asked = Asked::Deliver(Deliver { sms: sms(""), receipt: Some(report) });
+        let asked = Asked::Deliver(Deliver { sms: sms(""), receipt: Some(report), ..Deliver::default() });
         assert_eq!(ask(esme, seed, "smsc-a", &asked, |_| {}), 0);
         assert_eq!(esme.messages()[0].state, State::Enroute);
     });
@@ -146,7 +146,7 @@ fn whoever_asks_for_intermediate_notifications_gets_them() {
         esme.bind(TRANSCEIVER);
         let id = submitted(esme, 0x11);
         let report = Report { message_id: "m1".into(), state: State::Enroute, error: "020".into(), intermediate: true };
-        let asked = Asked::Deliver(Deliver { sms: sms(""), receipt: Some(report) });
+        let asked = Asked::Deliver(Deliver { sms: sms(""), receipt: Some(report), ..Deliver::default() });
         assert_eq!(ask(esme, seed, "smsc-a", &asked, |_| {}), 0);
         esme.wait(SECOND * 10);
         let notification = esme.heard().remove(0);
@@ -170,7 +170,7 @@ fn a_message_of_a_phone_is_for_the_account_with_the_address_that_fits_best() {
             let mut sms = sms("\x05\0\x03\x07\x02\x01hello");
             (sms.destination.digits, sms.esm_class, sms.data_coding) = (to.into(), 0x40, 8);
             sms.tlvs = b"\x14\x00\0\x03abc".to_vec();
-            let asked = Asked::Deliver(Deliver { sms, receipt: None });
+            let asked = Asked::Deliver(Deliver { sms, receipt: None, ..Deliver::default() });
             let status = ask(esme, seed, "smsc-a", &asked, |_| {});
             assert_eq!(status, if account.is_some() { 0 } else { RX_P_APPN }, "{to}");
         }
@@ -201,7 +201,7 @@ fn what_cannot_be_written_down_is_left_with_the_smsc() {
         let fails = |session: &mut Harness<Smpp>| session.fail_store(Some(StoreFailure::Unavailable));
         let mut message = sms("hi");
         message.destination.digits = "100".into();
-        let message = Asked::Deliver(Deliver { sms: message, receipt: None });
+        let message = Asked::Deliver(Deliver { sms: message, receipt: None, ..Deliver::default() });
         assert_eq!(ask(esme, seed, "smsc-a", &message, fails), RX_T_APPN);
         assert_eq!(ask(esme, seed, "smsc-a", &report("m1", State::Delivered), fails), RX_T_APPN);
         assert_eq!(esme.messages().len(), 1);
@@ -224,7 +224,7 @@ fn what_is_too_much_for_an_account_is_left_with_the_smsc() {
     each_way(|esme, seed| {
         let mut message = sms("hi");
         message.destination.digits = "49171".into();
-        let message = Asked::Deliver(Deliver { sms: message, receipt: None });
+        let message = Asked::Deliver(Deliver { sms: message, receipt: None, ..Deliver::default() });
         for status in [0, 0, RMSGQFUL] {
             assert_eq!(ask(esme, seed, "smsc-a", &message, |_| {}), status);
         }

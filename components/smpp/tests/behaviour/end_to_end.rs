@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde_json::{Value, json};
 use tandem_component::prelude::*;
 use tandem_smpp::Smpp;
-use tandem_smpp::exchange::{Asked, Delivered, Submitted};
+use tandem_sms::{Asked, Delivered, Submitted};
 
 use crate::anything::Random;
 use crate::support::*;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_component::CallFailure;
-use tandem_smpp::exchange::{Asked, Submit, Submitted};
+use tandem_sms::{Asked, Submit, Submitted};
 
 use crate::support::*;
 
@@ -17,12 +17,12 @@ fn asked(esme: &mut Esme) -> Submit {
     assert_eq!(call.service, "smsc-a");
     match call.read() {
         Asked::Submit(submit) => submit,
-        other @ Asked::Deliver(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn taken(id: &str) -> Submitted {
-    Submitted { status: 0, message_id: id.to_owned() }
+    Submitted { status: 0, message_id: id.to_owned(), ..Submitted::default() }
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_the_smsc_refuses_is_refused_and_not_kept() {
         esme.bind(TRANSMITTER);
         for status in [RTHROTTLED, RMSGQFUL, RINVDSTADR] {
             esme.say(&submit(2, "hi", 1));
-            esme.session().reply(&Submitted { status, message_id: String::new() });
+            esme.session().reply(&Submitted { status, message_id: String::new(), ..Submitted::default() });
             assert_eq!(esme.heard(), [Pdu { id: SUBMIT_SM | RESP, status, sequence: 2, body: vec![] }]);
         }
         for (why, status) in [
@@ -121,7 +121,7 @@ fn a_message_without_a_receipt_can_go_without_a_row() {
             assert_eq!(esme.messages().len(), sequence as usize - 3);
         }
         esme.say(&submit(7, "hi", 0));
-        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() });
+        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new(), ..Submitted::default() });
         assert_eq!(esme.heard()[0].status, RTHROTTLED);
     });
 }
@@ -137,7 +137,7 @@ fn of_many_destinations_without_rows_those_that_fail_are_named() {
         assert_eq!(asked(esme).sms.destination.digits, "200");
         esme.session().reply(&taken("m1"));
         assert_eq!(asked(esme).sms.destination.digits, "201");
-        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() });
+        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new(), ..Submitted::default() });
         let answer = esme.heard().remove(0);
         let refused = b"\0\x01\x01\x01201\0\0\0\0\x58";
         assert_eq!((answer.status, answer.body.clone()), (0, [answer.text().as_bytes(), refused].concat()));
@@ -176,7 +176,7 @@ fn of_many_destinations_each_is_submitted_and_those_that_fail_are_named() {
         esme.session().reply(&taken("m1"));
         assert_eq!(esme.heard(), []);
         assert_eq!(asked(esme).sms.destination.digits, "201");
-        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new() });
+        esme.session().reply(&Submitted { status: RTHROTTLED, message_id: String::new(), ..Submitted::default() });
         let answer = esme.heard().remove(0);
         let refused = b"\0\x02\0\0list\0\0\0\0\x34\x01\x01201\0\0\0\0\x58";
         assert_eq!((answer.status, answer.body.clone()), (0, [answer.text().as_bytes(), refused].concat()));

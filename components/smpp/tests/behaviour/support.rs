@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_component::harness::Ending;
 use tandem_component::prelude::*;
-use tandem_smpp::exchange::{Address, Asked, Sms, Submit, Submitted};
 use tandem_smpp::{MESSAGES, Smpp, message::Message};
+use tandem_sms::{Address, Asked, Sms, Submit, Submitted};
 
 /// One ESME's connection.
 pub(crate) struct Esme {
