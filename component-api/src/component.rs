@@ -30,6 +30,11 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// What becomes of a session when a newer version is active.
     const POLICY: Policy;
 
+    /// Whether the host keeps a session of each service open that has no peer ([`Transport::Resident`]), one on each worker: for
+    /// what happens by itself, and for requests of other services that want a session that stays. It follows new versions as
+    /// others do; when it has ended it is opened again, after a wait that grows. Asked to say goodbye, it has to end.
+    const RESIDENT: bool = false;
+
     /// Makes a component of its configuration. Runs off the workers, first in a child process that examines the library.
     ///
     /// # Errors
@@ -127,6 +132,8 @@ pub enum Transport {
     /// No connection: the session was opened for one request of another service. It ends once that is answered and it waits
     /// for nothing else.
     Call,
+    /// No connection, and for as long as the service is served: a [resident](Component::RESIDENT).
+    Resident,
 }
 
 /// Which side of the protocol a session plays.

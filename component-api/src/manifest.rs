@@ -65,7 +65,7 @@ impl<const LENGTH: usize> Json<LENGTH> {
             self.table(&C::TABLES[at]);
             at += 1;
         }
-        self.raw("]}");
+        self.raw(if C::RESIDENT { "],\"resident\":true}" } else { "]}" });
     }
 
     const fn table(&mut self, table: &Table) {

@@ -38,6 +38,7 @@ mod connect;
 mod conversations;
 mod following;
 mod handle;
+mod residents;
 mod routing;
 mod scratch;
 mod storing;
@@ -48,6 +49,7 @@ pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
 
 use conversations::Conversations;
+use residents::Residents;
 use scratch::Scratch;
 
 /// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
@@ -76,6 +78,7 @@ pub struct Worker {
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, Listener>>,
     connectors: connect::Connectors,
+    residents: Residents,
     store: store::Handle,
     bindings: Arc<Bindings>,
     /// Opened for the first question.
@@ -119,6 +122,7 @@ impl Worker {
             opened: Cell::new(0),
             listeners: RefCell::default(),
             connectors: connect::Connectors::default(),
+            residents: Residents::default(),
             store,
             bindings,
             reader: RefCell::default(),
@@ -150,6 +154,7 @@ impl Worker {
                 // The host waits for every worker or has given up waiting.
                 let _ = taken.send(self.index);
                 self.wake_connectors();
+                self.keep_residents();
                 self.forget_empty_callees();
                 tokio::task::spawn_local(Rc::clone(self).follow_all(following));
             }
@@ -179,6 +184,7 @@ impl Worker {
     /// Ends: nothing new is taken, what is under way gets its time.
     async fn stop(self: &Rc<Self>, within: Duration) {
         self.stop_connecting();
+        self.stop_residents();
         let listeners: Vec<Listener> = self.listeners.borrow_mut().drain().map(|(_, listener)| listener).collect();
         for listener in listeners {
             listener.stop.notify_one();

@@ -23,6 +23,9 @@ pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     say(format_args!("api     {}", manifest.api));
     say(format_args!("policy  {}", serde_json::to_value(manifest.policy)?.as_str().unwrap_or_default()));
     say(format_args!("then    {}", if manifest.then.is_empty() { "-".to_owned() } else { manifest.then.join(" ") }));
+    if manifest.resident {
+        say(format_args!("resident"));
+    }
     for table in &manifest.tables {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         say(format_args!("table   {}({}) key {}", table.name, columns.join(", "), table.key.join(", ")));

@@ -36,6 +36,9 @@ pub struct Manifest {
     /// The tables that it reads and writes.
     #[serde(default)]
     pub tables: Vec<TableManifest>,
+    /// Whether each worker keeps a session of it without a peer.
+    #[serde(default)]
+    pub resident: bool,
 }
 
 /// One table, as a version knows it.

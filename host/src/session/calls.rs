@@ -239,19 +239,20 @@ impl Calls {
 }
 
 impl Session {
-    /// Opens a session for one request of another service.
+    /// Opens a session without a peer: for one request of another service, or a resident.
     ///
     /// # Errors
     /// What the component refuses, in its words.
-    pub fn open_for_request(
+    pub fn open_alone(
         worker: &Worker,
         service: usize,
         publication: u64,
         lease: Lease<Instance>,
+        transport: Transport,
     ) -> Result<Self, String> {
         let (now, _) = worker.now();
         let greeting = Greeting {
-            transport: Transport::Call,
+            transport,
             role: Role::Server,
             peer: Peer::Service,
             local: Peer::Service,

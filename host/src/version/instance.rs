@@ -89,6 +89,11 @@ impl Instance {
         self.object.code().manifest.api >= SINCE
     }
 
+    /// Whether each worker keeps a session of it without a peer.
+    pub fn is_resident(&self) -> bool {
+        self.object.code().manifest.resident
+    }
+
     /// The object, when the last lease is gone.
     pub fn into_object(self) -> Object {
         self.object

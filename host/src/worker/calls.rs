@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tandem_component::Transport;
 use tandem_component::abi::uncalled;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -226,11 +227,15 @@ impl Worker {
         if self.post.for_request.get() >= FOR_REQUEST_MAX {
             return Err(uncalled::FULL);
         }
-        let mut session = Session::open_for_request(self, service, publication, instance).map_err(|reason| {
-            let name = self.with_service_name(service, str::to_owned);
-            notice::give(Notice::SessionRefused, &format!("service.{name}: a request of {}: {reason}", request.from));
-            uncalled::DOWN
-        })?;
+        let mut session =
+            Session::open_alone(self, service, publication, instance, Transport::Call).map_err(|reason| {
+                let name = self.with_service_name(service, str::to_owned);
+                notice::give(
+                    Notice::SessionRefused,
+                    &format!("service.{name}: a request of {}: {reason}", request.from),
+                );
+                uncalled::DOWN
+            })?;
         session.take_request(request).map_err(|_| uncalled::FULL)?;
         self.post.for_request.update(|count| count + 1);
         let Opened { key, id: session, .. } = self.seat(session);

@@ -100,7 +100,7 @@ impl Worker {
         Kept { shared, goodbye, task: tokio::task::spawn_local(connector.keep()) }
     }
 
-    fn say_goodbye(&self, (key, id): (usize, u64), within: Duration) {
+    pub(super) fn say_goodbye(&self, (key, id): (usize, u64), within: Duration) {
         let ((now, wall), within) = (self.now(), nanos(within));
         if let Some(Some(session)) = self.sessions().get_mut(key)
             && session.id == id
