@@ -85,6 +85,7 @@ impl Component for Asks {
     #[cfg(feature = "stores")]
     const TABLES: &'static [Table] = &[NOTES];
     const POLICY: Policy = Policy::Carry;
+    const RESIDENT: bool = cfg!(feature = "resident");
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
         Ok(Asks { serves: config.serves, service: starting.service.to_owned() })
