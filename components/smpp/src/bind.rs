@@ -11,9 +11,9 @@ use rusmpp_core::values::InterfaceVersion;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::date::seconds;
 use crate::frame::Frame;
 use crate::message::nanos;
+use crate::message::seconds;
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER, RESPONSE, Status, decode, encode, field};
 use crate::session::{Bind, Stage};
 use crate::then::Then;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::date::seconds;
 use crate::hand_over::{Entry, SUBMITTED};
+use crate::message::seconds;
 use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::Status;
 use crate::queue::{QUEUES, count};

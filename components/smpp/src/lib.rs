@@ -12,7 +12,6 @@ mod alarm;
 mod bind;
 mod client;
 pub mod config;
-mod date;
 mod delivering;
 pub mod frame;
 mod hand_over;

@@ -203,3 +203,8 @@ impl Message {
 pub(crate) fn nanos(time: Time) -> i64 {
     i64::try_from(time.nanos()).unwrap_or(i64::MAX)
 }
+
+/// Seconds since 1970.
+pub(crate) fn seconds(time: Time) -> u64 {
+    time.nanos() / 1_000_000_000
+}

@@ -8,7 +8,6 @@ use rusmpp_core::values::MessageState;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::date::absolute;
 use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
 use crate::pdu::{RESPONSE, bytes_of};
@@ -17,6 +16,7 @@ use crate::session::{Bind, Stage};
 use crate::submit::plan;
 use crate::then::Then;
 use tandem_sms::State;
+use tandem_sms::date::absolute;
 
 /// What is asked of a message, while its row is read.
 #[derive(Debug, Serialize, Deserialize)]

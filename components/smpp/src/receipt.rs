@@ -8,7 +8,6 @@
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::date::minute;
 use crate::message::{MESSAGES, Message, nanos};
 use crate::pdu::{DELIVER_SM, Status, framed};
 use crate::queue::count;
@@ -18,6 +17,7 @@ use crate::then::Then;
 use crate::window::Request;
 use tandem_sms::Sms;
 use tandem_sms::State;
+use tandem_sms::date::minute;
 use tandem_sms::tlv::{MESSAGE_STATE, RECEIPTED_MESSAGE_ID, USER_MESSAGE_REFERENCE, find, write};
 
 /// A receipt that no other session has claimed, of a message that was not cancelled since.

@@ -7,12 +7,12 @@ use rusmpp_core::values::owned::{DestAddress, UnsuccessSme};
 use tandem_component::prelude::*;
 
 use crate::config::Smsc;
-use crate::date;
 use crate::message::{Message, nanos};
 use crate::pdu::{DATA_SM, SUBMIT_MULTI, SUBMIT_SM, Status, field};
 use crate::sms::{self, address};
 use tandem_sms::Address;
 use tandem_sms::State;
+use tandem_sms::date;
 use tandem_sms::tlv::{QOS_TIME_TO_LIVE, find, whole};
 
 /// What comes of a submission. `M` is what is known of each of its messages.

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod date;
 mod exchange;
 mod state;
 pub mod status;

@@ -1,20 +1,22 @@
-//! Times as SMPP writes them: [`minute`] for receipts, [`absolute`] for `final_date`; [`read`] takes what peers write.
-
-use tandem_component::Time;
+//! Times as SMPP writes them: [`minute`] for receipts, [`absolute`] for `final_date`; [`read`] takes what peers write. All are
+//! nanoseconds since 1970.
 
 /// `YYMMDDhhmm`, as in appendix B.
-pub(crate) fn minute(nanos: i64) -> String {
+pub fn minute(nanos: i64) -> String {
     parts(nanos)[..5].iter().map(|part| format!("{part:02}")).collect()
 }
 
 /// `YYMMDDhhmmsstnnp` of section 7.1.1, in UTC.
-pub(crate) fn absolute(nanos: i64) -> String {
+pub fn absolute(nanos: i64) -> String {
     let tenths = nanos.rem_euclid(1_000_000_000) / 100_000_000;
     parts(nanos).iter().map(|part| format!("{part:02}")).collect::<String>() + &format!("{tenths}00+")
 }
 
-/// An absolute or relative time in the format of section 7.1.1, in nanoseconds since 1970; `Ok(None)` where it is empty.
-pub(crate) fn read(text: &str, now: i64) -> Result<Option<i64>, NoTime> {
+/// An absolute or relative time in the format of section 7.1.1; `Ok(None)` where it is empty.
+///
+/// # Errors
+/// It has another format, or is a date that there is not.
+pub fn read(text: &str, now: i64) -> Result<Option<i64>, NoTime> {
     let bytes = text.as_bytes();
     if bytes.is_empty() {
         return Ok(None);
@@ -47,7 +49,7 @@ pub(crate) fn read(text: &str, now: i64) -> Result<Option<i64>, NoTime> {
 
 /// It is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoTime;
+pub struct NoTime;
 
 /// Days since 1970 of a date.
 fn days(year: i64, month: i64, day: i64) -> i64 {
@@ -70,11 +72,6 @@ fn parts(nanos: i64) -> [i64; 6] {
     let (of_month, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
     let year = era * 400 + year + i64::from(month <= 2);
     [year.rem_euclid(100), month, of_month, second / 3600, second / 60 % 60, second % 60]
-}
-
-/// Seconds since 1970.
-pub(crate) fn seconds(time: Time) -> u64 {
-    time.nanos() / 1_000_000_000
 }
 
 #[cfg(test)]
