@@ -1,0 +1,92 @@
+//! A message gets its final state: once, whoever finds it. Then it is counted, and its front is told.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+use tandem_sms::State;
+
+use crate::Messaging;
+use crate::desk::Desk;
+use crate::message::{MESSAGES, Message, Phase, after, nanos};
+use crate::then::Then;
+use crate::totals::count_ended;
+
+#[derive(Serialize)]
+struct Enroute<'a> {
+    id: &'a str,
+    state: State,
+}
+
+#[derive(Serialize)]
+struct End<'a> {
+    state: State,
+    phase: Phase,
+    due_at: i64,
+    ended_at: i64,
+    error: Option<&'a str>,
+    tries: u32,
+    uncertain: bool,
+}
+
+#[derive(Serialize)]
+struct After<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
+}
+
+impl Desk {
+    /// Gives a message its final state, where it has none.
+    pub(crate) fn end(&mut self, id: &str, state: State, error: &str, out: &mut Out<'_, Desk>) {
+        let now = nanos(out.now());
+        let error = Some(error).filter(|error| !error.is_empty() && state != State::Delivered);
+        let (phase, due_at) = (Phase::Ending, after(now, SOON));
+        let end = End { state, phase, due_at, ended_at: now, error, tries: 0, uncertain: false };
+        let expected = Enroute { id, state: State::Enroute };
+        out.swap(&MESSAGES, &expected, &end, Then::Ended { id: id.to_owned() });
+    }
+
+    /// Whether it was us.
+    pub(crate) fn ended(&mut self, id: String, answer: Answer<'_>, out: &mut Out<'_, Desk>) {
+        if answer == Answer::Changed(true) {
+            out.get(&MESSAGES, &id, Then::Ending);
+        }
+    }
+
+    pub(crate) fn ending(
+        &mut self,
+        m: &Messaging,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        if let (Answer::Row(Some(row)), false) = (answer, failed) {
+            self.count(m, &row.read()?, out);
+        }
+        Ok(())
+    }
+
+    /// Counts a message that has ended and was not counted, and tells its front.
+    pub(crate) fn count(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) {
+        if message.phase != Phase::Ending {
+            return;
+        }
+        count_ended(&message.version, message.state, out);
+        if message.owes(message.state) {
+            let due_at = after(nanos(out.now()), SOON);
+            out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at });
+            self.report(message, out);
+        } else {
+            done(m, &message.id, out);
+        }
+    }
+}
+
+/// Nothing is left to be done about a message.
+pub(crate) fn done(m: &Messaging, id: &str, out: &mut Out<'_, Desk>) {
+    let due_at = after(nanos(out.now()), m.config.keep);
+    out.update(&MESSAGES, &After { id, phase: Phase::Ended, due_at });
+}
+
+/// Until then nobody else does anything about it.
+pub(crate) const SOON: Duration = Duration::from_secs(60);

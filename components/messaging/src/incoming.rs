@@ -1,0 +1,158 @@
+//! Messages of phones for our accounts: [`INCOMING`] keeps them until the account's front has them.
+
+use tandem_component::prelude::*;
+use tandem_sms::{Asked, Deliver, Sms, status};
+
+use crate::Messaging;
+use crate::desk::Desk;
+use crate::ending::SOON;
+use crate::message::{after, name, nanos};
+use crate::receiving::answer;
+use crate::reporting::said;
+use crate::then::Then;
+
+/// What came in and is not with its front yet.
+pub const INCOMING: Table = Table {
+    name: "incoming",
+    key: &["id"],
+    columns: &[
+        Column::new("id", Kind::Text),
+        Column::new("account", Kind::Text),
+        Column::new("sms", Kind::Nested),
+        Column::new("received_at", Kind::Integer),
+        Column::new("due_at", Kind::Integer).indexed(),
+        Column::new("run", Kind::Integer),
+        Column::new("tries", Kind::Integer),
+    ],
+};
+
+/// A row of [`INCOMING`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incoming {
+    pub(crate) id: String,
+    account: String,
+    sms: Sms,
+    received_at: i64,
+    pub(crate) due_at: i64,
+    pub(crate) run: i64,
+    tries: u32,
+}
+
+#[derive(Serialize)]
+struct Due<'a> {
+    id: &'a str,
+    due_at: i64,
+}
+
+#[derive(Serialize)]
+struct Claim {
+    due_at: i64,
+    run: i64,
+}
+
+#[derive(Serialize)]
+struct Later<'a> {
+    id: &'a str,
+    due_at: i64,
+    tries: u32,
+}
+
+impl Desk {
+    /// Keeps a message for its account, answers, and hands it on, in this order.
+    pub(crate) fn take_in(&mut self, m: &Messaging, asked: RequestId, sms: Sms, out: &mut Out<'_, Desk>) {
+        let Some(account) = m.config.account_at(&sms.destination.digits) else {
+            tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
+            return answer(asked, status::UNWANTED, out);
+        };
+        let (now, resident) = (nanos(out.now()), self.transport == Transport::Resident);
+        let incoming = Incoming {
+            id: name(out.now(), out.random()),
+            account: account.to_owned(),
+            sms,
+            received_at: now,
+            due_at: if resident { after(now, SOON) } else { now },
+            run: m.run,
+            tries: 0,
+        };
+        out.put(&INCOMING, &incoming);
+        answer(asked, status::OK, out);
+        if resident {
+            self.hand_on(m, incoming, out);
+        }
+    }
+
+    /// Gives a message to its account's front. The row says already that this is under way.
+    fn hand_on(&mut self, m: &Messaging, incoming: Incoming, out: &mut Out<'_, Desk>) {
+        let Incoming { id, account, sms, tries, .. } = incoming;
+        let Some(front) = m.config.front_of(&account) else {
+            // The configuration has changed: it may change again.
+            let due_at = after(nanos(out.now()), m.config.retry.to);
+            return out.update(&INCOMING, &Later { id: &id, due_at, tries });
+        };
+        let then = Then::Handed { id: id.clone(), tries };
+        let asked = Asked::Deliver(Deliver { sms, receipt: None, account, id, text: None });
+        out.call(Call::to(front).within(SOON / 2), &asked, then);
+        self.telling += 1;
+    }
+
+    /// Whether the front has it.
+    pub(crate) fn handed(
+        &mut self,
+        m: &Messaging,
+        id: &str,
+        tries: u32,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        self.telling = self.telling.saturating_sub(1);
+        if failed {
+            return;
+        }
+        match said(answer) {
+            Some(status::OK) => out.delete(&INCOMING, &id),
+            Some(status) if !status::is_temporary(status) => {
+                tracing::error!(id, status, "a front does not want a message for its account: it is dropped");
+                out.delete(&INCOMING, &id);
+            }
+            _ => {
+                let due_at = after(nanos(out.now()), m.config.retry.wait(tries, out.random()));
+                out.update(&INCOMING, &Later { id, due_at, tries: tries + 1 });
+            }
+        }
+    }
+
+    /// What is due was found: takes it on.
+    pub(crate) fn incoming_due(
+        &mut self,
+        m: &Messaging,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
+        let now = nanos(out.now());
+        for incoming in rows.read::<Incoming>()? {
+            if incoming.due_at <= now || incoming.run != m.run && incoming.tries == 0 {
+                let due = Due { id: &incoming.id, due_at: incoming.due_at };
+                let claim = Claim { due_at: after(now, SOON), run: m.run };
+                out.swap(&INCOMING, &due, &claim, Then::IncomingClaimed { incoming: Box::new(incoming.clone()) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is ours to hand on.
+    pub(crate) fn incoming_claimed(
+        &mut self,
+        m: &Messaging,
+        incoming: Incoming,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        if answer == Answer::Changed(true) && !failed {
+            self.hand_on(m, incoming, out);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a network has: a receipt finds its message; a message of a phone is kept for its account.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+use tandem_sms::{Deliver, Delivered, State, status};
+
+use crate::Messaging;
+use crate::desk::Desk;
+use crate::message::{MESSAGES, Message};
+use crate::sent::{Part, SENT, outcome};
+use crate::then::{Reported, Then};
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    network: &'a str,
+    network_id: &'a str,
+    state: State,
+    error: &'a str,
+}
+
+impl Desk {
+    pub(crate) fn deliver(
+        &mut self,
+        m: &Messaging,
+        asked: RequestId,
+        network: &str,
+        deliver: Deliver,
+        out: &mut Out<'_, Desk>,
+    ) {
+        match deliver.receipt {
+            // It is still under way, as everybody thinks.
+            Some(report) if report.intermediate => answer(asked, status::OK, out),
+            Some(report) => self.look_for(Reported { asked, network: network.to_owned(), report, looked: 0 }, out),
+            None => self.take_in(m, asked, deliver.sms, out),
+        }
+    }
+
+    /// Looks for the part that a receipt is of.
+    pub(crate) fn look_for(&mut self, reported: Reported, out: &mut Out<'_, Desk>) {
+        let key = (reported.network.clone(), reported.report.message_id.clone());
+        out.get(&SENT, &key, Then::Reported { reported });
+    }
+
+    pub(crate) fn reported(
+        &mut self,
+        mut reported: Reported,
+        found: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        match found {
+            _ if failed => answer(reported.asked, status::LATER, out),
+            Answer::Row(Some(row)) => {
+                let part: Part = row.read()?;
+                let Reported { asked, report, .. } = reported;
+                if part.state == State::Enroute {
+                    let (network, network_id) = (&part.network, &part.network_id);
+                    let ended = Ended { network, network_id, state: report.state, error: &report.error };
+                    out.update(&SENT, &ended);
+                }
+                // Also where this receipt came before: what followed from it may not have happened.
+                out.scan(&Scan::of(&SENT).by("id").at(&part.id).limit(1000), Then::Parts { asked, id: part.id });
+            }
+            // A receipt may overtake the commit of what the network has answered before it.
+            Answer::Row(None) if reported.looked < LOOKS => {
+                reported.looked += 1;
+                out.after(BETWEEN_LOOKS * reported.looked, Then::LookAgain { reported });
+            }
+            Answer::Row(None) => {
+                let message_id = reported.report.message_id;
+                tracing::warn!(network = reported.network, message_id, "a receipt of no message");
+                answer(reported.asked, status::UNWANTED, out);
+            }
+            _ => answer(reported.asked, status::LATER, out),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn parts_of(
+        &mut self,
+        asked: RequestId,
+        id: String,
+        found: Answer<'_>,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        match found {
+            Answer::Rows(rows) => {
+                out.get(&MESSAGES, &id, Then::Message { asked, parts: rows.read()? });
+            }
+            _ => answer(asked, status::LATER, out),
+        }
+        Ok(())
+    }
+
+    /// The message is there: where all its parts have ended, it has.
+    pub(crate) fn message_of(
+        &mut self,
+        asked: RequestId,
+        parts: &[Part],
+        found: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        let status = match found {
+            Answer::Row(Some(row)) => {
+                let message: Message = row.read()?;
+                match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
+                    Some(_) if failed => status::LATER,
+                    Some((state, error)) => {
+                        self.end(&message.id, state, &error, out);
+                        status::OK
+                    }
+                    None => status::OK,
+                }
+            }
+            Answer::Row(None) => status::OK,
+            _ => status::LATER,
+        };
+        answer(asked, status, out);
+        Ok(())
+    }
+}
+
+pub(crate) fn answer(asked: RequestId, status: u32, out: &mut Out<'_, Desk>) {
+    out.answer(asked, &Delivered { status });
+}
+
+/// So often a receipt's message is looked for again, after this time and then longer: 1.5 seconds in all.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);

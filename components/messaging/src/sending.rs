@@ -1,0 +1,203 @@
+//! Giving a message to a network: all its parts at once, and each is asked for by itself.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+use tandem_sms::{Asked, State, Submit, Submitted, status};
+
+use crate::Messaging;
+use crate::desk::Desk;
+use crate::message::{MESSAGES, Message, Phase, after, nanos};
+use crate::parts::parts;
+use crate::sent::{Part, SENT};
+use crate::then::Then;
+
+/// A message that is being sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// How many of its parts are unanswered.
+    left: u32,
+    /// How often it was tried before.
+    tries: u32,
+    expires_at: i64,
+    /// Of the parts that were not taken, what was said last.
+    failure: Option<(u32, String)>,
+    /// A part may be with the network, or not.
+    unknown: bool,
+}
+
+#[derive(Serialize)]
+struct Queued<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
+    tries: u32,
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct WithNetwork<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
+    uncertain: bool,
+}
+
+impl Desk {
+    /// The network that a message is to be given to, where that has room for it.
+    pub(crate) fn room_for(&self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> Option<String> {
+        if self.transport != Transport::Resident || message.due_at > nanos(out.now()) {
+            return None;
+        }
+        // By chance for the first time, and then in turn.
+        let networks = m.config.networks_for(&message.account, &message.sms, out.random());
+        let after = message.network.as_ref().and_then(|last| networks.iter().position(|network| network == last));
+        let at = after.map_or(0, |last| (last + 1) % networks.len());
+        let network = *networks.get(at)?;
+        let with = self.with.get(network).copied().unwrap_or_default();
+        let all: u32 = self.with.values().sum();
+        // A message with many parts may go alone.
+        let fits = with + message.parts <= m.config.network(network).window && all + message.parts <= CALLS_MAX;
+        (fits || with == 0 && all == 0).then(|| network.to_owned())
+    }
+
+    /// Gives the parts to a network that none has yet. The row says already that this is under way.
+    pub(crate) fn send(
+        &mut self,
+        m: &Messaging,
+        message: &Message,
+        network: &str,
+        had: &[Part],
+        out: &mut Out<'_, Desk>,
+    ) {
+        let parts = match parts(&message.sms, message.text.as_deref(), message.coding) {
+            Ok(parts) => parts,
+            // It was looked at when it was submitted; another version may see it otherwise.
+            Err(unfit) => return self.end(&message.id, State::Rejected, &unfit.reason, out),
+        };
+        let within = m.config.network(network).within;
+        let mut left = 0;
+        for (sms, part) in parts.into_iter().zip(1..) {
+            if had.iter().any(|it| it.part == part) {
+                continue;
+            }
+            let (id, account) = (format!("{}/{part}", message.id), message.account.clone());
+            let asked = Asked::Submit(Submit { id, account, sms, ..Submit::default() });
+            let then = Then::Taken { id: message.id.clone(), network: network.to_owned(), part };
+            out.call(Call::to(network).within(within), &asked, then);
+            left += 1;
+        }
+        if left == 0 {
+            // The network has all of it: what was not written down is only that.
+            return with_network(message, out);
+        }
+        *self.with.entry(network.to_owned()).or_default() += left;
+        let (tries, expires_at) = (message.tries, message.expires_at);
+        let attempt = Attempt { left, tries, expires_at, failure: None, unknown: false };
+        self.attempts.insert(message.id.clone(), attempt);
+    }
+
+    /// A network has taken a part, or has not.
+    #[expect(clippy::too_many_arguments, reason = "which part of which message, and what has become of it")]
+    pub(crate) fn taken(
+        &mut self,
+        m: &Messaging,
+        id: String,
+        network: String,
+        part: u32,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        if let Some(with) = self.with.get_mut(&network) {
+            *with = with.saturating_sub(1);
+        }
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        attempt.left = attempt.left.saturating_sub(1);
+        match outcome(answer) {
+            // What cannot be written down is found again when its time has come: nobody knows then that the network has it.
+            Outcome::Taken(_) if failed => attempt.unknown = true,
+            Outcome::Taken(network_id) => {
+                let (network, id, error) = (network.clone(), id.clone(), String::new());
+                // One that gives no names tells nothing of them either.
+                let network_id = if network_id.is_empty() { format!("{id}/{part}") } else { network_id };
+                out.put(&SENT, &Part { network, network_id, id, part, state: State::Enroute, error });
+            }
+            Outcome::Not(status, reason) => attempt.failure = Some((status, reason)),
+            Outcome::Unknown => attempt.unknown = true,
+        }
+        if attempt.left > 0 {
+            return;
+        }
+        let Some(Attempt { tries, expires_at, failure, unknown, .. }) = self.attempts.remove(&id) else { return };
+        // Nothing is written: the row is due when the network has had its time, and is looked at then as what it is, uncertain.
+        if !failed && !unknown {
+            match failure {
+                None if !m.config.network(&network).receipts => self.end(&id, State::Delivered, "", out),
+                None => {
+                    let due_at = after(expires_at, GRACE);
+                    out.update(&MESSAGES, &WithNetwork { id: &id, phase: Phase::Sent, due_at, uncertain: false });
+                }
+                Some((status, reason)) if status::is_temporary(status) => {
+                    let wait = m.config.retry.wait(tries, out.random());
+                    let due_at = after(nanos(out.now()), wait).min(expires_at);
+                    let error = Some(reason.as_str());
+                    out.update(&MESSAGES, &Queued { id: &id, phase: Phase::Queued, due_at, tries: tries + 1, error });
+                }
+                Some((_, reason)) => self.end(&id, State::Rejected, &reason, out),
+            }
+        }
+        self.sweep_if_there_is_more(m, &network, out);
+    }
+}
+
+/// A network has all parts of a message.
+fn with_network(message: &Message, out: &mut Out<'_, Desk>) {
+    let due_at = after(message.expires_at, GRACE);
+    out.update(&MESSAGES, &WithNetwork { id: &message.id, phase: Phase::Sent, due_at, uncertain: false });
+}
+
+/// It is not sent again, and its network may tell what becomes of it.
+pub(crate) fn hold(message: &Message, out: &mut Out<'_, Desk>) {
+    let due_at = after(message.expires_at, GRACE);
+    out.update(&MESSAGES, &WithNetwork { id: &message.id, phase: Phase::Sent, due_at, uncertain: true });
+}
+
+/// Until when nobody else does anything about a message that is given to a network.
+pub(crate) fn lease(m: &Messaging, network: &str, now: Time) -> i64 {
+    after(nanos(now), m.config.network(network).within + MARGIN)
+}
+
+enum Outcome {
+    Taken(String),
+    /// Surely not.
+    Not(u32, String),
+    /// Nobody knows.
+    Unknown,
+}
+
+fn outcome(answer: Answer<'_>) -> Outcome {
+    match answer {
+        Answer::Answered(response) => match response.read::<Submitted>() {
+            Ok(Submitted { status: status::OK, message_id, .. }) => Outcome::Taken(message_id),
+            Ok(Submitted { status, reason, .. }) => {
+                let reason = if reason.is_empty() { format!("status {status:#x}") } else { reason };
+                Outcome::Not(status, reason)
+            }
+            Err(misfit) => {
+                tracing::warn!(%misfit, "a network answers what nobody here knows");
+                Outcome::Unknown
+            }
+        },
+        Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => Outcome::Unknown,
+        Answer::CallFailed(why) => Outcome::Not(status::TEMPORARY, format!("{why:?}")),
+        _ => Outcome::Unknown,
+    }
+}
+
+/// So many parts are under way at most: a session may have 1024 calls, and fronts are told things as well.
+const CALLS_MAX: u32 = 900;
+/// How much later than a network's time is up somebody else may do something about a message.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How long after the end of a message's validity its network may tell what has become of it.
+const GRACE: Duration = Duration::from_secs(3600);

@@ -1,0 +1,146 @@
+//! A front asks for a message to be sent: it is a row before that is answered.
+
+use tandem_component::prelude::*;
+use tandem_sms::tlv::whole;
+use tandem_sms::{State, Submit, Submitted, date, status};
+
+use crate::Messaging;
+use crate::desk::{Desk, What, not_now};
+use crate::message::{MESSAGES, Message, Phase, after, name, name_by_key, nanos, place};
+use crate::parts::{Unfit, parts};
+use crate::sending::lease;
+use crate::then::Then;
+use crate::totals::count_accepted;
+
+impl Desk {
+    pub(crate) fn submit(
+        &mut self,
+        m: &Messaging,
+        asked: RequestId,
+        front: &str,
+        submit: Submit,
+        out: &mut Out<'_, Desk>,
+    ) {
+        let key = submit.key.clone();
+        match message(m, front, submit, out) {
+            Ok(message) if key.is_some() => {
+                let then = Then::Inserted { asked, message: Box::new(message.clone()) };
+                out.insert(&MESSAGES, &message, then);
+            }
+            Ok(message) => self.accept(m, asked, message, out),
+            Err(Unfit { status, reason }) => {
+                out.answer(asked, &Submitted { status, reason, ..Submitted::default() });
+            }
+        }
+    }
+
+    /// Keeps a message, answers, and sends it, in this order: what an event writes is committed first.
+    fn accept(&mut self, m: &Messaging, asked: RequestId, mut message: Message, out: &mut Out<'_, Desk>) {
+        let network = self.room_for(m, &message, out);
+        if let Some(network) = &network {
+            (message.phase, message.due_at) = (Phase::Sending, lease(m, network, out.now()));
+            message.network = Some(network.clone());
+        }
+        out.put(&MESSAGES, &message);
+        count_accepted(&message.version, out);
+        taken(asked, &message, out);
+        match network {
+            Some(network) => self.send(m, &message, &network, &[], out),
+            None => self.more |= message.due_at <= nanos(out.now()),
+        }
+    }
+
+    /// Whether the message is the first one with its key.
+    pub(crate) fn inserted(
+        &mut self,
+        m: &Messaging,
+        asked: RequestId,
+        message: Message,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        match answer {
+            Answer::Changed(true) if failed => {
+                // It is kept, and will be sent. Who asks again finds it by its key.
+                not_now(asked, What::Submit, out);
+            }
+            Answer::Changed(true) => {
+                // The row is there, and nobody knows of it yet: it is written again with what is done about it.
+                self.accept(m, asked, message, out);
+            }
+            Answer::Changed(false) => {
+                out.get(&MESSAGES, &message.id, Then::First { asked });
+            }
+            _ => not_now(asked, What::Submit, out),
+        }
+    }
+
+    /// What was answered the first time.
+    pub(crate) fn first(&mut self, asked: RequestId, answer: Answer<'_>, out: &mut Out<'_, Desk>) -> Result<(), Fault> {
+        match answer {
+            Answer::Row(Some(row)) => taken(asked, &row.read()?, out),
+            // It has gone in between, or the store does not answer.
+            _ => not_now(asked, What::Submit, out),
+        }
+        Ok(())
+    }
+}
+
+fn taken(asked: RequestId, message: &Message, out: &mut Out<'_, Desk>) {
+    let (message_id, parts) = (message.id.clone(), message.parts);
+    out.answer(asked, &Submitted { message_id, parts, ..Submitted::default() });
+}
+
+/// The row of a message that is submitted, to be sent when its time has come.
+fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) -> Result<Message, Unfit> {
+    let Submit { id: front_id, account, sms, text, coding, key } = submit;
+    let now = nanos(out.now());
+    if account.is_empty() {
+        return Err(Unfit::new(status::REFUSED, "it is nobody's: no account"));
+    }
+    if sms.destination.digits.is_empty() {
+        return Err(Unfit::new(status::DESTINATION, "it has no destination"));
+    }
+    if !whole(&sms.tlvs) {
+        return Err(Unfit::new(status::REFUSED, "its optional parameters end in the middle of one"));
+    }
+    if m.config.networks_for(&account, &sms, 0).is_empty() {
+        return Err(Unfit::new(status::DESTINATION, format!("no route leads to {}", sms.destination.digits)));
+    }
+    let unreadable = |_| Unfit::new(status::VALIDITY, "its schedule or its validity is no time");
+    let from = date::read(&sms.schedule, now).map_err(unreadable)?.unwrap_or(now).max(now);
+    let until = date::read(&sms.validity, now).map_err(unreadable)?;
+    let expires_at = until.unwrap_or_else(|| after(from, m.config.validity));
+    if expires_at <= from {
+        return Err(Unfit::new(status::VALIDITY, "it is worth nothing any more when it is to be sent"));
+    }
+    let parts = u32::try_from(parts(&sms, text.as_deref(), coding)?.len()).unwrap_or(u32::MAX);
+    let by_time = name(out.now(), out.random());
+    let id = key.map_or_else(|| by_time.clone(), |key| name_by_key(&account, &key));
+    Ok(Message {
+        place: place(&account, &by_time),
+        id,
+        front: front.to_owned(),
+        front_id,
+        version: m.version.clone(),
+        submitted_at: now,
+        expires_at,
+        wants_receipt: sms.registered_delivery & 0b11,
+        parts,
+        account,
+        sms,
+        text,
+        coding,
+        state: State::Enroute,
+        phase: Phase::Queued,
+        due_at: from,
+        run: m.run,
+        tries: 0,
+        network: None,
+        ended_at: None,
+        error: None,
+        uncertain: false,
+        maybe_twice: false,
+    })
+}

@@ -1,0 +1,215 @@
+//! What is due: found by its time, claimed by moving that on, and done.
+
+use std::time::Duration;
+
+use tandem_component::prelude::*;
+use tandem_sms::State;
+
+use crate::Messaging;
+use crate::config::Uncertain;
+use crate::desk::Desk;
+use crate::ending::SOON;
+use crate::incoming::INCOMING;
+use crate::message::{MESSAGES, Message, Phase, after, nanos};
+use crate::sending::{hold, lease};
+use crate::sent::{Part, SENT};
+use crate::then::Then;
+
+/// As it was found …
+#[derive(Serialize)]
+struct Found<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
+}
+
+/// … and as it is ours.
+#[derive(Serialize)]
+struct Claim<'a> {
+    phase: Phase,
+    due_at: i64,
+    run: i64,
+    network: Option<&'a str>,
+    maybe_twice: bool,
+}
+
+impl Desk {
+    /// Looks for what is due.
+    pub(crate) fn sweep(&mut self, out: &mut Out<'_, Desk>) {
+        if self.looking {
+            return;
+        }
+        (self.looking, self.more) = (true, false);
+        let now = nanos(out.now());
+        out.scan(&Scan::of(&MESSAGES).by("due_at").to(&now).limit(PAGE), Then::Due);
+        out.scan(&Scan::of(&INCOMING).by("due_at").to(&now).limit(PAGE), Then::IncomingDue);
+    }
+
+    /// Room has come: looks for what did not fit before.
+    pub(crate) fn sweep_if_there_is_more(&mut self, m: &Messaging, network: &str, out: &mut Out<'_, Desk>) {
+        let with = self.with.get(network).copied().unwrap_or_default();
+        if self.more && with <= m.config.network(network).window / 2 {
+            self.sweep(out);
+        }
+    }
+
+    /// Looks for what was under way when an earlier run of the host ended: all that is due within the longest lease.
+    pub(crate) fn look_for_what_was_left(&mut self, out: &mut Out<'_, Desk>) {
+        let until = after(nanos(out.now()), LEASE_MAX);
+        out.scan(&Scan::of(&MESSAGES).by("due_at").to(&until).limit(1000), Then::LeftBehind);
+        out.scan(&Scan::of(&INCOMING).by("due_at").to(&until).limit(1000), Then::IncomingDue);
+    }
+
+    pub(crate) fn left_behind(
+        &mut self,
+        m: &Messaging,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
+        let rows = rows.read::<Message>()?;
+        let until = after(nanos(out.now()), LEASE_MAX);
+        if let (Some(last), true) = (rows.last(), rows.len() >= 1000) {
+            let last = After { id: &last.id, due_at: last.due_at };
+            out.scan(&Scan::of(&MESSAGES).by("due_at").to(&until).after(&last).limit(1000), Then::LeftBehind);
+        }
+        for message in rows {
+            // Under this run's number, or waiting for its time: not left behind.
+            let waits = matches!(message.phase, Phase::Queued | Phase::Sent | Phase::Ended);
+            if message.run != m.run && !waits {
+                self.take_on(m, message, out);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn due(
+        &mut self,
+        m: &Messaging,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        self.looking = false;
+        let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
+        let rows = rows.read::<Message>()?;
+        self.more |= rows.len() >= PAGE as usize;
+        for message in rows {
+            self.take_on(m, message, out);
+        }
+        Ok(())
+    }
+
+    /// Claims a message that is due.
+    fn take_on(&mut self, m: &Messaging, message: Message, out: &mut Out<'_, Desk>) {
+        let now = nanos(out.now());
+        let found = Found { id: &message.id, phase: message.phase, due_at: message.due_at };
+        let soon = after(now, SOON);
+        let uncertain = message.phase == Phase::Sending;
+        let (network, phase, due_at) = match message.phase {
+            Phase::Queued | Phase::Sending if message.expires_at <= now => {
+                let (state, why) = if uncertain || message.uncertain {
+                    (State::Unknown, "nobody knows whether its network has it")
+                } else {
+                    (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
+                };
+                return self.end(&message.id, state, why, out);
+            }
+            Phase::Sent => {
+                return self.end(&message.id, State::Expired, "its network did not say what became of it", out);
+            }
+            Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
+            Phase::Queued | Phase::Sending => {
+                let due = Message { due_at: now, ..message.clone() };
+                match self.room_for(m, &due, out) {
+                    Some(network) => {
+                        let due_at = lease(m, &network, out.now());
+                        (Some(network), Phase::Sending, due_at)
+                    }
+                    None => {
+                        self.more = true;
+                        return;
+                    }
+                }
+            }
+            phase => (None, phase, soon),
+        };
+        let network = network.or_else(|| message.network.clone());
+        let maybe_twice = message.maybe_twice || uncertain && m.config.on_uncertain == Uncertain::Retry;
+        let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), maybe_twice };
+        let ours = Message { network: network.clone(), maybe_twice, uncertain, ..message.clone() };
+        // Room that is taken until the claim is answered.
+        out.swap(&MESSAGES, &found, &claim, Then::Claimed { message: Box::new(ours) });
+    }
+
+    /// Whether it is ours.
+    pub(crate) fn claimed(
+        &mut self,
+        m: &Messaging,
+        message: Message,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        if answer != Answer::Changed(true) || failed {
+            return;
+        }
+        match message.phase {
+            Phase::Sending if m.config.on_uncertain == Uncertain::Hold => hold(&message, out),
+            Phase::Queued | Phase::Sending => {
+                // Of one that was tried before a network may have parts.
+                let fresh = message.phase == Phase::Queued && (message.tries == 0 || message.parts == 1);
+                match &message.network {
+                    Some(network) if fresh => self.send(m, &message, network, &[], out),
+                    _ => {
+                        let scan = Scan::of(&SENT).by("id").at(&message.id).limit(1000);
+                        out.scan(&scan, Then::Had { message: Box::new(message.clone()) });
+                    }
+                }
+            }
+            Phase::Ending => self.count(m, &message, out),
+            Phase::Owing => self.report(&message, out),
+            Phase::Ended => {
+                out.delete(&MESSAGES, &message.id);
+                out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone);
+            }
+            Phase::Sent => {}
+        }
+    }
+
+    /// Which parts a network has already.
+    pub(crate) fn had(
+        &mut self,
+        m: &Messaging,
+        message: Message,
+        answer: Answer<'_>,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        if let (Answer::Rows(rows), Some(network)) = (answer, message.network.clone()) {
+            self.send(m, &message, &network, &rows.read::<Part>()?, out);
+        }
+        Ok(())
+    }
+
+    /// The parts of a message that has gone go as well.
+    pub(crate) fn gone(&mut self, answer: Answer<'_>, failed: bool, out: &mut Out<'_, Desk>) -> Result<(), Fault> {
+        if let (Answer::Rows(rows), false) = (answer, failed) {
+            for part in rows.read::<Part>()? {
+                out.delete(&SENT, &(part.network, part.network_id));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct After<'a> {
+    id: &'a str,
+    due_at: i64,
+}
+
+/// So many are looked at in one go.
+const PAGE: u32 = 100;
+/// No lease is longer: a network may take five minutes.
+const LEASE_MAX: Duration = Duration::from_secs(360);

@@ -1,0 +1,151 @@
+//! What a desk waits for: [`Then`].
+
+use serde::{Deserialize, Serialize};
+use tandem_component::RequestId;
+use tandem_sms::Report;
+
+use crate::incoming::Incoming;
+use crate::message::Message;
+
+/// What a desk waits for.
+#[derive(Serialize, Deserialize, tandem_component::Then)]
+pub enum Then {
+    /// The time to look for what is due.
+    Sweep,
+    /// The messages that are due.
+    Due,
+    /// Those that were under way when an earlier run of the host ended.
+    LeftBehind,
+    /// What came in and is due.
+    IncomingDue,
+    /// Whether a message with a key is the first with it.
+    Inserted {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// The first message with a key.
+    First {
+        /// The request.
+        asked: RequestId,
+    },
+    /// Whether a message is ours to do something about.
+    Claimed {
+        /// As it was found.
+        message: Box<Message>,
+    },
+    /// Which parts of a message a network has already.
+    Had {
+        /// The message.
+        message: Box<Message>,
+    },
+    /// Whether a network has taken a part.
+    Taken {
+        /// The message.
+        id: String,
+        /// The network.
+        network: String,
+        /// Which part, from 1 on.
+        part: u32,
+    },
+    /// Whether a message has got its final state by what we wrote.
+    Ended {
+        /// The message.
+        id: String,
+    },
+    /// A message that has ended.
+    Ending,
+    /// Whether a front was told what has become of a message.
+    Told {
+        /// The message.
+        id: String,
+        /// How often it was tried before.
+        tries: u32,
+    },
+    /// Our row of the part that a receipt is of.
+    Reported {
+        /// The receipt.
+        reported: Reported,
+    },
+    /// The time to look for that row again.
+    LookAgain {
+        /// The receipt.
+        reported: Reported,
+    },
+    /// All parts of the message that a receipt is of.
+    Parts {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        id: String,
+    },
+    /// The message that a receipt is of.
+    Message {
+        /// The request.
+        asked: RequestId,
+        /// What has become of its parts.
+        parts: Vec<crate::sent::Part>,
+    },
+    /// Whether something that came in is ours to hand on.
+    IncomingClaimed {
+        /// As it was found.
+        incoming: Box<Incoming>,
+    },
+    /// Whether a front has taken what came in.
+    Handed {
+        /// Which.
+        id: String,
+        /// How often it was tried before.
+        tries: u32,
+    },
+    /// The parts of a message that goes.
+    Gone,
+    /// The message that is asked after.
+    Asked {
+        /// The request.
+        asked: RequestId,
+        /// Who may ask.
+        account: String,
+    },
+    /// Where a list goes on.
+    ListFrom {
+        /// The request.
+        asked: RequestId,
+        /// Whose.
+        account: String,
+        /// How many.
+        limit: u32,
+    },
+    /// An account's messages.
+    Listed {
+        /// The request.
+        asked: RequestId,
+        /// How many are wanted.
+        limit: u32,
+    },
+    /// The message that is to be cancelled.
+    Cancelling {
+        /// The request.
+        asked: RequestId,
+        /// Who may.
+        account: String,
+    },
+    /// Whether it was.
+    Cancelled {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        id: String,
+    },
+}
+
+/// A receipt of a network, while its message is looked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reported {
+    pub(crate) asked: RequestId,
+    pub(crate) network: String,
+    pub(crate) report: Report,
+    /// How often its message was looked for.
+    pub(crate) looked: u32,
+}
