@@ -91,6 +91,39 @@ timers = {{ enquire_link = "500ms" }}"#,
         Smsc::serving((Gateway::builder(), "data"), policy, accounts, &more)
     }
 
+    /// Starts one with `messages` of `messaging` between the ESMEs and an SMSC at a port. What that one sends to `100` is for the
+    /// first of the accounts, to `101` for the second, and so on. There may be more in the configuration of `messages`.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start_with_messaging(policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
+        let addresses = accounts.iter().zip(100..);
+        let addresses: String =
+            addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
+        let more = format!(
+            r#"submit_to = "messages"
+[service.messages]
+component = "messaging"
+[service.messages.config]
+routes = [{{ to = {{ smsc-a = 1 }} }}]
+front = "esme"
+{addresses}
+{more}
+[service.smsc-a]
+component = "smpp"
+connect = ["tcp://{smsc}"]
+reconnect = {{ from = "50ms", to = "500ms" }}
+policy = "{policy}"
+[service.smsc-a.config]
+password = "secret"
+deliver_to = "messages"
+timers = {{ enquire_link = "500ms" }}"#,
+            smsc = loopback(smsc)
+        );
+        let builder = Gateway::builder().library(&libraries().messaging);
+        Smsc::serving((builder, "data"), policy, accounts, &more)
+    }
+
     fn serving((builder, data): (Builder, &str), policy: &str, accounts: &[&str], more: &str) -> Self {
         let port = free_port();
         let accounts: Vec<String> =
@@ -185,6 +218,32 @@ versions = {{ keep = 0 }}
         let mut rows =
             store.prepare("SELECT id, smsc_id FROM \"smpp.submitted\"").expect("there is what was submitted");
         rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect).expect("it can be read")
+    }
+
+    /// What the SMSC knows each message by, where `messages` is between, and what has become of it.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn passed_on(&self) -> BTreeMap<String, (String, String)> {
+        let store = self.store();
+        let mut rows = store
+            .prepare("SELECT front_id, network_id, m.state FROM \"messaging.messages\" m JOIN \"messaging.sent\" s ON s.id = m.id")
+            .expect("there is what was passed on");
+        rows.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))
+            .and_then(Iterator::collect)
+            .expect("it can be read")
+    }
+
+    /// What `messages` has counted, over all versions: accepted, delivered, rejected, expired, cancelled.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn totals(&self) -> [i64; 5] {
+        let sums = "SELECT sum(accepted), sum(delivered), sum(rejected), sum(expired), sum(cancelled) FROM \"messaging.totals\"";
+        let sums = self
+            .store()
+            .query_row(sums, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
+        sums.expect("there are totals")
     }
 
     /// How many binds count.
