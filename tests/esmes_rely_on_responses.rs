@@ -47,6 +47,23 @@ fn so_it_is_where_an_smsc_beyond_the_gateway_has_taken_it() {
     println!("{} are at the SMSC, {cut} of them without a response that an ESME could have had", taken.len());
 }
 
+#[test]
+fn so_it_is_where_messaging_is_between() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(beyond) = Beyond::of_twisted(directory.path()) else { return };
+    let smsc = through_kills(Smsc::start_with_messaging("carry", &["acme"], beyond.port, BINDS));
+
+    // Each has its final state, and is counted once.
+    let passed_on = smsc.passed_on();
+    let total = smsc.totals();
+    assert!(passed_on.values().all(|(_, state)| state == "DELIVRD"));
+    assert_eq!(total, [total[0], total[0], 0, 0, 0], "accepted and delivered");
+    assert!(total[0] >= passed_on.len() as i64);
+    let (marked, at_smsc) = (smsc.maybe_twice(), beyond.happened().taken.len());
+    assert!(at_smsc <= total[0] as usize + marked as usize, "{at_smsc} are at the SMSC of {total:?}, {marked} of them marked");
+    println!("{at_smsc} are at the SMSC, {} were accepted, {marked} are marked as sent twice maybe", total[0]);
+}
+
 /// Kills the gateway while ESMEs submit. Who is asked for receipts has all of them in the end.
 fn through_kills(mut smsc: Smsc) -> Smsc {
     let (kills, mut chance) = (kills(), Chance::new());

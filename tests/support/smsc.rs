@@ -92,7 +92,7 @@ timers = {{ enquire_link = "500ms" }}"#,
     }
 
     /// Starts one with `messages` of `messaging` between the ESMEs and an SMSC at a port. What that one sends to `100` is for the
-    /// first of the accounts, to `101` for the second, and so on. There may be more in the configuration of `messages`.
+    /// first of the accounts, to `101` for the second, and so on. There may be more in the configuration of `esme`.
     ///
     /// # Panics
     /// Where it does not serve.
@@ -102,13 +102,14 @@ timers = {{ enquire_link = "500ms" }}"#,
             addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
         let more = format!(
             r#"submit_to = "messages"
+{more}
 [service.messages]
 component = "messaging"
 [service.messages.config]
 routes = [{{ to = {{ smsc-a = 1 }} }}]
 front = "esme"
+retry.to = "2s"
 {addresses}
-{more}
 [service.smsc-a]
 component = "smpp"
 connect = ["tcp://{smsc}"]
@@ -232,6 +233,15 @@ versions = {{ keep = 0 }}
         rows.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))
             .and_then(Iterator::collect)
             .expect("it can be read")
+    }
+
+    /// How many messages `messages` may have sent twice.
+    ///
+    /// # Panics
+    /// Where the store cannot be read.
+    pub fn maybe_twice(&self) -> u32 {
+        let count = "SELECT count(*) FROM \"messaging.messages\" WHERE maybe_twice";
+        self.store().query_row(count, [], |row| row.get(0)).expect("there are messages")
     }
 
     /// What `messages` has counted, over all versions: accepted, delivered, rejected, expired, cancelled.
