@@ -1,6 +1,6 @@
 //! Short messages as services pass them to each other, and what they ask of each other: [`Asked`], and what is answered.
 //!
-//! A front (`smpp` with ESMEs, `rest`) asks `messaging` to [submit](Submit); that asks a network's plug-in (`smpp` with an
+//! A front (`smpp` with ESMEs, `rest`) asks `messaging` to [submit](Submit); that asks a network's service (`smpp` with an
 //! SMSC) the same. What a network sends goes the other way, by [`Deliver`]. Any of them may be left out: an `smpp` service
 //! with ESMEs may ask one with an SMSC itself.
 //!

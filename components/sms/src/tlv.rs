@@ -1,4 +1,4 @@
-//! Optional parameters in their bytes (section 3.2.4.1): [`find`] one, [`write`] one, and whether they are [`whole`].
+//! Optional parameters in their bytes (section 3.2.4.1): [`find`] one, [`write()`] one, and whether they are [`whole`].
 
 /// The value of the first TLV with a tag. What is cut off is not there.
 pub fn find(mut tlvs: &[u8], tag: u16) -> Option<&[u8]> {
