@@ -8,6 +8,8 @@
 //! by an older one, and has its default where an older one has left it out. So a caller and a callee of any two versions work
 //! together, both ways round. A field keeps its meaning for good, and its default means what was so before there was the field.
 //! A question that an older callee does not know it refuses with a misfit, and answers [`status::UNKNOWN_COMMAND`].
+//!
+//! What several of them do with a message is here as well: [`text`] is how it is encoded and read.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +17,7 @@ pub mod date;
 mod exchange;
 mod state;
 pub mod status;
+pub mod text;
 pub mod tlv;
 
 pub use exchange::{
