@@ -9,7 +9,7 @@
 //! together, both ways round. A field keeps its meaning for good, and its default means what was so before there was the field.
 //! A question that an older callee does not know it refuses with a misfit, and answers [`status::UNKNOWN_COMMAND`].
 //!
-//! What several of them do with a message is here as well: [`text`] is how it is encoded, read and joined.
+//! What several of them do with a message is here as well: [`text`] is how it is encoded, split, read and joined.
 
 #![forbid(unsafe_code)]
 

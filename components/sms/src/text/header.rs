@@ -81,6 +81,18 @@ pub enum NoHeader {
     },
 }
 
+/// The header of a part, with a reference of 8 bits: six octets.
+pub(super) fn with_8_bits(part: Part) -> Vec<u8> {
+    let [_, reference] = part.reference.to_be_bytes();
+    vec![5, CONCATENATION_8, 3, reference, part.total, part.number]
+}
+
+/// The header of a part, with a reference of 16 bits: seven octets.
+pub(super) fn with_16_bits(part: Part) -> Vec<u8> {
+    let [high, low] = part.reference.to_be_bytes();
+    vec![6, CONCATENATION_16, 4, high, low, part.total, part.number]
+}
+
 const CONCATENATION_8: u8 = 0x00;
 const CONCATENATION_16: u8 = 0x08;
 
@@ -112,6 +124,14 @@ mod tests {
         for message in nothing {
             assert_eq!(part(message), None, "{message:x?}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let said = Part { reference: 0x1234, total: 255, number: 255 };
+        let (eight, sixteen) = (with_8_bits(said), with_16_bits(said));
+        assert_eq!((part(&eight), eight.len()), (Some((0x34, 255, 255)), 6));
+        assert_eq!((part(&sixteen), sixteen.len()), (Some((0x1234, 255, 255)), 7));
     }
 
     #[test]
