@@ -60,7 +60,10 @@ fn so_it_is_where_messaging_is_between() {
     assert_eq!(total, [total[0], total[0], 0, 0, 0], "accepted and delivered");
     assert!(total[0] >= passed_on.len() as i64);
     let (marked, at_smsc) = (smsc.maybe_twice(), beyond.happened().taken.len());
-    assert!(at_smsc <= total[0] as usize + marked as usize, "{at_smsc} are at the SMSC of {total:?}, {marked} of them marked");
+    assert!(
+        at_smsc <= total[0] as usize + marked as usize,
+        "{at_smsc} are at the SMSC of {total:?}, {marked} of them marked"
+    );
     println!("{at_smsc} are at the SMSC, {} were accepted, {marked} are marked as sent twice maybe", total[0]);
 }
 

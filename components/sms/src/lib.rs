@@ -9,10 +9,12 @@
 //! together, both ways round. A field keeps its meaning for good, and its default means what was so before there was the field.
 //! A question that an older callee does not know it refuses with a misfit, and answers [`status::UNKNOWN_COMMAND`].
 //!
-//! What several of them do with a message is here as well: [`text`] is how it is encoded, split, read and joined.
+//! What several of them do with a message is here as well: [`text`] is how it is encoded, split, read and joined, and
+//! [`Address::source`] and [`Address::destination`] are how addresses are read that people write.
 
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod date;
 mod exchange;
 mod state;
@@ -20,6 +22,7 @@ pub mod status;
 pub mod text;
 pub mod tlv;
 
+pub use address::NoAddress;
 pub use exchange::{
     Address, Asked, Cancel, Cancelled, Coding, Deliver, Delivered, Known, List, Listed, Queried, Query, Report, Sms,
     Submit, Submitted,

@@ -1,7 +1,7 @@
 //! Whatever comes is read or refused in words: nothing panics, and nothing is there that the message does not have.
 
 use tandem_sms::text::{Content, Header, Joined, UDHI, gsm7, join};
-use tandem_sms::{Sms, tlv};
+use tandem_sms::{Address, Sms, tlv};
 
 use crate::random::{Random, rounds};
 
@@ -36,6 +36,27 @@ fn any_septets_are_characters_of_the_alphabet() {
         let text = gsm7::decode(&octets);
         assert!(text.chars().count() <= octets.len());
         assert!(text.chars().all(|character| character == '\u{fffd}' || gsm7::septets(character).is_some()));
+    });
+}
+
+#[test]
+fn any_text_is_an_address_or_is_told_why_not() {
+    rounds(5000, |random| {
+        const CHARACTERS: [char; 16] =
+            ['+', '0', '1', '4', '9', '5', '7', '8', ' ', 'a', 'Z', '[', 'ü', '\0', '٣', '😀'];
+        let among = random.one_of(&[8, 12, 16]);
+        let text: String = (0..random.below(20)).map(|_| random.one_of(&CHARACTERS[..among])).collect();
+        match Address::source(&text) {
+            Ok(address) => {
+                assert!(address.digits.len() <= 15 && address.digits.is_ascii() && !address.digits.contains('\0'));
+                assert!(text.ends_with(&address.digits) && text.len() <= address.digits.len() + 1);
+                assert_eq!(Address::destination(&text).is_ok(), address.ton != 5);
+            }
+            Err(why) => {
+                assert!(!why.to_string().is_empty());
+                assert!(Address::destination(&text).is_err());
+            }
+        }
     });
 }
 
