@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tandem_component::prelude::*;
 use tandem_sms::Sms;
+use tandem_sms::text::Concatenation;
 
 /// `[service.NAME.config]`
 #[derive(Debug, Deserialize)]
@@ -30,6 +31,15 @@ pub struct Config {
     /// How long a message can be asked after once it has its final state.
     #[serde(default = "three_days", with = "humantime_serde")]
     pub keep: Duration,
+    /// How a text that is longer than one message is sent: `udh8`, `udh16`, `sar` or `payload`.
+    #[serde(default)]
+    pub long: Concatenation,
+    /// Whether the parts of a long message of a phone are joined for an account that says nothing of it. An ESME joins them itself.
+    #[serde(default)]
+    pub joined: bool,
+    /// How long is waited for the missing parts of one; then those that are there go on as they are.
+    #[serde(default = "an_hour", with = "humantime_serde")]
+    pub join_within: Duration,
     /// What becomes of a message that was with a network, unanswered, when the gateway was killed.
     #[serde(default)]
     pub on_uncertain: Uncertain,
@@ -76,6 +86,8 @@ pub struct Account {
     pub addresses: Vec<String>,
     /// The service by which it is reached.
     pub front: Option<String>,
+    /// Whether the parts of a long message are joined for it.
+    pub joined: Option<bool>,
 }
 
 impl Account {
@@ -168,6 +180,11 @@ impl Config {
         own.or(self.front.as_ref()).map(String::as_str)
     }
 
+    /// Whether the parts of long messages are joined for an account.
+    pub(crate) fn joins_for(&self, account: &str) -> bool {
+        self.accounts.get(account).and_then(|account| account.joined).unwrap_or(self.joined)
+    }
+
     /// The configuration, where it can be served.
     ///
     /// # Errors
@@ -211,7 +228,7 @@ impl Config {
         if self.retry.from < Duration::from_millis(100) || self.retry.to < self.retry.from {
             return Err(Refusal::from("retry: `from` is at least 100ms, and `to` is not shorter"));
         }
-        for (key, span) in [("validity", self.validity), ("keep", self.keep)] {
+        for (key, span) in [("validity", self.validity), ("keep", self.keep), ("join_within", self.join_within)] {
             if !(Duration::from_secs(60)..=SPAN_MAX).contains(&span) {
                 return Err(Refusal::from(format!("{key}: between 1m and 1 year")));
             }
@@ -225,6 +242,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const WINDOW_MAX: u32 = 800;
 const WITHIN_MAX: Duration = Duration::from_secs(300);
 const SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+fn an_hour() -> Duration {
+    Duration::from_secs(3600)
+}
 
 fn two_days() -> Duration {
     Duration::from_secs(2 * 86_400)

@@ -8,7 +8,7 @@ use tandem_sms::{Asked, State, Submit, Submitted, status};
 use crate::Messaging;
 use crate::desk::Desk;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
-use crate::parts::parts;
+use crate::parts::{Said, parts};
 use crate::sent::{Part, SENT};
 use crate::then::Then;
 
@@ -70,7 +70,9 @@ impl Desk {
         had: &[Part],
         out: &mut Out<'_, Desk>,
     ) {
-        let parts = match parts(&message.sms, message.text.as_deref(), message.coding) {
+        let coding = message.coding;
+        let said = message.text.as_deref().map(|text| Said { text, coding, long: m.config.long });
+        let parts = match parts(&message.id, &message.sms, said) {
             Ok(parts) => parts,
             // It was looked at when it was submitted; another version may see it otherwise.
             Err(unfit) => return self.end(&message.id, State::Rejected, &unfit.reason, out),

@@ -7,7 +7,7 @@ use tandem_sms::{State, Submit, Submitted, date, status};
 use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
 use crate::message::{MESSAGES, Message, Phase, after, name, name_by_key, nanos, place};
-use crate::parts::{Unfit, parts};
+use crate::parts::{Said, Unfit, parts};
 use crate::sending::lease;
 use crate::then::Then;
 use crate::totals::count_accepted;
@@ -115,9 +115,10 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
     if expires_at <= from {
         return Err(Unfit::new(status::VALIDITY, "it is worth nothing any more when it is to be sent"));
     }
-    let parts = u32::try_from(parts(&sms, text.as_deref(), coding)?.len()).unwrap_or(u32::MAX);
     let by_time = name(out.now(), out.random());
     let id = key.map_or_else(|| by_time.clone(), |key| name_by_key(&account, &key));
+    let said = text.as_deref().map(|text| Said { text, coding, long: m.config.long });
+    let parts = u32::try_from(parts(&id, &sms, said)?.len()).unwrap_or(u32::MAX);
     Ok(Message {
         place: place(&account, &by_time),
         id,
