@@ -21,6 +21,7 @@ mod saved;
 mod smpp_pdu;
 mod smpp_session;
 mod smpp_wire;
+mod sms_text;
 
 /// Panics where a promise is not kept.
 pub type Target = fn(&[u8]);
@@ -29,6 +30,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("smpp_pdu", smpp_pdu::run),
     ("smpp_session", smpp_session::run),
+    ("sms_text", sms_text::run),
     ("http_head", head::run),
     ("http_chunks", chunks::run),
     ("http_pieces", pieces::run),

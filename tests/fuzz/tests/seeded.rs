@@ -27,6 +27,7 @@ macro_rules! targets {
 targets! {
     smpp_pdu: 3000,
     smpp_session: 400,
+    sms_text: 3000,
     http_head: 1500,
     http_chunks: 3000,
     http_pieces: 500,
