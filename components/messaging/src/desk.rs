@@ -50,6 +50,7 @@ impl Session for Desk {
             Event::Timeout { then: Then::Sweep } => {
                 out.after(SWEEP, Then::Sweep);
                 self.sweep(out);
+                self.look_for_lone_pieces(out);
             }
             Event::Timeout { then: Then::LookAgain { reported } } => self.look_for(reported, out),
             Event::Answer { then, answer } => self.answered(m, then, answer, failed, out)?,
@@ -135,6 +136,9 @@ impl Desk {
             Then::Reported { reported } => self.reported(reported, answer, failed, out)?,
             Then::Parts { asked, id } => self.parts_of(asked, id, answer, out)?,
             Then::Message { asked, parts } => self.message_of(asked, &parts, answer, failed, out)?,
+            Then::Pieces { asked, total } => self.pieces(m, (asked, total), answer, failed, out)?,
+            Then::Joined { asked, incoming } => self.joined(m, asked, *incoming, answer, out),
+            Then::LonePieces => self.lone_pieces(m, answer, failed, out)?,
             Then::IncomingClaimed { incoming } => self.incoming_claimed(m, *incoming, answer, failed, out),
             Then::Handed { id, tries } => self.handed(m, &id, tries, answer, failed, out),
             Then::Gone => self.gone(answer, failed, out)?,

@@ -6,7 +6,8 @@ use tandem_sms::{Asked, Deliver, Sms, status};
 use crate::Messaging;
 use crate::desk::Desk;
 use crate::ending::SOON;
-use crate::message::{after, name, nanos};
+use crate::message::{after, nanos};
+use crate::pieces::{new_name, text};
 use crate::receiving::answer;
 use crate::reporting::said;
 use crate::then::Then;
@@ -30,12 +31,20 @@ pub const INCOMING: Table = Table {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incoming {
     pub(crate) id: String,
-    account: String,
-    sms: Sms,
-    received_at: i64,
+    pub(crate) account: String,
+    pub(crate) sms: Sms,
+    pub(crate) received_at: i64,
     pub(crate) due_at: i64,
     pub(crate) run: i64,
-    tries: u32,
+    pub(crate) tries: u32,
+}
+
+impl Incoming {
+    /// One that came now. Somebody hands it on at once.
+    pub(crate) fn new(id: String, account: &str, sms: Sms, now: i64, run: i64) -> Self {
+        let account = account.to_owned();
+        Incoming { id, account, sms, received_at: now, due_at: after(now, SOON), run, tries: 0 }
+    }
 }
 
 #[derive(Serialize)]
@@ -64,19 +73,19 @@ impl Desk {
             tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
             return answer(asked, status::UNWANTED, out);
         };
-        let (now, resident) = (nanos(out.now()), self.transport == Transport::Resident);
-        let incoming = Incoming {
-            id: name(out.now(), out.random()),
-            account: account.to_owned(),
-            sms,
-            received_at: now,
-            due_at: if resident { after(now, SOON) } else { now },
-            run: m.run,
-            tries: 0,
-        };
+        if self.take_piece(m, asked, account, &sms, out) {
+            return;
+        }
+        let name = new_name(out);
+        let incoming = m.incoming(name, account, sms, out);
         out.put(&INCOMING, &incoming);
         answer(asked, status::OK, out);
-        if resident {
+        self.hand_on_if_resident(m, incoming, out);
+    }
+
+    /// A session that was opened for a request ends with its answer: a resident finds the row when its time has come.
+    pub(crate) fn hand_on_if_resident(&mut self, m: &Messaging, incoming: Incoming, out: &mut Out<'_, Desk>) {
+        if self.transport == Transport::Resident {
             self.hand_on(m, incoming, out);
         }
     }
@@ -90,7 +99,7 @@ impl Desk {
             return out.update(&INCOMING, &Later { id: &id, due_at, tries });
         };
         let then = Then::Handed { id: id.clone(), tries };
-        let asked = Asked::Deliver(Deliver { sms, receipt: None, account, id, text: None });
+        let asked = Asked::Deliver(Deliver { text: text(&sms), sms, receipt: None, account, id });
         out.call(Call::to(front).within(SOON / 2), &asked, then);
         self.telling += 1;
     }

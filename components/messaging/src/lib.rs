@@ -17,6 +17,7 @@ mod ending;
 pub mod incoming;
 pub mod message;
 mod parts;
+pub mod pieces;
 mod receiving;
 mod reporting;
 mod sending;
@@ -34,6 +35,7 @@ pub use crate::desk::Desk;
 pub use crate::incoming::INCOMING;
 
 pub use crate::message::MESSAGES;
+pub use crate::pieces::PIECES;
 pub use crate::sent::SENT;
 pub use crate::then::Then;
 pub use crate::totals::TOTALS;
@@ -50,7 +52,7 @@ pub struct Messaging {
 impl Component for Messaging {
     type Config = Config;
     type Session = Desk;
-    const TABLES: &'static [Table] = &[MESSAGES, SENT, INCOMING, TOTALS];
+    const TABLES: &'static [Table] = &[MESSAGES, SENT, INCOMING, PIECES, TOTALS];
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;
 

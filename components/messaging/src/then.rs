@@ -87,6 +87,22 @@ pub enum Then {
         /// What has become of its parts.
         parts: Vec<crate::sent::Part>,
     },
+    /// The parts of a long message that are there.
+    Pieces {
+        /// The request.
+        asked: RequestId,
+        /// How many there have to be.
+        total: u8,
+    },
+    /// Whether nobody else has put them together.
+    Joined {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        incoming: Box<Incoming>,
+    },
+    /// Parts whose others have not come in time.
+    LonePieces,
     /// Whether something that came in is ours to hand on.
     IncomingClaimed {
         /// As it was found.

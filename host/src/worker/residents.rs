@@ -10,6 +10,7 @@ use tandem_component::Transport;
 use tokio::task::JoinHandle;
 
 use super::{NotOpened, Opened, Worker, random};
+use crate::clock::nanos;
 use crate::observe::notice::{self, Notice};
 use crate::service::connector::{Backoff, Reconnect};
 use crate::session::Session;
@@ -63,11 +64,11 @@ impl Worker {
             match self.open_resident(service) {
                 Ok(opened) => {
                     session.set(Some((opened.key, opened.id)));
-                    let begun = tokio::time::Instant::now();
+                    let (begun, _) = self.now();
                     // One whose task has panicked has said so.
                     let _ = opened.task.await;
                     session.set(None);
-                    if begun.elapsed() > again.to.get() {
+                    if self.now().0.saturating_sub(begun) > nanos(again.to.get()) {
                         backoff.start_again();
                     }
                 }
