@@ -30,7 +30,7 @@ use abi_stable::std_types::{RSlice, RStr};
 pub use abi_stable;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -164,10 +164,14 @@ pub mod kind {
     pub const ANSWERED: u32 = 20;
     /// `detail` = a number of [`uncalled`](super::uncalled).
     pub const CALL_FAILED: u32 = 21;
-    /// `detail` = 1 where the secret is the account's, `bytes` = its name.
+    /// `detail` = a number of [`authenticated`](super::authenticated), `bytes` = the account's name, `number` = when to ask
+    /// again, in nanoseconds since 1970.
     pub const AUTHENTICATED: u32 = 22;
     /// `detail` = 0, or a number of [`unstored`](super::unstored).
     pub const ROUTED: u32 = 23;
+    // Revision 4.
+    /// `detail` = 0, or a number of [`limit`](super::limit), `number` = when it frees, in nanoseconds since 1970, or 0.
+    pub const ADMITTED: u32 = 24;
 }
 
 /// What is done with the rows of a table. In brackets: what `first` and `second` are, in MessagePack.
@@ -204,6 +208,39 @@ pub mod uncalled {
     pub const TIMED_OUT: u32 = 4;
     pub const ENDED: u32 = 5;
     pub const TOO_DEEP: u32 = 6;
+}
+
+/// Whose secret it is, as a number. Revision 3 takes what it does not know for `NOBODY`.
+pub mod authenticated {
+    pub const NOBODY: u32 = 0;
+    pub const ACCOUNT: u32 = 1;
+    // Revision 4.
+    pub const SUSPENDED: u32 = 2;
+    pub const PUT_OFF: u32 = 3;
+}
+
+/// What is to be admitted, in bits.
+pub mod admission {
+    /// Until it is done.
+    pub const HELD: u32 = 1;
+    /// A session, not an exchange.
+    pub const SESSION: u32 = 2;
+    /// It has a sender.
+    pub const SENDER: u32 = 4;
+}
+
+/// What has refused an admission, as a number.
+pub mod limit {
+    pub const RATE: u32 = 1;
+    pub const MINUTE: u32 = 2;
+    pub const HOUR: u32 = 3;
+    pub const DAY: u32 = 4;
+    pub const MONTH: u32 = 5;
+    pub const CONCURRENT: u32 = 6;
+    pub const SESSIONS: u32 = 7;
+    pub const SENDER: u32 = 8;
+    pub const TIME_OF_DAY: u32 = 9;
+    pub const SUSPENDED: u32 = 10;
 }
 
 /// Why a dial failed, as a number.
@@ -265,6 +302,11 @@ pub struct SinkTable {
     pub route: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>, begin: bool),
     pub bind: unsafe extern "C" fn(data: *mut (), key: RSlice<'_, u8>),
     pub save: unsafe extern "C" fn(data: *mut ()),
+    // Revision 4.
+    /// `what`: bits of the module `admission`.
+    pub admit:
+        unsafe extern "C" fn(data: *mut (), account: RStr<'_>, sender: RStr<'_>, units: u64, what: u32, token: u64),
+    pub done: unsafe extern "C" fn(data: *mut (), token: u64),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -291,6 +333,8 @@ pub trait Effects {
     fn route(&mut self, key: &[u8], begin: bool);
     fn bind(&mut self, key: &[u8]);
     fn save(&mut self);
+    fn admit(&mut self, account: &str, sender: &str, units: u64, what: u32, token: u64);
+    fn done(&mut self, token: u64);
 }
 
 /// A borrowed `Effects` as it crosses the boundary.
@@ -355,6 +399,8 @@ through! {
     route(key: &[u8] => RSlice::from_slice(key), begin: bool => begin);
     bind(key: &[u8] => RSlice::from_slice(key));
     save();
+    admit(account: &str => RStr::from_str(account), sender: &str => RStr::from_str(sender), units: u64 => units, what: u32 => what, token: u64 => token);
+    done(token: u64 => token);
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -392,6 +438,8 @@ impl<E: Effects> Sinks<E> {
                 route: route::<E>,
                 bind: bind::<E>,
                 save: save::<E>,
+                admit: admit::<E>,
+                done: done::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -433,6 +481,8 @@ receive! {
     route(key: RSlice<'_, u8> => key.as_slice(), begin: bool => begin);
     bind(key: RSlice<'_, u8> => key.as_slice());
     save();
+    admit(account: RStr<'_> => account.as_str(), sender: RStr<'_> => sender.as_str(), units: u64 => units, what: u32 => what, token: u64 => token);
+    done(token: u64 => token);
 }
 
 /// A buffer of the host that the other side writes into.

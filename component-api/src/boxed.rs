@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
-use crate::abi::{RawEvent, Sink, failure, kind, uncalled, unstored};
+use crate::abi::{RawEvent, Sink, authenticated, failure, kind, uncalled, unstored};
+use crate::admission::Limit;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::{Component, Opening, Refusal, Starting, Time};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
@@ -211,8 +212,25 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         }
         kind::AUTHENTICATED => {
             let then = waits.take(raw.token)?;
-            let account = (raw.detail == 1).then(|| std::str::from_utf8(raw.bytes.as_slice()).ok()).flatten();
-            Event::Answer { then, answer: Answer::Authenticated(account.map(|name| Account { name })) }
+            let account = || std::str::from_utf8(raw.bytes.as_slice()).ok().map(|name| Account { name });
+            let answer = match raw.detail {
+                authenticated::ACCOUNT => Answer::Authenticated(account()),
+                authenticated::SUSPENDED => account().map_or(Answer::Authenticated(None), Answer::Suspended),
+                authenticated::PUT_OFF => Answer::PutOff { until: Time::from_nanos(raw.number) },
+                _ => Answer::Authenticated(None),
+            };
+            Event::Answer { then, answer }
+        }
+        kind::ADMITTED => {
+            let then = waits.take(raw.token)?;
+            let answer = match raw.detail {
+                0 => Answer::Admitted,
+                limit => {
+                    let frees_at = (raw.number > 0).then(|| Time::from_nanos(raw.number));
+                    Answer::Refused { limit: Limit::of(limit), frees_at }
+                }
+            };
+            Event::Answer { then, answer }
         }
         kind::ROUTED => Event::Routed { bound: if raw.detail == 0 { Ok(()) } else { Err(store_failure(raw.detail)) } },
         _ => return None,

@@ -90,6 +90,17 @@ pub enum Effect {
         key: Range,
     },
     Save,
+    /// `what`: bits of [`admission`](crate::abi::admission).
+    Admit {
+        account: Range,
+        sender: Range,
+        units: u64,
+        what: u32,
+        token: u64,
+    },
+    Done {
+        token: u64,
+    },
 }
 
 /// A part of a batch's bytes.
@@ -268,6 +279,13 @@ impl Effects for Batch {
     fn save(&mut self) {
         self.writes = true;
         self.push(Effect::Save);
+    }
+    fn admit(&mut self, account: &str, sender: &str, units: u64, what: u32, token: u64) {
+        let (account, sender) = (self.keep(account.as_bytes()), self.keep(sender.as_bytes()));
+        self.push(Effect::Admit { account, sender, units, what, token });
+    }
+    fn done(&mut self, token: u64) {
+        self.push(Effect::Done { token });
     }
 }
 

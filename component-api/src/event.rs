@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Limit;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::Time;
 use crate::rows::{Row, Rows, StoreFailure};
@@ -142,6 +143,22 @@ pub enum Answer<'a> {
     CallFailed(CallFailure),
     /// Whose secret it is; `None` where there is no such account or the secret is another.
     Authenticated(Option<Account<'a>>),
+    /// The secret is the account's, and the account is suspended.
+    Suspended(Account<'a>),
+    /// The secret was not looked at: too many wrong ones were tried on the account, or by this peer.
+    PutOff {
+        /// When it is looked at again.
+        until: Time,
+    },
+    /// The exchange may be carried out.
+    Admitted,
+    /// It may not.
+    Refused {
+        /// Which limit of the agreement it would exceed.
+        limit: Limit,
+        /// When it would no longer. `None` where that is not a matter of time alone.
+        frees_at: Option<Time>,
+    },
 }
 
 /// Why a dial failed.

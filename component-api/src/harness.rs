@@ -33,6 +33,7 @@
 //! assert_eq!(new.sent(Stream::OWN), b"onetwo");
 //! ```
 
+mod admissions;
 mod calls;
 mod rows;
 
@@ -43,7 +44,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::abi::{RawEvent, Sink, TO_END, failure, kind, unstored};
+use crate::abi::{RawEvent, Sink, TO_END, authenticated, failure, kind, unstored};
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect, Range};
@@ -53,6 +54,7 @@ use crate::rows::StoreFailure;
 use crate::session::Fault;
 use crate::table::Table;
 
+pub use admissions::Admitted;
 pub use calls::Calling;
 
 /// One session of `C` and all that a host would hold for it.
@@ -98,6 +100,7 @@ struct Host {
     records: Vec<Vec<u8>>,
     tables: rows::Tables,
     calls: calls::Calls,
+    admissions: admissions::Admissions,
     /// The conversation that the session is.
     key: Option<Vec<u8>>,
     /// The keys that were named, and whether the last is still looked for.
@@ -183,6 +186,7 @@ impl<C: Component> Harness<C> {
             records: Vec::new(),
             tables: rows::Tables::default(),
             calls: calls::Calls::default(),
+            admissions: admissions::Admissions::default(),
             key: None,
             routes: Vec::new(),
             bindings: Vec::new(),
@@ -779,13 +783,18 @@ impl Host {
                 Effect::Serve { serving } => self.calls.serving = serving,
                 Effect::Authenticate { account, secret, token } => {
                     let (account, secret) = (self.batch.text(account), self.batch.bytes(secret));
-                    let right = self.calls.is_secret(account, secret);
-                    if right {
+                    let detail = self.calls.identify(account, secret);
+                    if detail != authenticated::NOBODY {
                         self.found.insert(token, account.as_bytes().to_vec());
                     }
-                    let detail = u32::from(right);
                     self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind::AUTHENTICATED, 0) });
                 }
+                Effect::Admit { account, sender, units, what, token } => {
+                    let (account, sender) = (self.batch.text(account), self.batch.text(sender));
+                    let answer = self.admissions.admit(account, sender, units, what, token, self.now);
+                    self.answers.push_back(answer);
+                }
+                Effect::Done { token } => self.admissions.done(token),
                 Effect::Route { key, .. } => self.route(key),
                 Effect::Bind { key } => self.bindings.push(self.batch.bytes(key).to_vec()),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
@@ -819,6 +828,7 @@ impl Host {
 
     fn cancel(&mut self, token: u64) {
         self.calls.cancel(token);
+        self.admissions.cancel(token);
         self.timers.retain(|timer| timer.1 != token);
         self.dials.retain(|dial| dial.token != token);
         self.answers.retain(|answer| answer.token != token);

@@ -7,7 +7,7 @@
 //! - what becomes of streams, since each thing is about one that was told of before;
 //! - timers, in the order in which they are due;
 //! - requests of others, and their withdrawals;
-//! - what becomes of calls, and of secrets, in the order in which it was known.
+//! - what becomes of calls, of secrets, and of admissions, in the order in which it was known.
 //!
 //! Between two of these there is none: a timer rings while a row is on its way, a stream closes before a call is answered.
 //!
@@ -111,6 +111,7 @@ mod tests {
             [kind::REQUEST, kind::WITHDRAWN, kind::REQUEST],
             [kind::ANSWERED, kind::CALL_FAILED, kind::ANSWERED],
             [kind::AUTHENTICATED; 3],
+            [kind::ADMITTED; 3],
         ] {
             assert_eq!(orders(&one), [vec![0, 1, 2]].into(), "{one:?}");
         }

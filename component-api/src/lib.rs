@@ -51,7 +51,7 @@
 //! ```
 //!
 //! The modules, in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
-//! [`calls`], [`harness`], then [`manifest`] and [`table`], and the [`manual`].
+//! [`calls`], [`admission`], [`harness`], then [`manifest`] and [`table`], and the [`manual`].
 
 #![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary.
 #![allow(clippy::needless_doctest_main)] // A library's `main` is its export; the examples show whole files.
@@ -60,6 +60,7 @@ extern crate self as tandem_component;
 
 #[doc(hidden)]
 pub mod abi;
+pub mod admission;
 mod boxed;
 pub mod calls;
 pub mod component;
@@ -81,6 +82,7 @@ pub mod rows;
 pub mod session;
 pub mod table;
 
+pub use admission::{Admission, Limit};
 pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
@@ -94,9 +96,9 @@ pub use tandem_component_derive::Then;
 pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
-        Account, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault, Forward, Index, Kind,
-        Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Starting,
-        StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
+        Account, Admission, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault, Forward,
+        Index, Kind, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan, Server,
+        Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::abi::{Sink, TO_END, row};
+use crate::abi::{Sink, TO_END, admission, row};
+use crate::admission::Admission;
 use crate::boxed::Waits;
 use crate::calls::{Call, RequestId};
 use crate::component::Time;
@@ -349,12 +350,32 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.serve(serving);
     }
 
-    /// Asks whether a secret is that of an account. Answered by [`Authenticated`](crate::Answer::Authenticated), or by
+    /// Asks whether a secret is that of an account. Answered by [`Authenticated`](crate::Answer::Authenticated); by
+    /// [`Suspended`](crate::Answer::Suspended) or [`PutOff`](crate::Answer::PutOff) where it may not come in now; or by
     /// [`NotStored`](crate::Answer::NotStored) where the accounts cannot be read.
     pub fn authenticate(&mut self, account: &str, secret: &[u8], then: S::Then) -> Token {
         let token = self.waits.mint(then);
         self.sink.authenticate(account, secret, token);
         Token(token)
+    }
+
+    /// Asks whether an account may have this exchange of the session's service, by its agreements. Ask before anything of the
+    /// exchange is done. Answered by [`Admitted`](crate::Answer::Admitted) or [`Refused`](crate::Answer::Refused), mostly before
+    /// any other event; or by [`NotStored`](crate::Answer::NotStored) where its counts cannot be kept. An account without an
+    /// agreement about the service is admitted. See the [manual](crate::manual::agreements).
+    ///
+    /// What is [held](Admission::held) counts until it is [`done`](Out::done), whose token this is.
+    pub fn admit<'n>(&mut self, admission: impl Into<Admission<'n>>, then: S::Then) -> Token {
+        let Admission { account, sender, units, what } = admission.into();
+        let what = if sender.is_some() { what | admission::SENDER } else { what };
+        let token = self.waits.mint(then);
+        self.sink.admit(account, sender.unwrap_or_default(), units, what, token);
+        Token(token)
+    }
+
+    /// What was admitted and [held](Admission::held) is over. One that is over already, or was refused, is passed over.
+    pub fn done(&mut self, admitted: Token) {
+        self.sink.done(admitted.0);
     }
 
     /// Names the conversation that the exchange belongs to, before anything of it is consumed or done: by a cookie, a

@@ -1,12 +1,12 @@
 //! The harness's other services: a test asks, and answers what the session asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Harness;
-use crate::abi::{RawEvent, kind, uncalled};
+use crate::abi::{RawEvent, authenticated, kind, uncalled};
 use crate::calls::{CallFailure, RequestId};
 use crate::component::Component;
 
@@ -42,6 +42,7 @@ pub(super) struct Calls {
     open: Vec<u64>,
     responses: BTreeMap<u64, Vec<u8>>,
     secrets: BTreeMap<String, Vec<u8>>,
+    suspended: BTreeSet<String>,
     requests: u64,
 }
 
@@ -119,6 +120,12 @@ impl<C: Component> Harness<C> {
     pub fn account(&mut self, name: &str, secret: &[u8]) {
         self.host.calls.secrets.insert(name.to_owned(), secret.to_vec());
     }
+
+    /// An account is suspended from now on: it is not authenticated, and nothing is admitted for it.
+    pub fn suspend(&mut self, name: &str) {
+        self.host.calls.suspended.insert(name.to_owned());
+        self.host.admissions.suspend(name);
+    }
 }
 
 impl Calling {
@@ -154,8 +161,13 @@ impl Calls {
         }
     }
 
-    pub(super) fn is_secret(&self, account: &str, secret: &[u8]) -> bool {
-        self.secrets.get(account).is_some_and(|known| known == secret)
+    /// Whose secret it is: a number of [`authenticated`].
+    pub(super) fn identify(&self, account: &str, secret: &[u8]) -> u32 {
+        match self.secrets.get(account).is_some_and(|known| known == secret) {
+            false => authenticated::NOBODY,
+            true if self.suspended.contains(account) => authenticated::SUSPENDED,
+            true => authenticated::ACCOUNT,
+        }
     }
 
     /// When the time of each call is up.

@@ -1,0 +1,87 @@
+//! The harness's agreements: a test says what is refused, and sees what was admitted.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Harness;
+use crate::abi::{RawEvent, admission, kind};
+use crate::admission::Limit;
+use crate::component::Component;
+
+/// What the session was admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// For whom.
+    pub account: String,
+    /// Of which sender, where it has one.
+    pub sender: Option<String>,
+    /// How much it counts.
+    pub units: u64,
+    /// Whether it is a session.
+    pub session: bool,
+    /// Whether it is still held.
+    pub held: bool,
+    token: u64,
+}
+
+/// What is admitted, and what was.
+#[derive(Default)]
+pub(super) struct Admissions {
+    refused: Option<(Limit, Option<Duration>)>,
+    suspended: BTreeSet<String>,
+    admitted: Vec<Admitted>,
+}
+
+impl<C: Component> Harness<C> {
+    /// From now on nothing is admitted, for this limit, which frees after so long; or everything again, with `None`.
+    pub fn refuse_admissions(&mut self, refused: Option<(Limit, Option<Duration>)>) {
+        self.host.admissions.refused = refused;
+    }
+
+    /// All that was admitted, in the order in which it was asked.
+    pub fn admitted(&mut self) -> &[Admitted] {
+        self.settle();
+        &self.host.admissions.admitted
+    }
+}
+
+impl Admissions {
+    pub(super) fn admit(
+        &mut self,
+        account: &str,
+        sender: &str,
+        units: u64,
+        what: u32,
+        token: u64,
+        now: u64,
+    ) -> RawEvent<'static> {
+        let answer = RawEvent { token, ..RawEvent::new(kind::ADMITTED, 0) };
+        let suspended = self.suspended.contains(account).then_some((Limit::Suspended, None));
+        if let Some((limit, frees)) = suspended.or(self.refused) {
+            let frees = frees.map_or(0, |span| now.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)));
+            return RawEvent { detail: limit.number(), number: frees, ..answer };
+        }
+        self.admitted.push(Admitted {
+            account: account.to_owned(),
+            sender: (what & admission::SENDER != 0).then(|| sender.to_owned()),
+            units,
+            session: what & admission::SESSION != 0,
+            held: what & admission::HELD != 0,
+            token,
+        });
+        answer
+    }
+
+    pub(super) fn done(&mut self, token: u64) {
+        self.admitted.iter_mut().filter(|one| one.token == token).for_each(|one| one.held = false);
+    }
+
+    /// The question is taken back: what it was answered counts no more.
+    pub(super) fn cancel(&mut self, token: u64) {
+        self.done(token);
+    }
+
+    pub(super) fn suspend(&mut self, name: &str) {
+        self.suspended.insert(name.to_owned());
+    }
+}
