@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tandem_component::Policy;
 
 use crate::account::{self, Accounts};
+use crate::agreement::Agreement;
 use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
@@ -50,6 +51,9 @@ pub struct Config {
     /// Accounts by name.
     #[serde(default)]
     pub account: Accounts,
+    /// Agreements by name.
+    #[serde(default)]
+    pub agreement: BTreeMap<String, Agreement>,
     /// What is said of components, by name.
     #[serde(default)]
     pub component: BTreeMap<String, Component>,
@@ -307,7 +311,7 @@ impl Source {
 
 impl Config {
     /// What a type cannot say. An error is the path of the key, and the reason.
-    fn check(&self) -> Result<(), (Vec<String>, String)> {
+    fn check(&mut self) -> Result<(), (Vec<String>, String)> {
         let at = |path: &[&str], reason: String| Err((path.iter().map(ToString::to_string).collect(), reason));
         if let Some(workers) = self.workers
             && !(1..=1024).contains(&workers)
@@ -362,6 +366,12 @@ impl Config {
             }
             if let Err(reason) = account::check_services(one.services.as_ref(), self.service.keys()) {
                 return at(&["account", name, "services"], reason);
+            }
+        }
+        for (name, agreement) in &mut self.agreement {
+            if let Err((key, reason)) = agreement.check(self.service.keys()) {
+                let path: &[&str] = if key.is_empty() { &["agreement", name] } else { &["agreement", name, key] };
+                return at(path, reason);
             }
         }
         for (name, component) in &self.component {

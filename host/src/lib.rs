@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | the configuration file, checked whole |
 //! | [`account`] | who is on the other side, and how that is proven |
+//! | [`agreement`] | what an account may use of a service, counted for all versions together |
 //! | [`transport`] | addresses, listening sockets, connections |
 //! | [`session`] | what the host holds of each session, and the driver that takes it from event to event |
 //! | [`worker`] | a thread with its runtime, its sessions, its pools |
@@ -22,6 +23,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod agreement;
 pub mod cli;
 pub mod clock;
 pub mod config;

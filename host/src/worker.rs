@@ -19,6 +19,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::sync::{Notify, mpsc};
 
 use crate::account::verifiers::Verifiers;
+use crate::agreement::shares::Shares;
 use crate::clock::{Clock, Nanos, nanos};
 use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
@@ -33,6 +34,7 @@ use crate::version::{Instance, Lease, Snapshot};
 
 mod accept;
 mod accounts;
+mod admissions;
 mod calls;
 mod connect;
 mod conversations;
@@ -84,6 +86,7 @@ pub struct Worker {
     /// Opened for the first question.
     reader: RefCell<Option<Box<dyn store::Reader>>>,
     verifiers: Arc<Verifiers>,
+    shares: RefCell<Shares>,
     post: calls::Post,
     conversations: Conversations,
     /// In which second bindings were made to live on, and how many.
@@ -100,11 +103,13 @@ struct Listener {
 impl Worker {
     fn run(
         runtime: &LocalRuntime,
-        Seat { index, workers, store, bindings, settled, verifiers, verified, mailboxes, mail, late }: Seat,
+        seat: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
         mut commands: mpsc::Receiver<Command>,
     ) {
+        let Seat { index, workers, store, bindings, settled, verifiers, verified, .. } = seat;
+        let Seat { ledger, reserved, mailboxes, mail, late, .. } = seat;
         let worker = Rc::new(Worker {
             index,
             workers: workers as u64,
@@ -127,6 +132,7 @@ impl Worker {
             bindings,
             reader: RefCell::default(),
             verifiers,
+            shares: RefCell::new(Shares::new(ledger, index)),
             post: calls::Post::new(mailboxes),
             conversations: Conversations::default(),
             touched: Cell::default(),
@@ -137,6 +143,7 @@ impl Worker {
             tokio::task::spawn_local(Rc::clone(&worker).sweep());
             tokio::task::spawn_local(Rc::clone(&worker).take_settled(settled));
             tokio::task::spawn_local(Rc::clone(&worker).take_verified(verified));
+            tokio::task::spawn_local(Rc::clone(&worker).take_reserved(reserved));
             tokio::task::spawn_local(Rc::clone(&worker).take_mail(mail));
             while let Some(command) = commands.recv().await {
                 match command {
@@ -203,6 +210,7 @@ impl Worker {
         // Dropped here, while all libraries are mapped.
         let sessions = std::mem::take(&mut *self.sessions());
         drop(sessions);
+        self.shares.borrow_mut().give_all_back();
     }
 
     /// Asks sessions to say goodbye.
@@ -278,6 +286,7 @@ impl Worker {
             tokio::time::sleep(SWEEP).await;
             let now = self.clock.borrow().now();
             self.upstreams.borrow_mut().sweep(now);
+            self.sweep_shares();
             // They are everybody's: one worker looks after them.
             if self.index == 0 {
                 self.expire_bindings();

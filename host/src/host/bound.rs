@@ -15,7 +15,7 @@ use crate::loader::manifest::Manifest;
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
 use crate::version::stage::Step;
-use crate::version::{Instance, Lease, Service, Snapshot};
+use crate::version::{Instance, Lease, Service};
 use crate::worker::{Command, Following};
 
 /// So often the store is asked whether anything is bound to a version still.
@@ -182,10 +182,10 @@ impl Host {
             service
         });
         let services = services.collect();
-        let (upstreams, accounts) = (Arc::clone(&last.upstreams), Arc::clone(&last.accounts));
-        let number = last.number + 1;
+        let next = last.followed_by(services);
+        let number = next.number;
         drop(last);
-        self.table.publish(Snapshot { number, services, upstreams, accounts });
+        self.table.publish(next);
         self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
         // Nobody waits for it: who has not taken it yet goes on as before.
         let (taken, _) = channel();

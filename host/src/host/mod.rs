@@ -4,6 +4,7 @@
 //! lease is gone. What it decides goes out as publications and as commands to the workers; it never touches a session.
 
 mod accounts;
+mod agreements;
 mod bound;
 mod connectors;
 mod findings;
@@ -25,7 +26,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::account::verifiers::Verifiers;
 use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
-use crate::clock::Clock;
+use crate::agreement::Ledger;
+use crate::clock::{Clock, time_of_day};
 use crate::config::{Config, Source, Upstreams};
 use crate::loader::examine;
 use crate::loader::shelf::Shelf;
@@ -91,6 +93,9 @@ pub struct Host {
     looked_for_bindings: Instant,
     /// Where each worker takes what the store has settled.
     homes: Vec<UnboundedSender<Vec<Settled>>>,
+    /// What accounts have used of their agreements, and whether what the run before has used is among it.
+    ledger: Arc<Ledger>,
+    ledger_read: bool,
     events: Sender<Event>,
     /// Holds the lock of the data directory.
     _lock: std::fs::File,
@@ -157,10 +162,15 @@ impl Host {
         let deliver = move |worker: usize, verified| drop(askers[worker].send(verified));
         let verifiers = Verifiers::start(processors(), Box::new(deliver)).context("secrets cannot be verified")?;
         let verifiers = Arc::new(verifiers);
+        let (tell_reserved, reserved): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+        let deliver = move |worker: usize, reserved| drop(tell_reserved[worker].send(reserved));
+        let epoch = time_of_day().saturating_sub(clock.now());
+        let ledger = Ledger::start(store.clone(), count, epoch, Box::new(deliver));
+        let ledger = Arc::new(ledger.context("agreements cannot be counted")?);
         let (mailboxes, mail) = mailboxes(count);
-        let seats = settled.into_iter().zip(verified).zip(mail).enumerate();
+        let seats = settled.into_iter().zip(verified).zip(reserved).zip(mail).enumerate();
         let workers = seats
-            .map(|(index, ((settled, verified), mail))| Seat {
+            .map(|(index, (((settled, verified), reserved), mail))| Seat {
                 index,
                 workers: count,
                 store: store.clone(),
@@ -168,6 +178,8 @@ impl Host {
                 settled,
                 verifiers: Arc::clone(&verifiers),
                 verified,
+                ledger: Arc::clone(&ledger),
+                reserved,
                 mailboxes: mailboxes.clone(),
                 mail,
                 late,
@@ -200,6 +212,8 @@ impl Host {
             reader: None,
             looked_for_bindings: Instant::now(),
             homes,
+            ledger,
+            ledger_read: false,
             events,
             _lock: lock,
         })
@@ -310,6 +324,7 @@ impl Host {
             }
         }
         let overdue = self.stop_all(received);
+        self.settle_agreements();
         self.records.values().for_each(Records::flush);
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
         let _ = std::fs::remove_file(self.config.admin());

@@ -41,7 +41,10 @@ impl Host {
         self.upstreams = self.upstreams_of(&config);
         let number = self.table.current().number + 1;
         let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
-        self.table.publish(Snapshot { number, services, upstreams, accounts });
+        let agreements = config.agreement.iter().map(|(name, one)| (name.clone(), Arc::new(one.clone())));
+        let agreements = Arc::new(agreements.collect());
+        self.table.publish(Snapshot { number, services, upstreams, accounts, agreements });
+        self.ledger.renew();
         // What is bound now may be on its way to the store: it is looked for a while later.
         self.looked_for_bindings = Instant::now();
         self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));

@@ -103,6 +103,7 @@ impl Host {
         self.check_component_changes(&config, &decisions)?;
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
+        self.read_agreements(&config)?;
         self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
         let before = self.active_versions();
         let loaded = self.load_bound(&config, &decisions);

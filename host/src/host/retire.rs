@@ -14,7 +14,7 @@ use crate::loader::threads;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::version::stage::{Stage, Step};
-use crate::version::{Instance, Service, Snapshot};
+use crate::version::{Instance, Service};
 use crate::worker::Command;
 
 /// How long workers get to run what a library has left on their threads.
@@ -167,8 +167,7 @@ impl Host {
             .iter()
             .map(|service| Service { instance: None, bound: Vec::new(), ..service.clone() })
             .collect();
-        let (upstreams, accounts) = (Arc::clone(&last.upstreams), Arc::clone(&last.accounts));
-        self.table.publish(Snapshot { number: last.number + 1, services, upstreams, accounts });
+        self.table.publish(last.followed_by(services));
         drop(last);
         self.take_at_the_end(received.try_iter());
         let stopping = |running: &Running| matches!(running.stop, Stop::By(_));

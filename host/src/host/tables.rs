@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use super::Host;
 use crate::account;
+use crate::agreement;
 use crate::observe::notice::{self, Notice};
 use crate::store::bindings::Bindings;
 use crate::store::sqlite::Sqlite;
@@ -93,7 +94,8 @@ impl Host {
 fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
     let number = semver::Version::parse(env!("CARGO_PKG_VERSION")).context("the host's version")?;
     let name = format!("{HOST}@{number}");
-    let own = [Table::clone(&account::table::TABLE), Bindings::default().table().clone()];
+    let own = [&account::table::TABLE, &agreement::table::TABLE].map(|table| Table::clone(table));
+    let own = own.into_iter().chain([Bindings::default().table().clone()]).collect::<Vec<_>>();
     // Said in the history alone: it is no component's doing.
     store.migrate(&Migrant { component: HOST, number: &number, name: &name }, &own).with_context(|| name.clone())
 }

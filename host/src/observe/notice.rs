@@ -65,6 +65,10 @@ pub enum Notice {
     AuthenticationFailed,
     /// A secret was not looked at: too many were, or the accounts could not be read.
     AuthenticationPutOff,
+    /// An agreement has refused an account something.
+    AgreementRefused,
+    /// The counts of an agreement cannot be kept, so nothing is admitted that needs more of them.
+    AgreementFailing,
 }
 
 impl fmt::Display for Notice {

@@ -16,7 +16,7 @@ struct Questions {
 }
 
 /// So many may be open at a time.
-const OPEN_MAX: usize = 64;
+const OPEN_MAX: usize = 1024;
 
 impl Asked {
     /// Asks; `None` where too much is asked already.

@@ -432,6 +432,7 @@ impl<'w, 'c> Driver<'w, 'c> {
         session.ends();
         session.timers.clear();
         session.asked.clear();
+        session.admitted.clear();
         session.answers.clear();
         session.datagrams.clear();
         session.drained = None;

@@ -78,6 +78,10 @@ impl Driver<'_, '_> {
                     self.authenticate(batch.text(account), batch.bytes(secret), token);
                 }
                 Effect::Route { key, begin } => self.route(batch, batch.bytes(key), begin)?,
+                Effect::Admit { account, sender, units, what, token } => {
+                    self.admit((batch.text(account), batch.text(sender)), units, what, token)?;
+                }
+                Effect::Done { token } => self.session.done(token),
                 Effect::Record { fields } => {
                     self.worker.record(self.session, self.wall, batch.bytes(fields));
                 }
@@ -202,6 +206,7 @@ impl Driver<'_, '_> {
         let session = &mut *self.session;
         session.timers.retain(|timer| timer.1 != token);
         session.asked.cancel(token);
+        session.admitted.take(token);
         if let Some(at) = session.answers.iter().position(|answer| answer.token == token) {
             let answer = session.answers.remove(at);
             // A connection that came too late to be wanted serves another.

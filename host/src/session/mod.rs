@@ -5,6 +5,7 @@
 //! session moves to another version (`moving`).
 
 mod accounts;
+mod admissions;
 mod alarms;
 mod asked;
 mod calls;
@@ -69,6 +70,8 @@ pub struct Session {
     timers: Vec<(Nanos, u64)>,
     /// What the session asked for elsewhere, not yet answered.
     asked: asked::Asked,
+    /// What it was admitted and holds.
+    admitted: admissions::Admitted,
     /// What the session asked for, answered and not yet delivered.
     answers: VecDeque<Answer>,
     /// Datagrams that came in and are not yet delivered.

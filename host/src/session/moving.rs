@@ -100,8 +100,15 @@ impl Driver<'_, '_> {
             return self.worker.notice(self.session, Notice::MoveRefused, &reason);
         }
         let policy = conversation.lease().policy;
-        if policy != Policy::Pin && !to.takes_requests() && !self.may_move_without_calls() {
-            let reason = "it is in the middle of calls, which the other version's revision of the API does not know";
+        let calls = || "it is in the middle of calls, which the other version's revision of the API does not know";
+        let holds = || "it holds admissions, which the other version's revision of the API does not know";
+        let unknown = match policy {
+            Policy::Pin => None,
+            _ if !to.takes_requests() && !self.may_move_without_calls() => Some(calls()),
+            _ if !to.asks_admissions() && !self.session.admitted.is_empty() => Some(holds()),
+            _ => None,
+        };
+        if let Some(reason) = unknown {
             if before.is_none() {
                 self.worker.notice(self.session, Notice::MoveRefused, reason);
             }
@@ -268,6 +275,7 @@ impl Session {
             next_stream: 1,
             timers: Vec::new(),
             asked: Default::default(),
+            admitted: Default::default(),
             answers: [Answer { kind: kind::OPENED, ..Answer::default() }].into(),
             datagrams: Default::default(),
             progress: 0,
@@ -330,6 +338,7 @@ impl Session {
         let asks = self.held.is_some()
             || self.routing.is_some()
             || !self.asked.is_empty()
+            || !self.admitted.is_empty()
             || self.is_calling()
             || self.pipes.len() > 1
             || self.pipes[0].forward.is_some()

@@ -153,10 +153,10 @@ impl Session {
 }
 
 impl Answer {
-    /// Whether it is one of many: of the store, of another service, or what another asks.
+    /// Whether it is one of many: of the store, of another service, of an agreement, or what another asks.
     fn is_joined(&self) -> bool {
-        let kinds = [kind::REQUEST, kind::ANSWERED, kind::CALL_FAILED, kind::ROW, kind::ROWS, kind::CHANGED];
-        kinds.contains(&self.kind)
+        let calls = [kind::REQUEST, kind::ANSWERED, kind::CALL_FAILED, kind::ADMITTED];
+        calls.contains(&self.kind) || [kind::ROW, kind::ROWS, kind::CHANGED].contains(&self.kind)
     }
 }
 
@@ -165,6 +165,7 @@ impl Answer {
 fn joins(batch: &Batch, effect: &Effect) -> bool {
     match *effect {
         Effect::Send { .. } | Effect::Row { .. } | Effect::After { .. } | Effect::Record { .. } => true,
+        Effect::Admit { .. } | Effect::Done { .. } => true,
         Effect::Call { asked: bytes, .. } | Effect::Answer { response: bytes, .. } => {
             batch.bytes(bytes).len() <= BYTES_MAX
         }

@@ -8,6 +8,7 @@ use tandem_component::Policy;
 
 use super::Lease;
 use crate::account::Accounts;
+use crate::agreement::Agreements;
 use crate::config;
 use crate::loader::code::Object;
 use crate::observe::records::Records;
@@ -89,6 +90,12 @@ impl Instance {
         self.object.code().manifest.api >= SINCE
     }
 
+    /// Whether it knows of admissions.
+    pub fn asks_admissions(&self) -> bool {
+        const SINCE: u32 = 4;
+        self.object.code().manifest.api >= SINCE
+    }
+
     /// Whether each worker keeps a session of it without a peer.
     pub fn is_resident(&self) -> bool {
         self.object.code().manifest.resident
@@ -131,6 +138,17 @@ pub struct Snapshot {
     pub upstreams: Arc<config::Upstreams>,
     /// The accounts that the configuration has.
     pub accounts: Arc<Accounts>,
+    /// The agreements.
+    pub agreements: Arc<Agreements>,
+}
+
+impl Snapshot {
+    /// The next one, with other instances and all else as it is.
+    pub fn followed_by(&self, services: Vec<Service>) -> Self {
+        let Snapshot { number, upstreams, accounts, agreements, .. } = self;
+        let (upstreams, accounts, agreements) = (Arc::clone(upstreams), Arc::clone(accounts), Arc::clone(agreements));
+        Snapshot { number: number + 1, services, upstreams, accounts, agreements }
+    }
 }
 
 /// A service in a snapshot.

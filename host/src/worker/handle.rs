@@ -14,6 +14,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Following, Mail, Mailbox, Wanted, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
+use crate::agreement::Ledger;
+use crate::agreement::ledger::Reserved;
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
@@ -84,6 +86,10 @@ pub struct Seat {
     pub verifiers: Arc<Verifiers>,
     /// What was verified for this worker's sessions: one answer a question, of which the verifiers take so many at a time.
     pub verified: mpsc::UnboundedReceiver<Verified>,
+    /// What accounts have used of their agreements.
+    pub ledger: Arc<Ledger>,
+    /// What was reserved for this worker: one answer a request, of which it has one under way for each of its shares.
+    pub reserved: mpsc::UnboundedReceiver<Reserved>,
     /// Where each worker takes its mail.
     pub mailboxes: Vec<Mailbox>,
     /// This worker's mail.

@@ -1,0 +1,439 @@
+//! What a worker has taken in advance of the counts: [`Shares`]. Most admissions touch nothing else.
+//!
+//! A share grows as long as it is used up before its time is over, and shrinks where most of it is left then: who asks seldom
+//! takes one at a time, so little is taken that nobody uses. What is left of a quota goes back to its count.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tandem_component::Limit;
+use tandem_component::abi::admission;
+
+use super::count::{Count, Untaken};
+use super::ledger::{Ledger, Request, Reserved};
+use super::terms::{Agreement, Agreements};
+use super::{Moment, Refusal};
+use crate::store::{Failure, Home};
+
+/// What a worker has taken.
+pub struct Shares {
+    ledger: Arc<Ledger>,
+    worker: usize,
+    /// What the ledger said when these were made.
+    generation: u64,
+    agreements: Arc<Agreements>,
+    /// By the service's number: its name, and the shares of its accounts by name.
+    services: Vec<(Arc<str>, HashMap<Box<str>, usize>)>,
+    shares: Vec<Share>,
+    /// What waits for a reservation, in the order in which it was asked.
+    waiting: Vec<Waiting>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The service's number.
+    pub service: usize,
+    /// For whom.
+    pub account: &'a str,
+    /// Of which sender, where it has one.
+    pub sender: Option<&'a str>,
+    /// How much.
+    pub units: u64,
+    /// Bits of [`admission`].
+    pub what: u32,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be done. What is held is there until this is dropped.
+    Admitted(Option<Hold>),
+    /// It may not; with what an operator is told, if that was not told a moment ago.
+    Refused(Refusal, Option<String>),
+    /// That is known later.
+    Waits,
+    /// The counts cannot be kept.
+    Failed(Failure),
+}
+
+/// Who asks, and what is to be told.
+#[derive(Debug)]
+pub struct Told {
+    /// Who.
+    pub home: Home,
+    /// Which of its questions.
+    pub number: u64,
+    /// What is answered.
+    pub verdict: Verdict,
+}
+
+/// Something that counts for as long as it is there.
+#[derive(Debug)]
+pub struct Hold {
+    counts: Arc<[Holding]>,
+    session: bool,
+}
+
+/// A count, and its terms.
+#[derive(Debug)]
+struct Holding {
+    count: Arc<Count>,
+    terms: Arc<Agreement>,
+}
+
+/// One account's, of one service.
+struct Share {
+    /// How many are left of what was taken …
+    left: u64,
+    /// … and until when, by the steady clock.
+    until: u64,
+    /// Nothing but the units is to be looked at.
+    plain: bool,
+    suspended: bool,
+    counts: Arc<[Holding]>,
+    /// Of which of them a reservation is asked.
+    asked: Vec<bool>,
+    /// When the last were taken.
+    taken: Moment,
+    /// How many are taken next, and at most.
+    size: u64,
+    size_max: u64,
+    /// When an operator was last told of a refusal.
+    told: u64,
+}
+
+struct Waiting {
+    home: Home,
+    number: u64,
+    service: usize,
+    account: Box<str>,
+    sender: Option<Box<str>>,
+    units: u64,
+    what: u32,
+}
+
+/// So many accounts and services a worker has shares of at most; then it begins again.
+const SHARES_MAX: usize = 64 * 1024;
+/// So often an operator is told of the refusals of one account and service, in nanoseconds.
+const TELLING: u64 = 1_000_000_000;
+
+impl Shares {
+    /// None yet.
+    pub fn new(ledger: Arc<Ledger>, worker: usize) -> Self {
+        Shares {
+            ledger,
+            worker,
+            generation: 0,
+            agreements: Arc::default(),
+            services: Vec::new(),
+            shares: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// A moment, of the worker's time.
+    #[inline]
+    pub fn moment(&self, now: u64, wall: u64) -> Moment {
+        self.ledger.moment(now, wall)
+    }
+
+    /// Whether agreements or accounts have changed since they were [renewed](Shares::renew).
+    #[inline]
+    pub fn is_stale(&self) -> bool {
+        self.generation != self.ledger.generation()
+    }
+
+    /// Takes the agreements of a publication, and the services by number. What was taken is given back.
+    pub fn renew(&mut self, look: impl FnOnce() -> (Arc<Agreements>, Vec<Arc<str>>)) {
+        // First: what changes while they are looked at is seen the next time.
+        self.generation = self.ledger.generation();
+        self.give_all_back();
+        let (agreements, services) = look();
+        self.agreements = agreements;
+        self.services = services.into_iter().map(|name| (name, HashMap::new())).collect();
+    }
+
+    /// Gives everything back that was taken.
+    pub fn give_all_back(&mut self) {
+        self.shares.drain(..).for_each(|mut share| share.expire());
+        self.services.iter_mut().for_each(|service| service.1.clear());
+    }
+
+    /// Gives back what was not used in its time.
+    pub fn sweep(&mut self, at: Moment) {
+        self.shares.iter_mut().filter(|share| share.until <= at.steady).for_each(Share::expire);
+    }
+
+    /// Whether something may be done. What then [waits](Shares::wait) is told later.
+    #[inline]
+    pub fn admit(&mut self, asked: &Asked<'_>, at: Moment) -> Verdict {
+        let known = self.services.get(asked.service).and_then(|service| service.1.get(asked.account));
+        let Some(place) = known.copied().or_else(|| self.find(asked)) else {
+            return Verdict::Failed(Failure::Unavailable("there are too many counts of agreements".to_owned()));
+        };
+        let share = &mut self.shares[place];
+        if share.plain && asked.what & admission::HELD == 0 && asked.units <= share.left && at.steady < share.until {
+            share.left -= asked.units;
+            return Verdict::Admitted(None);
+        }
+        // Who comes later waits behind those who wait.
+        if self.waiting.iter().any(|one| one.is_of(asked)) {
+            return Verdict::Waits;
+        }
+        self.admit_slowly(place, asked, at)
+    }
+
+    /// What waits is told when the ledger has reserved.
+    pub fn wait(&mut self, asked: &Asked<'_>, home: Home, number: u64) {
+        let &Asked { service, account, sender, units, what } = asked;
+        let (account, sender) = (account.into(), sender.map(Into::into));
+        self.waiting.push(Waiting { home, number, service, account, sender, units, what });
+    }
+
+    /// What is to be told now that the ledger has done something.
+    pub fn reserved(&mut self, Reserved { count, outcome }: Reserved, at: Moment) -> Vec<Told> {
+        let is_it = |holding: &Holding| Arc::ptr_eq(&holding.count, &count);
+        for share in &mut self.shares {
+            if let Some(nth) = share.counts.iter().position(is_it) {
+                share.asked[nth] = false;
+            }
+        }
+        let (mut told, mut waiting) = (Vec::new(), std::mem::take(&mut self.waiting));
+        let mut left: Vec<Waiting> = Vec::new();
+        for one in waiting.drain(..) {
+            let asked = one.asked();
+            let Some(place) = self.find(&asked) else { continue };
+            let verdict = match &outcome {
+                Err(failure) if self.shares[place].counts.iter().any(is_it) => Verdict::Failed(failure.clone()),
+                // In their order, where they are of one account.
+                _ if left.iter().any(|other| other.is_of(&asked)) => Verdict::Waits,
+                _ => self.admit_slowly(place, &asked, at),
+            };
+            match verdict {
+                Verdict::Waits => left.push(one),
+                verdict => told.push(Told { home: one.home, number: one.number, verdict }),
+            }
+        }
+        self.waiting = left;
+        told
+    }
+
+    /// The share of an account and a service, made where there is none.
+    #[cold]
+    fn find(&mut self, asked: &Asked<'_>) -> Option<usize> {
+        if self.shares.len() >= SHARES_MAX {
+            self.give_all_back();
+        }
+        let (name, places) = self.services.get_mut(asked.service)?;
+        if let Some(place) = places.get(asked.account) {
+            return Some(*place);
+        }
+        let counts = self.ledger.of(&self.agreements, asked.account, name)?;
+        let suspended = self.ledger.is_suspended(asked.account);
+        let place = self.shares.len();
+        places.insert(asked.account.into(), place);
+        self.shares.push(Share::of(counts, suspended));
+        Some(place)
+    }
+
+    #[cold]
+    fn admit_slowly(&mut self, place: usize, asked: &Asked<'_>, at: Moment) -> Verdict {
+        let share = &mut self.shares[place];
+        match share.admit(asked, at, &self.ledger, self.worker) {
+            Verdict::Refused(refusal, Some(which)) => {
+                let told = share.tell(at).then(|| {
+                    let service = &self.services[asked.service].0;
+                    let Asked { account, .. } = asked;
+                    format!("service.{service}: account {account:?}: {which}{}", frees(refusal))
+                });
+                Verdict::Refused(refusal, told)
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+impl Share {
+    fn of(counts: Vec<(Arc<Count>, Arc<Agreement>)>, suspended: bool) -> Self {
+        let size_max = counts.iter().map(|(_, terms)| terms.share()).min().unwrap_or(u64::MAX);
+        let free = counts.is_empty() && !suspended;
+        let plain = !suspended && counts.iter().all(|(_, terms)| !terms.asks_senders());
+        Share {
+            // Where nothing is counted there is no end of it.
+            left: if free { u64::MAX } else { 0 },
+            until: if free { u64::MAX } else { 0 },
+            plain,
+            suspended,
+            asked: vec![false; counts.len()],
+            counts: counts.into_iter().map(|(count, terms)| Holding { count, terms }).collect(),
+            taken: Moment { steady: 0, wall: 0 },
+            size: 1,
+            size_max,
+            told: 0,
+        }
+    }
+
+    /// Whether something may be done. A refusal says which agreement it is.
+    fn admit(&mut self, asked: &Asked<'_>, at: Moment, ledger: &Ledger, worker: usize) -> Verdict {
+        if self.suspended {
+            let refusal = Refusal { limit: Limit::Suspended, frees_at: None };
+            return Verdict::Refused(refusal, Some("it is suspended".to_owned()));
+        }
+        if let Some(sender) = asked.sender
+            && let Some(holding) = self.counts.iter().find(|holding| !holding.terms.allows_sender(sender))
+        {
+            // As a literal: the peer chooses it.
+            let more = format!(", sender {:?}", sender.chars().take(32).collect::<String>());
+            return holding.refuses(Refusal { limit: Limit::Sender, frees_at: None }, &more);
+        }
+        let hold = match asked.what & (admission::HELD | admission::SESSION) {
+            0 => None,
+            what => match Hold::of(&self.counts, what & admission::SESSION != 0) {
+                Ok(hold) => Some(hold),
+                Err(refused) => return refused,
+            },
+        };
+        if asked.what & admission::SESSION == 0
+            && let Err(verdict) = self.use_units(asked.units, at, ledger, worker)
+        {
+            return verdict;
+        }
+        Verdict::Admitted(hold)
+    }
+
+    fn use_units(&mut self, units: u64, at: Moment, ledger: &Ledger, worker: usize) -> Result<(), Verdict> {
+        if at.steady >= self.until {
+            self.expire();
+        } else if units > self.left {
+            // Used up in its time.
+            self.size = self.size.saturating_mul(2).min(self.size_max);
+        }
+        if units > self.left {
+            self.take(units - self.left, at, ledger, worker)?;
+        }
+        self.left -= units;
+        Ok(())
+    }
+
+    /// Takes so many of each count, and more in advance.
+    fn take(&mut self, least: u64, at: Moment, ledger: &Ledger, worker: usize) -> Result<(), Verdict> {
+        let mut units = least.max(self.size);
+        let mut until = if self.left > 0 { self.until } else { u64::MAX };
+        for (nth, holding) in self.counts.iter().enumerate() {
+            let Holding { count, terms } = holding;
+            let mut ask = |need| {
+                if !std::mem::replace(&mut self.asked[nth], true) {
+                    let (count, terms) = (Arc::clone(count), Arc::clone(terms));
+                    ledger.ask(Request { count, terms, at, need, worker });
+                }
+            };
+            match count.take(terms, at, least, units, ledger.workers) {
+                Ok(taken) => {
+                    if taken.reserve {
+                        ask(0);
+                    }
+                    // Those before have given more than this one.
+                    let surplus = units - taken.units;
+                    self.counts[..nth].iter().for_each(|holding| holding.give_back(at, surplus));
+                    (units, until) = (taken.units, until.min(taken.until));
+                }
+                Err(untaken) => {
+                    self.counts[..nth].iter().for_each(|holding| holding.give_back(at, units));
+                    return Err(match untaken {
+                        Untaken::Refused(refusal) => holding.refuses(refusal, ""),
+                        Untaken::Unreserved => {
+                            ask(least);
+                            Verdict::Waits
+                        }
+                    });
+                }
+            }
+        }
+        (self.left, self.until, self.taken) = (self.left + units, until, at);
+        Ok(())
+    }
+
+    /// Gives back what was not used in its time.
+    fn expire(&mut self) {
+        let left = std::mem::take(&mut self.left);
+        if self.counts.is_empty() || left == 0 {
+            return;
+        }
+        if left > self.size / 2 {
+            self.size = (self.size / 2).max(1);
+        }
+        for Holding { count, terms } in self.counts.iter() {
+            count.give_back(terms, self.taken, left, false);
+        }
+    }
+
+    /// Whether an operator is to be told of a refusal.
+    fn tell(&mut self, at: Moment) -> bool {
+        let due = at.steady.saturating_sub(self.told) >= TELLING;
+        if due {
+            self.told = at.steady;
+        }
+        due
+    }
+}
+
+impl Holding {
+    fn give_back(&self, at: Moment, units: u64) {
+        if units > 0 {
+            self.count.give_back(&self.terms, at, units, true);
+        }
+    }
+
+    fn refuses(&self, refusal: Refusal, more: &str) -> Verdict {
+        self.count.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Verdict::Refused(refusal, Some(format!("agreement.{}: {}{more}", self.count.key.agreement, refusal.limit)))
+    }
+
+    fn limit(&self, session: bool) -> Option<u64> {
+        if session { self.terms.sessions } else { self.terms.concurrent }
+    }
+}
+
+impl Hold {
+    /// Counts one more, of each; or of none.
+    fn of(counts: &Arc<[Holding]>, session: bool) -> Result<Self, Verdict> {
+        for (nth, holding) in counts.iter().enumerate() {
+            if !Count::enter(Hold::counter(holding, session), holding.limit(session)) {
+                counts[..nth].iter().for_each(|holding| Count::leave(Hold::counter(holding, session)));
+                let limit = if session { Limit::Sessions } else { Limit::Concurrent };
+                return Err(holding.refuses(Refusal { limit, frees_at: None }, ""));
+            }
+        }
+        Ok(Hold { counts: Arc::clone(counts), session })
+    }
+
+    fn counter(holding: &Holding, session: bool) -> &std::sync::atomic::AtomicU64 {
+        if session { &holding.count.sessions } else { &holding.count.concurrent }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.counts.iter().for_each(|holding| Count::leave(Hold::counter(holding, self.session)));
+    }
+}
+
+impl Waiting {
+    fn asked(&self) -> Asked<'_> {
+        let Waiting { service, account, sender, units, what, .. } = self;
+        Asked { service: *service, account, sender: sender.as_deref(), units: *units, what: *what }
+    }
+
+    fn is_of(&self, asked: &Asked<'_>) -> bool {
+        self.service == asked.service && *self.account == *asked.account
+    }
+}
+
+/// When it frees, as an operator reads it.
+fn frees(refusal: Refusal) -> String {
+    refusal.frees_at.map_or_else(String::new, |at| {
+        format!(", until {}", humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(at)))
+    })
+}

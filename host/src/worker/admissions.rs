@@ -1,0 +1,82 @@
+//! What a worker admits, of its shares of agreements.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Worker;
+use crate::agreement::ledger::Reserved;
+use crate::agreement::shares::{Asked, Shares, Told, Verdict};
+use crate::observe::notice::{self, Notice};
+use crate::store::Home;
+
+impl Worker {
+    /// Whether an account may have an exchange, or a session, of a service.
+    #[inline]
+    pub fn admits(&self, asked: &Asked<'_>, now: u64, wall: u64) -> Verdict {
+        let mut shares = self.shares.borrow_mut();
+        if shares.is_stale() {
+            self.renew(&mut shares);
+        }
+        let at = shares.moment(now, wall);
+        let verdict = shares.admit(asked, at);
+        tell_operator(&verdict);
+        verdict
+    }
+
+    /// What waits for the ledger is told when that has reserved.
+    pub fn wait_for_admission(&self, asked: &Asked<'_>, home: Home, number: u64) {
+        self.shares.borrow_mut().wait(asked, home, number);
+    }
+
+    /// Tells sessions what was reserved for them.
+    pub(super) async fn take_reserved(self: Rc<Self>, mut reserved: mpsc::UnboundedReceiver<Reserved>) {
+        while let Some(reserved) = reserved.recv().await {
+            let (now, wall) = self.now();
+            let told = {
+                let mut shares = self.shares.borrow_mut();
+                if shares.is_stale() {
+                    self.renew(&mut shares);
+                }
+                let at = shares.moment(now, wall);
+                shares.reserved(reserved, at)
+            };
+            let mut sessions = self.sessions();
+            for Told { home, number, verdict } in told {
+                tell_operator(&verdict);
+                if let Some(Some(session)) = sessions.get_mut(home.key)
+                    && session.id == home.session
+                {
+                    session.admitted(number, verdict);
+                }
+            }
+        }
+    }
+
+    /// Gives back what was not used in its time.
+    pub(super) fn sweep_shares(&self) {
+        let (now, wall) = self.now();
+        let mut shares = self.shares.borrow_mut();
+        let at = shares.moment(now, wall);
+        shares.sweep(at);
+    }
+
+    #[cold]
+    fn renew(&self, shares: &mut Shares) {
+        shares.renew(|| {
+            self.look(|snapshot| {
+                let names = snapshot.services.iter().map(|service| Arc::clone(&service.name)).collect();
+                (Arc::clone(&snapshot.agreements), names)
+            })
+        });
+    }
+}
+
+fn tell_operator(verdict: &Verdict) {
+    match verdict {
+        Verdict::Refused(_, Some(reason)) => notice::give(Notice::AgreementRefused, reason),
+        Verdict::Failed(failure) => notice::give(Notice::AgreementFailing, &failure.to_string()),
+        _ => {}
+    }
+}
