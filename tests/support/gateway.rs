@@ -211,6 +211,16 @@ impl Gateway {
         self.serves();
     }
 
+    /// Stops it, as an operator does, and starts it again in the same place.
+    ///
+    /// # Panics
+    /// Where it does not end, or does not serve again, within [`PATIENCE`].
+    pub fn stop_and_start(&mut self) {
+        assert!(self.stop(libc::SIGTERM, PATIENCE).success());
+        self.child = run(self.directory.path(), None, self.late);
+        self.serves();
+    }
+
     /// Waits until every service has a version.
     fn serves(&mut self) {
         eventually("the gateway serves", || {

@@ -2,6 +2,10 @@
 //!
 //! `login N ACCOUNT SECRET` is answered by `N welcome ACCOUNT`, `N no` or `N later`; `forget N` takes the question back, and
 //! says `N forgotten` or `N unknown`; `ping` says `pong` at once, `version` which version answers.
+//!
+//! `admit N ACCOUNT [UNITS] [SENDER]`, `hold N ACCOUNT` (held until `done N`) and `session N ACCOUNT` are answered by `N admitted`,
+//! `N refused LIMIT [UNTIL]` or `N later`. `flood N ACCOUNT` asks so many times, one after the other, and then says how many
+//! were admitted and how many refused: `flooded A R`.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +23,20 @@ pub struct Doorkeeper {
 #[derive(Serialize, Deserialize)]
 pub struct Conversation {
     asked: BTreeMap<u64, Token>,
+    /// What is held.
+    #[serde(default)]
+    held: BTreeMap<u64, Token>,
+    #[serde(default)]
+    flood: Option<Flood>,
+}
+
+/// Many admissions, one after the other.
+#[derive(Serialize, Deserialize)]
+struct Flood {
+    account: String,
+    left: u64,
+    admitted: u64,
+    refused: u64,
 }
 
 /// Which login it was.
@@ -29,6 +47,13 @@ pub enum Waiting {
         /// The number.
         n: u64,
     },
+    /// An admission, by its number.
+    Admission {
+        /// The number.
+        n: u64,
+    },
+    /// The next one of many.
+    Flood,
 }
 
 impl Component for Doorkeeper {
@@ -41,7 +66,7 @@ impl Component for Doorkeeper {
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
-        Ok(Conversation { asked: BTreeMap::new() })
+        Ok(Conversation { asked: BTreeMap::new(), held: BTreeMap::new(), flood: None })
     }
 }
 
@@ -62,9 +87,31 @@ impl Session for Conversation {
                 let answer = match answer {
                     Answer::Authenticated(Some(account)) => format!("{n} welcome {}\n", account.name()),
                     Answer::Authenticated(None) => format!("{n} no\n"),
+                    Answer::Suspended(account) => format!("{n} suspended {}\n", account.name()),
+                    Answer::PutOff { until } => format!("{n} in {}\n", until.since(out.now()).as_secs()),
                     _ => format!("{n} later\n"),
                 };
                 out.send(Stream::OWN, answer.as_bytes());
+            }
+            Event::Answer { then: Waiting::Admission { n }, answer } => {
+                let answer = match answer {
+                    Answer::Admitted => format!("{n} admitted\n"),
+                    Answer::Refused { limit, frees_at: Some(at) } => {
+                        format!("{n} refused {limit} {}\n", at.since(out.now()).as_millis())
+                    }
+                    Answer::Refused { limit, frees_at: None } => format!("{n} refused {limit}\n"),
+                    _ => format!("{n} later\n"),
+                };
+                out.send(Stream::OWN, answer.as_bytes());
+            }
+            Event::Answer { then: Waiting::Flood, answer } => {
+                if let Some(flood) = &mut self.flood {
+                    match answer {
+                        Answer::Admitted => flood.admitted += 1,
+                        _ => flood.refused += 1,
+                    }
+                }
+                self.flood(out);
             }
             Event::End { stream } => out.close(stream),
             Event::Drain { .. } => out.close(Stream::OWN),
@@ -79,6 +126,18 @@ impl Session for Conversation {
 }
 
 impl Conversation {
+    /// Asks for the next one of many, or says what came of them.
+    fn flood(&mut self, out: &mut Out<'_, Self>) {
+        let Some(flood) = &mut self.flood else { return };
+        if flood.left == 0 {
+            out.send(Stream::OWN, format!("flooded {} {}\n", flood.admitted, flood.refused).as_bytes());
+            self.flood = None;
+            return;
+        }
+        flood.left -= 1;
+        out.admit(flood.account.as_str(), Waiting::Flood);
+    }
+
     fn obey(&mut self, it: &Doorkeeper, line: &str, out: &mut Out<'_, Self>) {
         let mut words = line.splitn(4, ' ');
         let verb = words.next().unwrap_or_default();
@@ -93,6 +152,35 @@ impl Conversation {
                 let then = self.asked.remove(&n).and_then(|token| out.cancel(token));
                 let word = if then.is_some() { "forgotten" } else { "unknown" };
                 out.send(Stream::OWN, format!("{n} {word}\n").as_bytes());
+            }
+            "admit" | "hold" | "session" => {
+                let account = words.next().unwrap_or_default();
+                let mut more = words.next().unwrap_or_default().split(' ');
+                let admission = match verb {
+                    "hold" => Admission::of(account).held(),
+                    "session" => Admission::session(account),
+                    _ => Admission::of(account),
+                };
+                let admission = match more.next().and_then(|units| units.parse().ok()) {
+                    Some(units) => admission.units(units),
+                    None => admission,
+                };
+                let admission = more.next().map_or(admission, |sender| admission.sender(sender));
+                let token = out.admit(admission, Waiting::Admission { n });
+                if verb != "admit" {
+                    self.held.insert(n, token);
+                }
+            }
+            "done" => {
+                if let Some(token) = self.held.remove(&n) {
+                    out.done(token);
+                }
+                out.send(Stream::OWN, format!("{n} done\n").as_bytes());
+            }
+            "flood" => {
+                let account = words.next().unwrap_or_default().to_owned();
+                self.flood = Some(Flood { account, left: n, admitted: 0, refused: 0 });
+                self.flood(out);
             }
             "ping" => out.send(Stream::OWN, b"pong\n"),
             "version" => out.send(Stream::OWN, format!("{}\n", it.version).as_bytes()),
