@@ -36,6 +36,12 @@ fn a_quota_is_one_over_versions_connections_and_workers() {
     assert!(said.starts_with("1 refused month "), "{said}");
     session.says("admit 2 another", "2 admitted");
     let status = place.gateway.status();
+    let [gold] = &status.agreements[..] else { panic!("{status:?}") };
+    assert_eq!((gold.agreement.as_str(), gold.account.as_str(), gold.service.as_str()), ("gold", "acme", "door"));
+    assert_eq!((gold.quotas[0].period.as_str(), gold.quotas[0].used, gold.quotas[0].of), ("month", 5000, 5000));
+    assert!(gold.refused > 1000, "{gold:?}");
+    let said = String::from_utf8(place.gateway.tandem(&["status"]).stdout).unwrap();
+    assert!(said.contains("gold             acme             door             month 5000 of 5000 · "), "{said}");
     let said = status.notice("agreement-refused").unwrap();
     assert!(said.contains("service.door: account \"acme\": agreement.gold: month, until 20"), "{said}");
 }

@@ -8,8 +8,11 @@ use std::process::{Command, Stdio};
 use support::{Gateway, asks, built, free_port, libraries, settled, target_directory};
 
 /// A commit of each earlier revision, the last one before the next.
-const REVISIONS: [(u32, &str); 2] =
-    [(1, "6442e0f5bce434830d5f595d3f6cf6fd97886116"), (2, "d41db8169f27f22f526d52b079440416fc51f104")];
+const REVISIONS: [(u32, &str); 3] = [
+    (1, "6442e0f5bce434830d5f595d3f6cf6fd97886116"),
+    (2, "d41db8169f27f22f526d52b079440416fc51f104"),
+    (3, "e509d77546f705fecdcbbf45374eea6f6280de8b"),
+];
 
 #[test]
 fn a_component_of_an_earlier_revision_serves_beside_one_of_ours() {

@@ -39,7 +39,9 @@ pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::Peer;
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
-pub use said::{Connection, File, Moves, Notice, Refused, Reload, Service, Status, Stopping, Version};
+pub use said::{
+    Agreement, Connection, File, Moves, Notice, Quota, Refused, Reload, Service, Status, Stopping, Version,
+};
 pub use small_disk::SmallDisk;
 pub use smsc::{SECRET, Smsc, Stored};
 pub use upstream::Upstream;

@@ -46,10 +46,42 @@ pub struct Status {
     pub versions: Vec<Version>,
     /// Every service of the configuration.
     pub services: Vec<Service>,
+    /// What accounts have used of their agreements.
+    pub agreements: Vec<Agreement>,
     /// Files that are refused.
     pub refused: Vec<Refused>,
     /// What an operator should know.
     pub notices: Vec<Notice>,
+}
+
+/// What an account has used of one agreement and service.
+#[derive(Debug, Deserialize)]
+pub struct Agreement {
+    /// The agreement.
+    pub agreement: String,
+    /// The account; empty where it is a group's.
+    pub account: String,
+    /// The service.
+    pub service: String,
+    /// Its quotas.
+    pub quotas: Vec<Quota>,
+    /// Exchanges that are held, and how many there may be.
+    pub concurrent: (u64, Option<u64>),
+    /// Sessions, and how many there may be.
+    pub sessions: (u64, Option<u64>),
+    /// How often something was refused.
+    pub refused: u64,
+}
+
+/// How much of a quota is used.
+#[derive(Debug, Deserialize)]
+pub struct Quota {
+    /// Of which period.
+    pub period: String,
+    /// How much.
+    pub used: u64,
+    /// Of how much.
+    pub of: u64,
 }
 
 /// What came of a publication for the sessions that there were.

@@ -3,6 +3,7 @@
 //! It lies in the data directory, which is the host's alone.
 
 mod account;
+mod agreement;
 mod client;
 mod server;
 
@@ -14,6 +15,7 @@ use crate::observe::notice::Tally;
 use crate::store::Migration;
 
 pub use account::{AccountRequest, AccountStatus, Changed, From};
+pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
 pub use client::{AdminError, ask, stop};
 pub use server::serve;
 
@@ -92,6 +94,10 @@ pub struct Status {
     pub versions: Vec<VersionStatus>,
     /// Every service.
     pub services: Vec<ServiceStatus>,
+    /// What accounts have used of their agreements, the fullest first.
+    pub agreements: Vec<AgreementStatus>,
+    /// How many more of them there are.
+    pub agreements_left_out: usize,
     /// What the last reload refused.
     pub refused: Vec<Refused>,
     /// Why the last reload changed nothing at all, where that is so.

@@ -4,6 +4,8 @@
 //!
 //! All that a rate has to remember is that time. It is ahead of now by what was used of the burst.
 
+use serde::Deserialize;
+
 use crate::clock::nanos;
 use crate::config::Span;
 
@@ -17,7 +19,8 @@ const SLOW: u64 = 10_000_000_000;
 const SLOW_STEPS: u64 = 16;
 
 /// `of` in each `per` nanoseconds, and `burst` at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Keys")]
 pub struct Rate {
     /// How many.
     pub of: u64,
@@ -29,6 +32,23 @@ pub struct Rate {
     span: u64,
     /// How many are taken in advance at most; 1 where it is too small to split.
     pub share: u64,
+}
+
+/// `{ of = 100, per = "1s", burst = 200 }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    of: u64,
+    per: Span,
+    burst: Option<u64>,
+}
+
+impl TryFrom<Keys> for Rate {
+    type Error = String;
+
+    fn try_from(Keys { of, per, burst }: Keys) -> Result<Self, String> {
+        Rate::new(of, per, burst)
+    }
 }
 
 /// So many at most in a span, so that none takes less than a nanosecond.

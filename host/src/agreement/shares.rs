@@ -23,11 +23,17 @@ pub struct Shares {
     /// What the ledger said when these were made.
     generation: u64,
     agreements: Arc<Agreements>,
-    /// By the service's number: its name, and the shares of its accounts by name.
-    services: Vec<(Arc<str>, HashMap<Box<str>, usize>)>,
+    /// By the service's number.
+    services: Vec<Service>,
     shares: Vec<Share>,
     /// What waits for a reservation, in the order in which it was asked.
     waiting: Vec<Waiting>,
+}
+
+struct Service {
+    name: Arc<str>,
+    /// The places of the shares of its accounts, by name.
+    places: HashMap<Box<str>, usize>,
 }
 
 /// What is asked.
@@ -152,13 +158,13 @@ impl Shares {
         self.give_all_back();
         let (agreements, services) = look();
         self.agreements = agreements;
-        self.services = services.into_iter().map(|name| (name, HashMap::new())).collect();
+        self.services = services.into_iter().map(|name| Service { name, places: HashMap::new() }).collect();
     }
 
     /// Gives everything back that was taken.
     pub fn give_all_back(&mut self) {
         self.shares.drain(..).for_each(|mut share| share.expire());
-        self.services.iter_mut().for_each(|service| service.1.clear());
+        self.services.iter_mut().for_each(|service| service.places.clear());
     }
 
     /// Gives back what was not used in its time.
@@ -169,7 +175,7 @@ impl Shares {
     /// Whether something may be done. What then [waits](Shares::wait) is told later.
     #[inline]
     pub fn admit(&mut self, asked: &Asked<'_>, at: Moment) -> Verdict {
-        let known = self.services.get(asked.service).and_then(|service| service.1.get(asked.account));
+        let known = self.services.get(asked.service).and_then(|service| service.places.get(asked.account));
         let Some(place) = known.copied().or_else(|| self.find(asked)) else {
             return Verdict::Failed(Failure::Unavailable("there are too many counts of agreements".to_owned()));
         };
@@ -226,7 +232,7 @@ impl Shares {
         if self.shares.len() >= SHARES_MAX {
             self.give_all_back();
         }
-        let (name, places) = self.services.get_mut(asked.service)?;
+        let Service { name, places } = self.services.get_mut(asked.service)?;
         if let Some(place) = places.get(asked.account) {
             return Some(*place);
         }
@@ -244,7 +250,7 @@ impl Shares {
         match share.admit(asked, at, &self.ledger, self.worker) {
             Verdict::Refused(refusal, Some(which)) => {
                 let told = share.tell(at).then(|| {
-                    let service = &self.services[asked.service].0;
+                    let service = &self.services[asked.service].name;
                     let Asked { account, .. } = asked;
                     format!("service.{service}: account {account:?}: {which}{}", frees(refusal))
                 });

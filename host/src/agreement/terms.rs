@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use super::calendar::{Hours, Period};
 use super::rate::Rate;
-use crate::config::Span;
 
 /// Agreements by name, as workers look at them.
 pub type Agreements = BTreeMap<String, Arc<Agreement>>;
@@ -22,7 +21,7 @@ pub struct Agreement {
     group: Option<BTreeSet<String>>,
     /// The services that it is about; all of them where it is not said. Each has a count of its own.
     services: Option<BTreeSet<String>>,
-    rate: Option<RateKeys>,
+    rate: Option<Rate>,
     #[serde(default)]
     quota: QuotaKeys,
     /// Exchanges at a time, of those that components hold.
@@ -33,18 +32,6 @@ pub struct Agreement {
     senders: Option<BTreeSet<String>>,
     /// The hours of the day, in UTC.
     pub hours: Option<Hours>,
-    /// Made of `rate`, once it was checked.
-    #[serde(skip)]
-    checked: Option<Rate>,
-}
-
-/// `rate = { … }`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RateKeys {
-    of: u64,
-    per: Span,
-    burst: Option<u64>,
 }
 
 /// `quota = { … }`
@@ -67,11 +54,11 @@ const BLOCKS: u64 = 64;
 const BLOCK_MAX: u64 = 8192;
 
 impl Agreement {
-    /// Checks what a type cannot say, and makes ready what is asked often.
+    /// Checks what a type cannot say.
     ///
     /// # Errors
     /// The key, and why.
-    pub fn check<'a>(&mut self, known: impl Iterator<Item = &'a String> + Clone) -> Result<(), (&'static str, String)> {
+    pub fn check<'a>(&self, known: impl Iterator<Item = &'a String> + Clone) -> Result<(), (&'static str, String)> {
         match (&self.accounts, &self.group) {
             (None, None) => {
                 return Err((
@@ -91,9 +78,6 @@ impl Agreement {
             _ => {}
         }
         crate::account::check_services(self.services.as_ref(), known).map_err(|reason| ("services", reason))?;
-        if let Some(RateKeys { of, per, burst }) = self.rate {
-            self.checked = Some(Rate::new(of, per, burst).map_err(|reason| ("rate", reason))?);
-        }
         if self.senders.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(("senders", "none is allowed; leave `senders` out for all of them".into()));
         }
@@ -129,17 +113,12 @@ impl Agreement {
 
     /// The rate.
     pub fn rate(&self) -> Option<&Rate> {
-        self.checked.as_ref()
+        self.rate.as_ref()
     }
 
     /// The quotas, in the order of [`Period::ALL`].
     pub fn quotas(&self) -> [Option<u64>; 4] {
         [self.quota.minute, self.quota.hour, self.quota.day, self.quota.month]
-    }
-
-    /// Whether it has anything that is written down.
-    pub fn is_kept(&self) -> bool {
-        self.checked.is_some() || self.quotas().iter().any(Option::is_some)
     }
 
     /// Whether senders are looked at.
@@ -200,7 +179,7 @@ pub(super) mod tests {
     }
 
     fn read(keys: &str) -> Result<Agreement, String> {
-        let mut agreement: Agreement = toml::from_str(keys).map_err(|error| error.message().to_owned())?;
+        let agreement: Agreement = toml::from_str(keys).map_err(|error| error.message().to_owned())?;
         let known = ["web".to_owned(), "esme".to_owned()];
         agreement.check(known.iter()).map_err(|(key, reason)| format!("{key}: {reason}"))?;
         Ok(agreement)
@@ -245,7 +224,7 @@ pub(super) mod tests {
             ("accounts = [\"a\"]\ngroup = [\"a\"]\nconcurrent = 1", "group: it has `accounts` as well"),
             ("accounts = [\"a\"]", "it limits nothing"),
             ("accounts = [\"a\"]\nservices = [\"x\"]\nconcurrent = 1", "services: there is no service `x`"),
-            ("accounts = [\"a\"]\nrate = { of = 0, per = \"1s\" }", "rate: it allows nothing"),
+            ("accounts = [\"a\"]\nrate = { of = 0, per = \"1s\" }", "it allows nothing"),
             ("accounts = [\"a\"]\nrate = 100", "invalid type"),
             ("accounts = [\"a\"]\nsenders = []", "senders: none is allowed"),
             ("accounts = [\"a\"]\nhours = \"8-20\"", "08:00-20:00"),

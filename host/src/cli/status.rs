@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::bail;
 
 use super::say;
-use crate::admin::{Answer, ConnectionStage, ConnectionStatus, MovesStatus, Request, Status, ask};
+use crate::admin::{AgreementStatus, Answer, ConnectionStage, ConnectionStatus, MovesStatus, Request, Status, ask};
 use crate::config::Source;
 use crate::store::Migration;
 
@@ -66,6 +66,9 @@ fn connection_line(connection: &ConnectionStatus) -> String {
     format!("{:<32} {how}", format!("{address}{which}"))
 }
 
+/// So many agreements are shown to a person.
+const AGREEMENTS_SHOWN: usize = 20;
+
 fn text(status: &Status) -> String {
     let mut lines =
         vec![format!("pid {} · {} workers · publication {}", status.pid, status.workers, status.publication)];
@@ -105,6 +108,12 @@ fn text(status: &Status) -> String {
         if let Some(reason) = &version.reason {
             lines.push(format!("    {reason}"));
         }
+    }
+    if !status.agreements.is_empty() {
+        lines.extend([String::new(), format!("{:<16} {:<16} {:<16} USED", "AGREEMENT", "ACCOUNT", "SERVICE")]);
+        lines.extend(status.agreements.iter().take(AGREEMENTS_SHOWN).map(AgreementStatus::line));
+        let more = status.agreements.len().saturating_sub(AGREEMENTS_SHOWN) + status.agreements_left_out;
+        lines.extend((more > 0).then(|| format!("    and {more} that are less full; --json has more")));
     }
     if let Some(error) = &status.reload_error {
         lines.extend([String::new(), format!("the last reload changed nothing: {error}")]);

@@ -96,6 +96,9 @@ pub struct Host {
     /// What accounts have used of their agreements, and whether what the run before has used is among it.
     ledger: Arc<Ledger>,
     ledger_read: bool,
+    verifiers: Arc<Verifiers>,
+    /// The workers' time.
+    clock: Clock,
     events: Sender<Event>,
     /// Holds the lock of the data directory.
     _lock: std::fs::File,
@@ -214,6 +217,8 @@ impl Host {
             homes,
             ledger,
             ledger_read: false,
+            verifiers,
+            clock,
             events,
             _lock: lock,
         })

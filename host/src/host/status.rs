@@ -24,6 +24,7 @@ impl Host {
                 version: instance.map(|instance| instance.version.to_string()),
             }
         });
+        let (agreements, agreements_left_out) = self.agreements_status();
         Status {
             pid: std::process::id(),
             publication: snapshot.number,
@@ -36,6 +37,8 @@ impl Host {
             workers: self.workers.len(),
             versions,
             services: services.collect(),
+            agreements,
+            agreements_left_out,
             refused: self.refused.clone(),
             reload_error: self.reload_error.clone(),
             notices: notice::tallies(),
