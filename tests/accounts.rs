@@ -130,8 +130,7 @@ fn what_the_command_may_not_do_is_said() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(reason), "{arguments:?}: {output:?}");
     }
-    let list =
-        r#"[{"name":"acme","from":"configuration","services":null},{"name":"there","from":"command","services":null}]"#;
+    let list = r#"[{"name":"acme","from":"configuration","services":null,"suspended":false},{"name":"there","from":"command","services":null,"suspended":false}]"#;
     place.says(&["list", "--json"], list);
 }
 
@@ -161,7 +160,7 @@ fn the_configurations_account_holds_where_the_command_has_added_one_of_that_name
 
     session.says("login 2 acme added", "2 no");
     session.says("login 3 acme configured", "3 welcome acme");
-    place.says(&["list", "--json"], r#"[{"name":"acme","from":"configuration","services":null}]"#);
+    place.says(&["list", "--json"], r#"[{"name":"acme","from":"configuration","services":null,"suspended":false}]"#);
 }
 
 #[test]
@@ -284,6 +283,98 @@ fn a_question_that_is_taken_back_is_not_answered_and_who_has_gone_is_noticed() {
 }
 
 #[test]
+fn an_account_that_is_suspended_is_told_so_with_its_secret_and_is_admitted_nothing() {
+    let place = Place::start("[agreement.gold]\naccounts = [\"acme\"]\nconcurrent = 5\n");
+    place.add("acme", "secret", &[], "added acme");
+    let mut session = place.connect();
+    session.says("login 1 acme secret", "1 welcome acme");
+    session.says("hold 2 acme", "2 admitted");
+    session.says("admit 3 other", "3 admitted");
+
+    place.says(&["suspend", "acme"], "suspended acme");
+
+    // Its session stays, with what it holds, and gets nothing new.
+    session.says("admit 4 acme", "4 refused suspended");
+    session.says("done 2", "2 done");
+    session.says("hold 5 acme", "5 refused suspended");
+    session.says("admit 6 other", "6 admitted");
+    let mut another = place.connect();
+    for _ in 0..2 {
+        another.says("login 1 acme secret", "1 suspended acme");
+        another.says("login 2 acme wrong", "2 no");
+    }
+    let said = place.gateway.status().notice("authentication-failed").unwrap().to_owned();
+    assert!(said.ends_with("account \"acme\": the secret is another"), "{said}");
+    assert!(place.gateway.log().contains("account \"acme\": it is suspended"));
+    let list = "ACCOUNT                  FROM           SERVICES\n\
+                acme                     command        all (suspended)";
+    place.says(&["list"], list);
+    let mut place = place;
+    place.gateway.kill_and_start();
+    let mut session = place.connect();
+    session.says("login 1 acme secret", "1 suspended acme");
+    session.says("admit 2 acme", "2 refused suspended");
+    place.add("acme", "another", &["--replace"], "replaced acme");
+    session.says("login 3 acme another", "3 suspended acme");
+
+    place.says(&["resume", "acme"], "resumed acme");
+
+    session.says("login 4 acme another", "4 welcome acme");
+    session.says("admit 5 acme", "5 admitted");
+    let output = place.account(&["suspend", "nobody"], "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`nobody`: there is none"), "{output:?}");
+    // The configuration's is suspended there.
+    place.gateway.configure(|text| text + &account("its", &hashed("own", USUAL), "suspended = true"));
+    assert!(place.gateway.reload().ok);
+    session.says("login 6 its own", "6 suspended its");
+    session.says("admit 7 its", "7 refused suspended");
+    let output = place.account(&["resume", "its"], "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is the configuration's"), "{output:?}");
+}
+
+#[test]
+fn another_secret_leaves_the_rest_of_an_account() {
+    let place = Place::start("");
+    place.add("acme", "secret", &["--services", "door"], "added acme");
+    let output = place.account(&["passwd", "acme"], "another\n");
+    assert_eq!(text(&output), "changed acme");
+    let mut session = place.connect();
+    session.says("login 1 acme secret", "1 no");
+    session.says("login 2 acme another", "2 welcome acme");
+    place.says(&["list", "--json"], r#"[{"name":"acme","from":"command","services":["door"],"suspended":false}]"#);
+    let output = place.account(&["passwd", "nobody"], "x");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`nobody`: there is none"), "{output:?}");
+}
+
+#[test]
+fn wrong_secrets_are_limited_and_a_right_one_is_not_looked_at_meanwhile() {
+    let accounts = account("acme", &hashed("secret", USUAL), "") + &account("other", &hashed("secret", USUAL), "");
+    let limits = "[attempts]\nboth = { of = 3, per = \"1h\" }\naddress = { of = 5, per = \"1h\" }\n";
+    let place = Place::start(&(accounts + limits));
+    let mut session = place.connect();
+    session.says("login 1 acme secret", "1 welcome acme");
+    for n in 0..3 {
+        session.says(&format!("login 2 acme guess-{n}"), "2 no");
+    }
+    // Right or wrong, known or not: nobody can tell.
+    for secret in ["guess-3", "secret"] {
+        let said = session.asks(&format!("login 3 acme {secret}"));
+        let seconds: u64 = said.strip_prefix("3 in ").unwrap().parse().unwrap();
+        assert!((1100..=1200).contains(&seconds), "{said}");
+    }
+    let said = place.gateway.status().notice("authentication-put-off").unwrap().to_owned();
+    assert!(said.ends_with("account \"acme\": too many wrong secrets were tried"), "{said}");
+    session.says("login 4 other secret", "4 welcome other");
+    session.says("login 5 nobody guess", "5 no");
+    session.says("login 6 noone guess", "6 no");
+    assert!(session.asks("login 7 other secret").starts_with("7 in "), "the address has tried five");
+    place.gateway.configure(|text| text.replace("per = \"1h\"", "per = \"1h\", burst = 50"));
+    assert!(place.gateway.reload().ok);
+    session.says("login 8 other secret", "8 welcome other");
+    session.says("login 9 acme secret", "9 welcome acme");
+}
+
+#[test]
 fn accounts_that_cannot_be_read_are_a_temporary_error() {
     let place = Place::start("");
     place.add("acme", "secret", &[], "added acme");
@@ -376,7 +467,10 @@ impl Place {
                 "[service.{name}]\ncomponent = \"doorkeeper\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\npolicy = \"{policy}\"\n"
             )
         };
-        let services = format!("workers = 1\n{}{}", service("door", door), service("side", side));
+        let limits = "attempts = { both = { of = 1000, per = \"1m\" }, account = { of = 1000, per = \"1m\" }, \
+             address = { of = 1000, per = \"1m\" } }\n";
+        let limits = if accounts.contains("[attempts]") { "" } else { limits };
+        let services = format!("workers = 1\n{limits}{}{}", service("door", door), service("side", side));
         let gateway = Gateway::builder().toml(&services).toml(accounts).library(&doorkeeper()).start();
         Place { gateway, door, side }
     }

@@ -51,6 +51,9 @@ pub struct Config {
     /// Accounts by name.
     #[serde(default)]
     pub account: Accounts,
+    /// How many wrong secrets may be tried.
+    #[serde(default)]
+    pub attempts: account::attempts::Limits,
     /// Agreements by name.
     #[serde(default)]
     pub agreement: BTreeMap<String, Agreement>,
@@ -311,7 +314,7 @@ impl Source {
 
 impl Config {
     /// What a type cannot say. An error is the path of the key, and the reason.
-    fn check(&mut self) -> Result<(), (Vec<String>, String)> {
+    fn check(&self) -> Result<(), (Vec<String>, String)> {
         let at = |path: &[&str], reason: String| Err((path.iter().map(ToString::to_string).collect(), reason));
         if let Some(workers) = self.workers
             && !(1..=1024).contains(&workers)
@@ -368,7 +371,7 @@ impl Config {
                 return at(&["account", name, "services"], reason);
             }
         }
-        for (name, agreement) in &mut self.agreement {
+        for (name, agreement) in &self.agreement {
             if let Err((key, reason)) = agreement.check(self.service.keys()) {
                 let path: &[&str] = if key.is_empty() { &["agreement", name] } else { &["agreement", name, key] };
                 return at(path, reason);

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | [`attempts`] | how many wrong secrets may be tried |
 //! | [`hashed`] | a secret as it is kept: its hash |
 //! | [`table`] | the accounts that `tandem account` keeps in the store |
 //! | [`verifiers`] | the threads that verify secrets, since that is slow on purpose |
@@ -14,6 +15,7 @@
 //! - Whether a name or a secret was wrong, or the service the wrong one, does not show: not in the answer, and not in its
 //!   time, as far as the account's hash costs what those cost that are made here.
 
+pub mod attempts;
 pub mod hashed;
 mod queue;
 mod remembered;
@@ -39,6 +41,8 @@ pub struct Account {
     pub secret: Hashed,
     /// The services that it may use; all of them where it is not said.
     pub services: Option<BTreeSet<String>>,
+    /// It may use none of them for now.
+    pub suspended: bool,
 }
 
 impl Account {
@@ -95,6 +99,8 @@ pub fn check_services<'a>(
 struct Keys {
     secret: Hashed,
     services: Option<BTreeSet<String>>,
+    #[serde(default)]
+    suspended: bool,
 }
 
 /// By hand: where a table is expected and something else stands, serde's own errors say what, and it may be a secret.
@@ -107,8 +113,8 @@ impl<'de> Deserialize<'de> for Account {
                 f.write_str("a table with `secret`")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Account, A::Error> {
-                let Keys { secret, services } = Keys::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Account { secret, services })
+                let Keys { secret, services, suspended } = Keys::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Account { secret, services, suspended })
             }
             fn visit_str<E: Error>(self, _: &str) -> Result<Account, E> {
                 Err(E::custom("an account is a table: write [account.NAME] with secret = \"$argon2id$…\""))

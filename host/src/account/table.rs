@@ -21,6 +21,7 @@ pub static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
             column("name", Kind::Text, None),
             column("secret", Kind::Text, None),
             column("services", Kind::Nested, Some(Value::Null)),
+            column("suspended", Kind::Boolean, Some(Value::Integer(0))),
         ],
         key: vec![0],
     })
@@ -32,6 +33,7 @@ struct Row {
     name: String,
     secret: String,
     services: Option<BTreeSet<String>>,
+    suspended: bool,
 }
 
 /// Which row an account has.
@@ -49,8 +51,9 @@ pub fn put(name: &str, account: &Account, over: bool) -> Step {
     let services = account.services.as_ref().map_or(Value::Null, |services| {
         Value::Blob(rmp_serde::to_vec(services).expect("a set of texts can be written"))
     });
-    let columns =
-        vec![(0, Value::Text(name.to_owned())), (1, Value::Text(account.secret.text().to_owned())), (2, services)];
+    let secret = Value::Text(account.secret.text().to_owned());
+    let suspended = Value::Integer(account.suspended.into());
+    let columns = vec![(0, Value::Text(name.to_owned())), (1, secret), (2, services), (3, suspended)];
     let operation = if over { Operation::Put(columns) } else { Operation::Insert { columns, token: 0 } };
     Step { table: Arc::clone(&TABLE), operation }
 }
@@ -72,10 +75,10 @@ pub fn read(found: Found) -> Result<Vec<(String, Account)>, Failure> {
         Found::Rows(rows) => rmp_serde::from_slice(&rows).map_err(unreadable)?,
     };
     rows.into_iter()
-        .map(|Row { name, secret, services }| {
+        .map(|Row { name, secret, services, suspended }| {
             let secret = Hashed::parse(&secret)
                 .map_err(|unfit| Failure::Unavailable(format!("the table of accounts, row {name:?}: {unfit}")))?;
-            Ok((name, Account { secret, services }))
+            Ok((name, Account { secret, services, suspended }))
         })
         .collect()
 }
@@ -96,9 +99,9 @@ mod tests {
         store.migrate(&migrant, &[Table::clone(&TABLE)]).unwrap();
         let mut reader = store.reader().unwrap();
         let mut rows = |question: &Question| read(reader.ask(&TABLE, question).unwrap()).unwrap();
-        let everywhere = Account { secret: Hashed::nobodys(), services: None };
+        let everywhere = Account { secret: Hashed::nobodys(), services: None, suspended: false };
         let services = Some(["web".to_owned(), "esme".to_owned()].into());
-        let somewhere = Account { services, ..everywhere.clone() };
+        let somewhere = Account { services, suspended: true, ..everywhere.clone() };
 
         assert_eq!(rows(&get("a")), []);
         assert_eq!(store.write(vec![put("b", &everywhere, false)]), Ok(vec![(0, Found::Done(true))]));

@@ -1,5 +1,6 @@
 //! The threads that verify secrets: [`Verifiers`]. Slow on purpose, so never on a worker.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,10 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tandem_component::Peer;
 use zeroize::Zeroizing;
 
+use super::attempts::{Attempts, Limits};
 use super::hashed::{Hashed, Verdict};
 use super::queue::{Lane, NOBODYS, Queue};
 use super::remembered::Remembered;
 use super::{Account, SECRET_MAX};
+use crate::clock::Nanos;
 use crate::store::Home;
 use crate::system;
 
@@ -27,6 +30,8 @@ pub struct Asker {
     pub service: Arc<str>,
     /// Its other side.
     pub peer: Peer,
+    /// When it asks.
+    pub now: Nanos,
 }
 
 /// What became of a question, for one who has asked it.
@@ -49,6 +54,8 @@ pub enum Asked {
     Known,
     /// A thread will find out.
     Waits,
+    /// It is not looked at before then: too many wrong ones were tried.
+    PutOff(Nanos),
 }
 
 /// The threads, and what they do.
@@ -68,11 +75,14 @@ struct Shared {
 struct State {
     queue: Queue<Asker>,
     remembered: Remembered,
+    attempts: Attempts,
     ended: bool,
 }
 
 /// So many accounts are remembered: a few megabytes.
 const REMEMBERED_MAX: usize = 32 * 1024;
+/// Of so many accounts and addresses it is known what was tried.
+const ATTEMPTS_MAX: usize = 64 * 1024;
 /// So many threads at most: each needs what a hash says of memory, 19 MiB mostly.
 const THREADS_MAX: usize = 4;
 
@@ -83,7 +93,8 @@ impl Verifiers {
     /// No thread or no random numbers can be had.
     pub fn start(processors: usize, deliver: Deliver) -> io::Result<Self> {
         let remembered = Remembered::new(REMEMBERED_MAX).map_err(io::Error::other)?;
-        let state = State { queue: Queue::default(), remembered, ended: false };
+        let attempts = Attempts::new(Limits::default(), ATTEMPTS_MAX);
+        let state = State { queue: Queue::default(), remembered, attempts, ended: false };
         let verifiers = Verifiers(Arc::new(Shared {
             state: Mutex::new(state),
             more: Condvar::new(),
@@ -96,6 +107,11 @@ impl Verifiers {
             std::thread::Builder::new().name("verifier".into()).spawn(move || shared.run())?;
         }
         Ok(verifiers)
+    }
+
+    /// From now on so many wrong secrets may be tried.
+    pub fn limit(&self, limits: Limits) {
+        self.0.state().attempts.limit(limits);
     }
 
     /// Asks whether a secret is an account's; of none it never is. Only where it is `hasty` is it answered by what is
@@ -115,9 +131,13 @@ impl Verifiers {
         let account = account.filter(|_| secret.len() <= SECRET_MAX);
         let secret = &secret[..secret.len().min(SECRET_MAX)];
         let mut state = self.0.state();
+        if let Err(until) = state.attempts.may_try(name, asker.peer, asker.now) {
+            return Ok(Asked::PutOff(until));
+        }
         let hashed = account.as_ref().map_or(&self.0.nobodys, |account| &account.secret);
         let mac = state.remembered.mac(name, hashed, secret);
         if hasty && account.is_some() && state.remembered.knows(name, mac) {
+            state.attempts.right(name, asker.peer);
             return Ok(Asked::Known);
         }
         let lane = match account {
@@ -150,10 +170,20 @@ impl Shared {
             let verdict = self.verify(&subject);
             let askers = {
                 let mut state = self.state();
+                let askers = state.queue.finish(mac);
                 if verdict == Verdict::Right {
                     state.remembered.keep(&subject.name, mac);
                 }
-                state.queue.finish(mac)
+                // Whoever asked it on many connections has tried one secret.
+                let peers: BTreeMap<_, &Asker> = askers.iter().map(|asker| (asker.peer.ip(), asker)).collect();
+                for Asker { peer, now, .. } in peers.into_values() {
+                    match verdict {
+                        Verdict::Right => state.attempts.right(&subject.name, *peer),
+                        Verdict::Wrong => state.attempts.wrong(&subject.name, *peer, *now),
+                        Verdict::Undecided => {}
+                    }
+                }
+                askers
             };
             for asker in askers {
                 let worker = asker.home.worker;
@@ -207,12 +237,13 @@ mod tests {
     }
 
     fn account(secret: &str) -> Account {
-        Account { secret: Hashed::of(secret.as_bytes()).unwrap(), services: None }
+        Account { secret: Hashed::of(secret.as_bytes()).unwrap(), services: None, suspended: false }
     }
 
     fn asker(number: u64) -> Asker {
         let home = Home { worker: 0, key: 0, session: 0 };
-        Asker { home, number, service: "x".into(), peer: Peer::Unix }
+        // Long after the last one, so that none is put off.
+        Asker { home, number, service: "x".into(), peer: Peer::Unix, now: number * 3_600_000_000_000 }
     }
 
     #[test]

@@ -21,6 +21,20 @@ pub enum AccountRequest {
         /// There is one already, whose secret and services these are from now on.
         replace: bool,
     },
+    /// Give one another secret.
+    Passwd {
+        /// Its name.
+        name: String,
+        /// Its secret from now on.
+        secret: Hashed,
+    },
+    /// Have one use nothing for now, or again what it may.
+    Suspend {
+        /// Its name.
+        name: String,
+        /// Whether it is suspended from now on.
+        suspended: bool,
+    },
     /// Make one go.
     Remove {
         /// Its name.
@@ -39,6 +53,8 @@ pub struct AccountStatus {
     pub from: From,
     /// The services that it may use; all of them where it is not said.
     pub services: Option<BTreeSet<String>>,
+    /// Whether it may use nothing for now.
+    pub suspended: bool,
 }
 
 /// Who has made an account.
@@ -56,6 +72,6 @@ pub enum From {
 pub struct Changed {
     /// Its name.
     pub name: String,
-    /// `added`, `replaced` or `removed`.
+    /// `added`, `replaced`, `changed`, `suspended`, `resumed` or `removed`.
     pub outcome: String,
 }

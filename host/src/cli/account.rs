@@ -28,6 +28,27 @@ pub(super) enum Verb {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Give an account that was added another secret, which is read from standard input
+    Passwd {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Have an account that was added use nothing for now; its sessions stay, and are admitted nothing new
+    Suspend {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Have an account that was suspended use again what it may
+    Resume {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Remove an account that was added
     Remove {
         /// Its name
@@ -53,6 +74,12 @@ pub(super) fn account(verb: Verb) -> anyhow::Result<ExitCode> {
             let secret = read_hashed()?;
             change(&configured, AccountRequest::Add { name, secret, services, replace })
         }
+        Verb::Passwd { name, configured } => {
+            check_name(&name).map_err(anyhow::Error::msg)?;
+            change(&configured, AccountRequest::Passwd { name, secret: read_hashed()? })
+        }
+        Verb::Suspend { name, configured } => change(&configured, AccountRequest::Suspend { name, suspended: true }),
+        Verb::Resume { name, configured } => change(&configured, AccountRequest::Suspend { name, suspended: false }),
         Verb::Remove { name, configured } => change(&configured, AccountRequest::Remove { name }),
         Verb::List(configured) => list(&configured),
         Verb::Hash { json } => {
@@ -90,14 +117,15 @@ fn list(configured: &Configured) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     say(format_args!("{:<24} {:<14} SERVICES", "ACCOUNT", "FROM"));
-    for AccountStatus { name, from, services } in accounts {
+    for AccountStatus { name, from, services, suspended } in accounts {
         let from = match from {
             From::Configuration => "configuration",
             From::Command => "command",
         };
         let services =
             services.map_or_else(|| "all".to_owned(), |names| names.into_iter().collect::<Vec<_>>().join(" "));
-        say(format_args!("{name:<24} {from:<14} {services}"));
+        let suspended = if suspended { " (suspended)" } else { "" };
+        say(format_args!("{name:<24} {from:<14} {services}{suspended}"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,19 +5,42 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Host;
 use crate::account::{self, Account, Hashed, table};
 use crate::admin::{AccountRequest, AccountStatus, Answer, Changed, From};
+use crate::config::Config;
 use crate::store::{Found, Question};
 
 impl Host {
     /// Does what is asked of accounts. What is changed is committed when it is answered, and holds.
-    pub(super) fn account(&self, request: AccountRequest) -> Answer {
+    pub(super) fn account(&mut self, request: AccountRequest) -> Answer {
         let answer = match request {
             AccountRequest::Add { name, secret, services, replace } => {
                 self.add_account(name, secret, services, replace)
             }
+            AccountRequest::Passwd { name, secret } => {
+                self.change_account(name, "changed", |account| account.secret = secret)
+            }
+            AccountRequest::Suspend { name, suspended } => {
+                let outcome = if suspended { "suspended" } else { "resumed" };
+                self.change_account(name, outcome, |account| account.suspended = suspended)
+            }
             AccountRequest::Remove { name } => self.remove_account(name),
             AccountRequest::List => self.accounts().map(Answer::Accounts),
         };
+        if let Err(reason) = self.suspend_accounts(None) {
+            tracing::warn!("which accounts are suspended cannot be read: {reason}");
+        }
         answer.unwrap_or_else(Answer::Refused)
+    }
+
+    /// Tells the workers which accounts are suspended, by a configuration that is about to hold, or the one that does.
+    ///
+    /// # Errors
+    /// Those of the store cannot be read: it is left as it is.
+    pub(super) fn suspend_accounts(&self, config: Option<&Config>) -> Result<(), String> {
+        let configured = &config.unwrap_or(&self.config).account;
+        let stored = self.stored_accounts()?.into_iter().filter(|(name, _)| !configured.contains_key(name));
+        let all = stored.chain(configured.clone());
+        self.ledger.set_suspended(all.filter(|(_, account)| account.suspended).map(|(name, _)| name).collect());
+        Ok(())
     }
 
     fn add_account(
@@ -35,7 +58,9 @@ impl Host {
                 "account `{name}`: there is none to replace; `tandem account list` says which there are"
             ));
         }
-        let step = table::put(&name, &Account { secret, services }, replace);
+        // One that is suspended stays so.
+        let suspended = replace && self.stored_account(&name).is_ok_and(|account| account.suspended);
+        let step = table::put(&name, &Account { secret, services, suspended }, replace);
         let done = self.open_store()?.write(vec![step]).map_err(|failure| failure.to_string())?;
         if done.iter().any(|(_, found)| *found == Found::Done(false)) {
             return Err(format!(
@@ -43,6 +68,15 @@ impl Host {
             ));
         }
         Ok(changed(name, if replace { "replaced" } else { "added" }))
+    }
+
+    fn change_account(&self, name: String, outcome: &str, change: impl FnOnce(&mut Account)) -> Result<Answer, String> {
+        self.refuse_the_configurations(&name)?;
+        let mut account = self.stored_account(&name)?;
+        change(&mut account);
+        let step = table::put(&name, &account, true);
+        self.open_store()?.write(vec![step]).map_err(|failure| failure.to_string())?;
+        Ok(changed(name, outcome))
     }
 
     fn remove_account(&self, name: String) -> Result<Answer, String> {
@@ -60,7 +94,10 @@ impl Host {
         let configured = self.config.account.clone().into_iter();
         // Those last, since they hold where both have one.
         for (name, account, from) in stored.chain(configured.map(|(name, one)| (name, one, From::Configuration))) {
-            accounts.insert(name.clone(), AccountStatus { name, from, services: account.services });
+            accounts.insert(
+                name.clone(),
+                AccountStatus { name, from, services: account.services, suspended: account.suspended },
+            );
         }
         Ok(accounts.into_values().collect())
     }
@@ -78,6 +115,16 @@ impl Host {
             Some(found) => table::read(found).map_err(|failure| failure.to_string()),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The one of the store with this name.
+    fn stored_account(&self, name: &str) -> Result<Account, String> {
+        let found = match self.ask_store(&table::get(name))? {
+            Some(found) => table::read(found).map_err(|failure| failure.to_string())?,
+            None => Vec::new(),
+        };
+        let none = || format!("account `{name}`: there is none; `tandem account list` says which there are");
+        found.into_iter().next().map(|(_, account)| account).ok_or_else(none)
     }
 
     /// Whether the store has a row of this name, be it as it may: one that cannot be read can be removed.

@@ -107,6 +107,10 @@ impl Host {
         self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
         let before = self.active_versions();
         let loaded = self.load_bound(&config, &decisions);
+        self.verifiers.limit(config.attempts);
+        if let Err(reason) = self.suspend_accounts(Some(&config)) {
+            self.findings.push(format!("account: which are suspended cannot be read: {reason}"));
+        }
         self.publish(config, &decisions, loaded, bound);
         self.take_stages(&decisions);
         self.findings.extend(self.wait_until_taken());

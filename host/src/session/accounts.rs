@@ -1,19 +1,24 @@
 //! Whose secret it is.
 
-use tandem_component::abi::{kind, unstored};
+use tandem_component::abi::{authenticated, kind, unstored};
 
 use super::driver::Driver;
 use super::{Answer, Session};
 use crate::account::verifiers::Asker;
 use crate::store::Home;
+use crate::version::Instance;
 
 /// What a session is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// It is the secret of this account, which may use the session's service.
     Account(String),
+    /// It is the secret of this account, which is suspended.
+    Suspended(String),
     /// It is not.
     Nobody,
+    /// It is not looked at before then, by the time of day.
+    PutOff(u64),
     /// That cannot be said now.
     Unknown,
 }
@@ -29,8 +34,8 @@ impl Driver<'_, '_> {
             session.answers.push_back(Identity::Unknown.answer(token));
             return;
         };
-        let asker = Asker { home, number, service, peer };
-        if let Some(identity) = self.worker.authenticate(account, secret, asker) {
+        let asker = Asker { home, number, service, peer, now: self.now };
+        if let Some(identity) = self.worker.authenticate(account, secret, asker, self.wall) {
             session.authenticated(number, identity);
         }
     }
@@ -38,11 +43,17 @@ impl Driver<'_, '_> {
 
 impl Identity {
     fn answer(self, token: u64) -> Answer {
-        let authenticated = Answer { kind: kind::AUTHENTICATED, token, ..Answer::default() };
+        let identified = Answer { kind: kind::AUTHENTICATED, token, ..Answer::default() };
         match self {
-            Identity::Account(name) => Answer { detail: 1, bytes: Some(Box::new(name.into())), ..authenticated },
-            Identity::Nobody => authenticated,
-            Identity::Unknown => Answer { kind: kind::STORE_FAILED, detail: unstored::UNAVAILABLE, ..authenticated },
+            Identity::Account(name) => {
+                Answer { detail: authenticated::ACCOUNT, bytes: Some(Box::new(name.into())), ..identified }
+            }
+            Identity::Suspended(name) => {
+                Answer { detail: authenticated::SUSPENDED, bytes: Some(Box::new(name.into())), ..identified }
+            }
+            Identity::PutOff(until) => Answer { detail: authenticated::PUT_OFF, number: until, ..identified },
+            Identity::Nobody => identified,
+            Identity::Unknown => Answer { kind: kind::STORE_FAILED, detail: unstored::UNAVAILABLE, ..identified },
         }
     }
 }
@@ -51,6 +62,12 @@ impl Session {
     /// Answers a question, unless it was cancelled or the session has ended.
     pub fn authenticated(&mut self, number: u64, identity: Identity) {
         if let Some(token) = self.asked.answer(number) {
+            // To an earlier revision it is a temporary error, as others are, and not a wrong secret.
+            let knows = self.instance().is_some_and(Instance::asks_admissions);
+            let identity = match identity {
+                Identity::PutOff(_) if !knows => Identity::Unknown,
+                identity => identity,
+            };
             self.answers.push_back(identity.answer(token));
             self.wake();
         }

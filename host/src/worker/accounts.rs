@@ -16,7 +16,7 @@ use crate::store::Failure;
 
 impl Worker {
     /// Finds out whose secret it is; `None` where that takes its time.
-    pub fn authenticate(&self, name: &str, secret: &[u8], asker: Asker) -> Option<Identity> {
+    pub fn authenticate(&self, name: &str, secret: &[u8], asker: Asker, wall: u64) -> Option<Identity> {
         let account = match self.account(name) {
             Ok(account) => account,
             Err(failure) => {
@@ -24,10 +24,20 @@ impl Worker {
                 return Some(Identity::Unknown);
             }
         };
+        let suspended = account.as_ref().is_some_and(|account| account.suspended);
         // That a secret is right is not to be seen by how soon it is turned away.
         let hasty = account.as_ref().is_some_and(|account| account.may_use(&asker.service));
         match self.verifiers.ask(name, secret, account, hasty, asker.clone()) {
+            Ok(Asked::Known) if suspended => {
+                let reason = reason(&asker.service, asker.peer, name, SUSPENDED);
+                notice::give(Notice::AuthenticationFailed, &reason);
+                Some(Identity::Suspended(name.to_owned()))
+            }
             Ok(Asked::Known) => Some(Identity::Account(name.to_owned())),
+            Ok(Asked::PutOff(until)) => {
+                self.put_off(&asker.service, asker.peer, name, "too many wrong secrets were tried");
+                Some(Identity::PutOff(wall.saturating_add(until.saturating_sub(asker.now))))
+            }
             Ok(Asked::Waits) => None,
             Err(full) => {
                 self.put_off(&asker.service, asker.peer, name, &full.to_string());
@@ -66,6 +76,10 @@ impl Worker {
                 return Identity::Unknown;
             }
             (Verdict::Right, Some(then), Ok(now)) => match now {
+                Some(now) if now.secret == then.secret && now.may_use(service) && now.suspended => {
+                    notice::give(Notice::AuthenticationFailed, &reason(service, *peer, name, SUSPENDED));
+                    return Identity::Suspended(name.clone());
+                }
                 Some(now) if now.secret == then.secret && now.may_use(service) => {
                     return Identity::Account(name.clone());
                 }
@@ -104,6 +118,8 @@ impl Worker {
         self.look(|snapshot| Arc::clone(&snapshot.services[service].name))
     }
 }
+
+const SUSPENDED: &str = "it is suspended";
 
 /// The peer chooses the name, so it is written as a literal and not longer than one can be.
 fn reason(service: &str, peer: Peer, name: &str, why: &str) -> String {
