@@ -125,6 +125,10 @@ impl Desk {
             Then::Due => self.due(m, answer, failed, out)?,
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,
             Then::IncomingDue => self.incoming_due(m, answer, failed, out)?,
+            Then::Looked { asked, message } => self.looked(asked, *message, answer, out)?,
+            Then::Admitted { asked, message, keyed } => {
+                self.admitted(m, (asked, *message, keyed), answer, failed, out);
+            }
             Then::Inserted { asked, message } => self.inserted(m, asked, *message, answer, failed, out),
             Then::First { asked } => self.first(asked, answer, out)?,
             Then::Claimed { message } => self.claimed(m, *message, answer, failed, out),

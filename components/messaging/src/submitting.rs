@@ -21,16 +21,54 @@ impl Desk {
         submit: Submit,
         out: &mut Out<'_, Desk>,
     ) {
-        let key = submit.key.clone();
+        let keyed = submit.key.is_some();
         match message(m, front, submit, out) {
-            Ok(message) if key.is_some() => {
-                let then = Then::Inserted { asked, message: Box::new(message.clone()) };
-                out.insert(&MESSAGES, &message, then);
+            // One that is there already is not asked for again.
+            Ok(message) if keyed => {
+                let then = Then::Looked { asked, message: Box::new(message.clone()) };
+                out.get(&MESSAGES, &message.id, then);
             }
-            Ok(message) => self.accept(m, asked, message, out),
+            Ok(message) => admit(asked, message, false, out),
             Err(Unfit { status, reason }) => {
                 out.answer(asked, &Submitted { status, reason, ..Submitted::default() });
             }
+        }
+    }
+
+    /// Whether there is a message with the key already.
+    pub(crate) fn looked(
+        &mut self,
+        asked: RequestId,
+        message: Message,
+        answer: Answer<'_>,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        match answer {
+            Answer::Row(Some(row)) => taken(asked, &row.read()?, out),
+            Answer::Row(None) => admit(asked, message, true, out),
+            _ => not_now(asked, What::Submit, out),
+        }
+        Ok(())
+    }
+
+    /// Whether its account may have it sent.
+    pub(crate) fn admitted(
+        &mut self,
+        m: &Messaging,
+        (asked, message, keyed): (RequestId, Message, bool),
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) {
+        match answer {
+            _ if failed => not_now(asked, What::Submit, out),
+            Answer::Admitted if keyed => {
+                let then = Then::Inserted { asked, message: Box::new(message.clone()) };
+                out.insert(&MESSAGES, &message, then);
+            }
+            Answer::Admitted => self.accept(m, asked, message, out),
+            Answer::Refused { limit, frees_at } => out.answer(asked, &refused(limit, frees_at, out.now())),
+            _ => not_now(asked, What::Submit, out),
         }
     }
 
@@ -85,6 +123,25 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Asks for a message by its account's agreements: each part counts.
+fn admit(asked: RequestId, message: Message, keyed: bool, out: &mut Out<'_, Desk>) {
+    let then = Then::Admitted { asked, message: Box::new(message.clone()), keyed };
+    let admission = Admission::of(&message.account).units(message.parts.into()).sender(&message.sms.source.digits);
+    out.admit(admission, then);
+}
+
+/// Which limit it is, and when it frees.
+fn refused(limit: Limit, frees_at: Option<Time>, now: Time) -> Submitted {
+    let status = match limit {
+        Limit::Sender => status::SOURCE,
+        Limit::Suspended => status::REFUSED,
+        _ => status::THROTTLED,
+    };
+    let retry_after = frees_at.map(|at| at.nanos().saturating_sub(now.nanos()).div_ceil(1_000_000));
+    let reason = format!("the account's agreement does not allow it: {limit}");
+    Submitted { status, reason, retry_after, ..Submitted::default() }
 }
 
 fn taken(asked: RequestId, message: &Message, out: &mut Out<'_, Desk>) {

@@ -18,6 +18,22 @@ pub enum Then {
     LeftBehind,
     /// What came in and is due.
     IncomingDue,
+    /// Whether there is a message with a key already.
+    Looked {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// Whether its account may have a message sent.
+    Admitted {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        message: Box<Message>,
+        /// Whether it has a key.
+        keyed: bool,
+    },
     /// Whether a message with a key is the first with it.
     Inserted {
         /// The request.
