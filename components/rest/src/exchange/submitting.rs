@@ -1,0 +1,229 @@
+//! Messages are submitted: one for each recipient, some at a time, and the client is told once all are answered for.
+
+use serde_json::{Map, Value, json};
+use tandem_component::prelude::*;
+use tandem_sms::{Asked, Submitted};
+
+use super::answer::Told;
+use super::{Connection, Stage};
+use crate::Rest;
+use crate::json;
+use crate::message::Draft;
+use crate::problem::{Kind, Problem};
+use crate::session::{Conversation, Then};
+use crate::status;
+
+/// A message, until all of its recipients are answered for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Submission {
+    draft: Draft,
+    /// What its parts are known by here, for logs.
+    id: String,
+    /// Of as many as were asked.
+    outcomes: Vec<Outcome>,
+    open: usize,
+    /// What is not asked by then is not asked.
+    until: Time,
+}
+
+/// What has become of one.
+#[derive(Debug, Serialize, Deserialize)]
+enum Outcome {
+    /// It was asked.
+    Asked,
+    /// It was answered.
+    Answered {
+        status: u32,
+        message_id: String,
+        reason: String,
+        parts: u32,
+        #[serde(default)]
+        retry_after: Option<u64>,
+    },
+    /// It was not.
+    Unanswered { why: Silence },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Silence {
+    Down,
+    Full,
+    /// Whether it was done, nobody knows.
+    Lost,
+}
+
+impl Connection {
+    /// The body is there.
+    pub(super) fn submit(&mut self, rest: &Rest, out: &mut Out<'_, Conversation>) {
+        let body = std::mem::take(&mut self.buffer);
+        let read = json::read(&body)
+            .and_then(|body| Draft::read(&body, rest.config.limits.recipients, out.now()).map_err(Problem::invalid));
+        let draft = match read {
+            Ok(draft) => draft,
+            Err(problem) => return self.refuse(rest, &problem, out),
+        };
+        let mut submission = Submission {
+            draft,
+            id: format!("{:016x}", out.random()),
+            outcomes: Vec::new(),
+            open: 0,
+            until: out.now() + rest.config.timeouts.answer,
+        };
+        submission.ask(rest, &self.exchange.account, self.exchange.key.as_deref(), out);
+        self.stage = Stage::Submit(Box::new(submission));
+    }
+
+    /// One of them is answered for.
+    pub(super) fn submitted(&mut self, rest: &Rest, n: usize, answer: Answer<'_>, out: &mut Out<'_, Conversation>) {
+        let Stage::Submit(submission) = &mut self.stage else { return };
+        let Some(outcome @ Outcome::Asked) = submission.outcomes.get_mut(n) else { return };
+        *outcome = Outcome::of(answer);
+        submission.open -= 1;
+        submission.ask(rest, &self.exchange.account, self.exchange.key.as_deref(), out);
+        if submission.open > 0 {
+            return;
+        }
+        let told = submission.told(&self.exchange.path);
+        let taken = submission.outcomes.iter().filter(|it| it.is_taken()).count();
+        if let Some(entry) = &mut self.exchange.entry {
+            entry.messages = taken;
+        }
+        if let (0, Some(problem)) = (taken, submission.problem()) {
+            self.note(&problem);
+        }
+        self.answer(rest, told, out);
+    }
+}
+
+impl Submission {
+    /// Asks for as many as may be asked at a time.
+    fn ask(&mut self, rest: &Rest, account: &str, key: Option<&str>, out: &mut Out<'_, Conversation>) {
+        while self.open < TOGETHER && self.outcomes.len() < self.draft.to.len() {
+            let n = self.outcomes.len();
+            let left = self.until.since(out.now());
+            if left.is_zero() {
+                self.outcomes.push(Outcome::Unanswered { why: Silence::Down });
+                continue;
+            }
+            let to = &self.draft.to[n];
+            // One key is for a request; each of its messages has one of its own, whatever the order of the recipients.
+            let key = key.map(|key| format!("{key}/{to}"));
+            let submit = self.draft.submit(account, to, format!("{}-{n}", self.id), key);
+            out.call(Call::to(&rest.config.submit_to).within(left), &Asked::Submit(submit), Then::Submitted { n });
+            self.outcomes.push(Outcome::Asked);
+            self.open += 1;
+        }
+    }
+
+    /// What the client is told: 202 where one was taken at least, else what is wrong.
+    fn told(&self, path: &str) -> Told {
+        let messages: Vec<Value> = self.draft.to.iter().zip(&self.outcomes).map(|(to, it)| it.told(to)).collect();
+        let taken: Vec<&str> = self.outcomes.iter().filter_map(Outcome::taken).collect();
+        if let ([], Some(problem)) = (&taken[..], self.problem()) {
+            return Told::problem_with(&problem, path, (messages.len() > 1).then(|| ("messages", messages.into())));
+        }
+        let mut body = Map::new();
+        body.insert("accepted".into(), taken.len().into());
+        body.insert("refused".into(), (messages.len() - taken.len()).into());
+        body.insert("messages".into(), messages.into());
+        if let Some(reference) = &self.draft.reference {
+            body.insert("reference".into(), reference.as_str().into());
+        }
+        match &taken[..] {
+            [one] if self.draft.to.len() == 1 && is_plain(one) => {
+                Told::json(202, &body).with("Location", &format!("/v1/messages/{one}"))
+            }
+            _ => Told::json(202, &body),
+        }
+    }
+
+    /// Why none was taken: the one reason, or, of several, whether it is worth asking again.
+    fn problem(&self) -> Option<Problem> {
+        let mut problems = self.outcomes.iter().filter_map(Outcome::problem);
+        let first = problems.next()?;
+        let (mut alike, mut worth) = (true, first.retry_after);
+        for problem in problems {
+            alike &= problem.kind == first.kind;
+            worth = worth.max(problem.retry_after);
+        }
+        let words = "none of the messages was taken; messages says why";
+        Some(match (alike, worth) {
+            (true, _) if self.outcomes.len() == 1 => first,
+            (true, _) => Problem { retry_after: worth, errors: Vec::new(), ..first.kind.because(words) },
+            (false, Some(seconds)) => Kind::Unavailable.because(words).after(seconds),
+            (false, None) => Kind::Refused.because(words),
+        })
+    }
+}
+
+impl Outcome {
+    fn of(answer: Answer<'_>) -> Self {
+        match answer {
+            Answer::Answered(response) => match response.read::<Submitted>() {
+                Ok(Submitted { status: 0, message_id, .. }) if message_id.is_empty() => {
+                    tracing::warn!("a message was taken and has no name");
+                    Outcome::Unanswered { why: Silence::Lost }
+                }
+                Ok(Submitted { status, message_id, reason, parts, retry_after }) => {
+                    Outcome::Answered { status, message_id, reason, parts, retry_after }
+                }
+                Err(misfit) => {
+                    tracing::warn!(%misfit, "a service answers what nobody here knows");
+                    Outcome::Unanswered { why: Silence::Lost }
+                }
+            },
+            Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => {
+                Outcome::Unanswered { why: Silence::Lost }
+            }
+            Answer::CallFailed(CallFailure::Full) => Outcome::Unanswered { why: Silence::Full },
+            other => {
+                tracing::warn!(why = ?other, "a message cannot be submitted");
+                Outcome::Unanswered { why: Silence::Down }
+            }
+        }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.taken().is_some()
+    }
+
+    fn taken(&self) -> Option<&str> {
+        match self {
+            Outcome::Answered { status: 0, message_id, .. } => Some(message_id),
+            _ => None,
+        }
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        match self {
+            Outcome::Answered { status: 0, .. } => None,
+            Outcome::Answered { status, reason, retry_after, .. } => {
+                Some(status::problem(*status, reason, *retry_after))
+            }
+            Outcome::Asked => Some(status::silence(CallFailure::Ended)),
+            Outcome::Unanswered { why } => Some(status::silence(match why {
+                Silence::Down => CallFailure::Down,
+                Silence::Full => CallFailure::Full,
+                Silence::Lost => CallFailure::Ended,
+            })),
+        }
+    }
+
+    fn told(&self, to: &str) -> Value {
+        match (self, self.problem()) {
+            (_, Some(problem)) => json!({ "to": to, "problem": problem.to_json() }),
+            (Outcome::Answered { message_id, parts: 0, .. }, _) => json!({ "to": to, "id": message_id }),
+            (Outcome::Answered { message_id, parts, .. }, _) => json!({ "to": to, "id": message_id, "parts": parts }),
+            (_, None) => json!({ "to": to }),
+        }
+    }
+}
+
+/// Whether a name can stand in a path as it is.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+}
+
+/// So many messages of a request are asked at a time: those of other clients have their turns between them.
+const TOGETHER: usize = 64;

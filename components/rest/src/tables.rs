@@ -1,0 +1,110 @@
+//! What is kept: events until an account has taken them ([`EVENTS`]), where each account's numbers have got to ([`TAILS`]), and
+//! whose webhook is whose to tell ([`PUSHERS`]).
+//!
+//! Invariant: an account's events are numbered in the order of their commits. A number is taken by the compare-and-set of the
+//! account's tail, in one transaction with the event; so who has seen a number has seen all that are smaller.
+
+use tandem_component::prelude::*;
+
+/// What an account has not taken yet.
+pub const EVENTS: Table = Table {
+    name: "events",
+    key: &["account", "n"],
+    columns: &[
+        Column::new("account", Kind::Text),
+        Column::new("n", Kind::Integer),
+        Column::new("id", Kind::Text),
+        Column::new("kept_at", Kind::Integer).indexed(),
+        Column::new("body", Kind::Text),
+    ],
+};
+
+/// Where an account's events have got to.
+pub const TAILS: Table = Table {
+    name: "tails",
+    key: &["account"],
+    columns: &[
+        Column::new("account", Kind::Text),
+        Column::new("last", Kind::Integer).or(Literal::Integer(0)),
+        Column::new("gone", Kind::Integer).or(Literal::Integer(0)),
+        Column::new("dropped", Kind::Integer).or(Literal::Integer(0)),
+    ],
+};
+
+/// Which resident sends an account's events, and until when it may.
+pub const PUSHERS: Table = Table {
+    name: "pushers",
+    key: &["account"],
+    columns: &[
+        Column::new("account", Kind::Text),
+        Column::new("holder", Kind::Text),
+        Column::new("claimed_until", Kind::Integer),
+    ],
+};
+
+/// A row of [`EVENTS`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) account: String,
+    /// Its place: the cursor.
+    pub(crate) n: i64,
+    /// The same for one that comes again.
+    pub(crate) id: String,
+    /// In nanoseconds since 1970.
+    pub(crate) kept_at: i64,
+    /// JSON, as it is told.
+    pub(crate) body: String,
+}
+
+/// The place of an event among its account's.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Place<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) n: i64,
+}
+
+/// A row of [`TAILS`].
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    /// The number of the youngest event that there was.
+    pub(crate) last: i64,
+    /// Of the youngest that was taken or dropped: those up to there are gone.
+    pub(crate) gone: i64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Last<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) last: i64,
+}
+
+#[derive(Serialize)]
+struct Gone<'a> {
+    account: &'a str,
+    gone: i64,
+}
+
+/// The events of an account after a place, the oldest first.
+pub(crate) fn after(account: &str, n: i64, limit: u32) -> Scan<'static> {
+    Scan::of(&EVENTS).by("account").at(&account).after(&Place { account, n }).limit(limit)
+}
+
+/// Makes events of an account go, all up to the last of them.
+pub(crate) fn remove<S: Session>(account: &str, events: &[i64], out: &mut Out<'_, S>) {
+    let Some(last) = events.iter().max() else { return };
+    for n in events {
+        out.delete(&EVENTS, &(account, n));
+    }
+    out.update(&TAILS, &Gone { account, gone: *last });
+}
+
+/// Events as they are told, in their order. Each is JSON already.
+pub(crate) fn list(events: &[Event]) -> String {
+    let bodies: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
+    format!("[{}]", bodies.join(","))
+}
+
+/// As rows have it.
+pub(crate) fn nanos(at: Time) -> i64 {
+    i64::try_from(at.nanos()).unwrap_or(i64::MAX)
+}

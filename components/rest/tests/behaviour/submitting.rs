@@ -1,0 +1,68 @@
+//! Messages are submitted, and the client is told what has become of each.
+
+use serde_json::json;
+use tandem_component::CallFailure;
+use tandem_sms::{Submitted, status};
+
+use crate::support::*;
+
+#[test]
+fn a_message_is_submitted_and_its_name_is_told() {
+    every_way(&config(), |client| {
+        client.say(&post_with("Idempotency-Key: k1\r\n", &hello().to_string()));
+        let submit = client.submit();
+        assert_eq!((submit.account.as_str(), submit.text.as_deref()), ("acme", Some("hello")));
+        assert_eq!((submit.sms.source.digits.as_str(), submit.sms.destination.digits.as_str()), ("100", "4917200"));
+        assert_eq!(submit.key.as_deref(), Some("k1/+4917200"));
+        assert!(client.heard().is_empty());
+        client.take("m1");
+        let heard = client.one();
+        assert_eq!((heard.status, heard.field("location")), (202, Some("/v1/messages/m1")));
+        let messages = json!([{ "to": "+4917200", "id": "m1", "parts": 1 }]);
+        assert_eq!(heard.body, json!({ "accepted": 1, "refused": 0, "messages": messages }));
+    });
+}
+
+#[test]
+fn each_recipient_has_a_message_and_an_outcome() {
+    every_way(&config(), |client| {
+        client.say(&post(&json!({ "from": "1", "to": ["1", "2", "3"], "text": "hi", "reference": "r7" })));
+        client.take("m1");
+        assert_eq!(client.submit().sms.destination.digits, "2");
+        let reason = "no such number".to_owned();
+        client.reply(&Submitted { status: status::DESTINATION, reason, ..Submitted::default() });
+        client.session().fail_call(CallFailure::Down);
+        let heard = client.one();
+        assert_eq!((heard.status, &heard.body["reference"]), (202, &json!("r7")));
+        assert_eq!((&heard.body["accepted"], &heard.body["refused"]), (&json!(1), &json!(2)));
+        let messages = &heard.body["messages"];
+        assert_eq!(messages[0], json!({ "to": "1", "id": "m1", "parts": 1 }));
+        assert_eq!(messages[1]["problem"]["type"], "urn:tandem:problem:destination-refused");
+        assert_eq!(messages[1]["problem"]["detail"], "no such number");
+        assert_eq!(messages[2]["problem"]["status"], 503);
+    });
+}
+
+#[test]
+fn what_is_refused_has_the_status_of_its_reason() {
+    for (refused, retry_after_ms, told, problem, retry_after) in [
+        (status::THROTTLED, Some(2500), 429, "throttled", Some("3")),
+        (status::FULL, None, 429, "full", Some("1")),
+        (status::TEMPORARY, None, 503, "unavailable", Some("1")),
+        (status::LATER, None, 503, "unavailable", Some("1")),
+        (status::REFUSED, None, 422, "refused", None),
+        (status::UNWANTED, None, 422, "refused", None),
+        (status::SOURCE, None, 422, "source-refused", None),
+        (status::DESTINATION, None, 422, "destination-refused", None),
+        (status::VALIDITY, None, 422, "validity-refused", None),
+        (status::UNKNOWN_COMMAND, None, 501, "not-implemented", None),
+        (0x400, None, 422, "refused", None),
+    ] {
+        let mut client = Client::plain(&config());
+        client.say(&post(&hello()));
+        client.reply(&Submitted { status: refused, retry_after: retry_after_ms, ..Submitted::default() });
+        let heard = client.one();
+        assert_eq!((heard.status, heard.problem()), (told, problem));
+        assert_eq!((heard.field("retry-after"), &heard.body["smpp_status"]), (retry_after, &json!(refused)));
+    }
+}
