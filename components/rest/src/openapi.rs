@@ -16,3 +16,30 @@ pub(crate) fn description(config: &Config) -> Vec<u8> {
 }
 
 const TEXT: &str = include_str!("openapi.json");
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{TEXT, description};
+    use crate::message::{REFERENCE_MAX, TEXT_MAX, VALIDITY_MAX};
+
+    #[test]
+    fn the_description_says_what_is_configured() {
+        let text = r#"{ "submit_to": "m", "limits": { "recipients": 7 }, "events": { "wait_max": "9s" } }"#;
+        let config = serde_json::from_str(text).unwrap();
+        let told: Value = serde_json::from_slice(&description(&config)).unwrap();
+        let message = &told["components"]["schemas"]["NewMessage"]["properties"];
+        assert_eq!(message["to"]["oneOf"][1]["maxItems"], 7);
+        assert_eq!(message["reference"]["maxLength"], REFERENCE_MAX);
+        assert_eq!(told["components"]["parameters"]["wait"]["schema"]["maximum"], 9);
+    }
+
+    #[test]
+    fn the_description_has_the_bounds_of_the_code() {
+        let text: Value = serde_json::from_str(TEXT).unwrap();
+        let message = &text["components"]["schemas"]["NewMessage"]["properties"];
+        assert_eq!(message["text"]["maxLength"], TEXT_MAX);
+        assert_eq!(message["validity"]["maximum"], json!(VALIDITY_MAX as u64));
+    }
+}

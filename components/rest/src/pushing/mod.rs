@@ -148,8 +148,11 @@ impl Resident {
     /// Ends, once what is under way is through or its time is up.
     fn leave(&mut self, until: Time, out: &mut Out<'_, Conversation>) {
         out.serve(false);
-        if until <= out.now() {
-            self.lanes.values_mut().for_each(|lane| lane.give_up(out));
+        for lane in self.lanes.values_mut() {
+            let late = matches!(&lane.stage, Stage::Post(posting) if posting.until <= out.now());
+            if late || until <= out.now() {
+                lane.give_up(out);
+            }
         }
         let holder = &self.holder;
         self.lanes.retain(|account, lane| !lane.leave(account, holder, out));

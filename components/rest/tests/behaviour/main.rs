@@ -1,4 +1,9 @@
 //! What applications see, and webhooks, and other services, one behaviour a file.
 
+mod asking;
+mod connections;
+mod events;
+mod refused;
 mod submitting;
 mod support;
+mod webhooks;

@@ -69,7 +69,9 @@ impl Client {
         }
     }
 
+    /// Time passes, after all has been told that there is to tell.
     pub(crate) fn wait(&mut self, span: Duration) {
+        self.session().serving();
         self.session().advance(span);
         self.carry();
     }
