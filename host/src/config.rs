@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn the_embedded_one_is_right() {
         let config = Source::Embedded.read().unwrap();
-        assert!(EMBEDDED.contains("8080") && config.service.len() == 2);
+        assert!(EMBEDDED.contains("8080") && config.service.len() == 7);
     }
 
     #[test]
