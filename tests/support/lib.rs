@@ -8,6 +8,7 @@ mod client;
 pub mod esme;
 mod esmes;
 mod gateway;
+mod hooks;
 mod kannel;
 mod kills;
 mod libraries;
@@ -29,6 +30,7 @@ pub use client::{Answer, Client};
 pub use esme::{Esme, Pdu};
 pub use esmes::{ACCOUNTS, Esmes, Progress, Report, Submitted};
 pub use gateway::{Builder, Failed, Gateway, loopback};
+pub use hooks::Hooks;
 pub use kannel::{Kannel, Reported};
 pub use kills::kills;
 pub use libraries::{

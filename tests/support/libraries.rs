@@ -15,6 +15,8 @@ pub struct Libraries {
     pub echo: PathBuf,
     /// `libtandem_smpp.so`
     pub smpp: PathBuf,
+    /// `libtandem_rest.so`
+    pub rest: PathBuf,
     /// `libtandem_messaging.so`
     pub messaging: PathBuf,
     /// The gateway's executable.
@@ -29,7 +31,7 @@ pub fn libraries() -> &'static Libraries {
     static LIBRARIES: OnceLock<Result<Libraries, String>> = OnceLock::new();
     let libraries = LIBRARIES.get_or_init(|| {
         let mut build = cargo("build");
-        let packages = ["tandem", "tandem-http", "tandem-echo", "tandem-smpp", "tandem-messaging"];
+        let packages = ["tandem", "tandem-http", "tandem-echo", "tandem-smpp", "tandem-rest", "tandem-messaging"];
         build.args(packages.iter().flat_map(|package| ["--package", package]));
         let artifacts = Place::of_this_test().artifacts();
         run(&mut build)?;
@@ -37,6 +39,7 @@ pub fn libraries() -> &'static Libraries {
             http: artifacts.join("libtandem_http.so"),
             echo: artifacts.join("libtandem_echo.so"),
             smpp: artifacts.join("libtandem_smpp.so"),
+            rest: artifacts.join("libtandem_rest.so"),
             messaging: artifacts.join("libtandem_messaging.so"),
             tandem: artifacts.join("tandem"),
         })
