@@ -1,0 +1,162 @@
+//! The gateway is killed, and another goes on with the rows.
+
+use tandem_messaging::message::Phase;
+use tandem_sms::{Asked, State, Submit, status};
+
+use crate::nobody::Change;
+use crate::support::*;
+
+#[test]
+fn what_was_with_a_network_is_sent_again_at_once_and_marked() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        desk.restart(SECOND);
+        assert_eq!(desk.sent().1.id, format!("{id}/1"));
+        assert!(desk.query("acme", &id).unwrap().maybe_twice);
+        desk.take("n1");
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        desk.thanks();
+        assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() });
+    });
+}
+
+#[test]
+fn or_it_is_held() {
+    let mut config = config();
+    config["on_uncertain"] = "hold".into();
+    every_way(&config, |desk| {
+        desk.accepted(submit("hello"));
+        desk.restart(SECOND);
+        desk.wait(SECOND * 100);
+        assert!(desk.is_quiet());
+        let message = desk.messages().remove(0);
+        assert_eq!((message.phase, message.uncertain), (Phase::Sent, true));
+    });
+}
+
+#[test]
+fn what_waited_waits_on() {
+    every_way(&config(), |desk| {
+        let mut later = submit("later");
+        later.sms.schedule = "000000000300000R".into();
+        desk.accepted(later);
+        desk.restart(SECOND);
+        desk.wait(SECOND * 100);
+        assert_eq!((desk.is_quiet(), desk.messages()[0].phase), (true, Phase::Queued));
+    });
+}
+
+#[test]
+fn what_a_network_has_is_followed_further() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        desk.take("n1");
+        desk.session().calling();
+        desk.restart(SECOND * 100);
+        assert!(desk.is_quiet());
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        assert_eq!(desk.told_receipt().message_id, id);
+    });
+}
+
+#[test]
+fn a_front_that_may_not_have_been_told_is_told_at_once() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        desk.take("n1");
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        desk.restart(SECOND);
+        assert_eq!((desk.told_receipt().message_id.as_str(), desk.messages()[0].phase), (&*id, Phase::Owing));
+        desk.thanks();
+        desk.session().calling();
+        desk.restart(SECOND);
+        desk.wait(SECOND * 70);
+        assert!(desk.is_quiet());
+        assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() });
+    });
+}
+
+#[test]
+fn so_is_one_whose_message_of_a_phone_it_may_not_have() {
+    every_way(&config(), |desk| {
+        assert_eq!(desk.delivered("smsc-a", from_a_phone("100", "stop")), status::OK);
+        let name = desk.told().1.id;
+        desk.restart(SECOND * 60);
+        desk.until_called(SECOND * 2);
+        assert_eq!(desk.told().1.id, name);
+        desk.thanks();
+        assert_eq!(desk.incoming(), []);
+    });
+}
+
+/// Wherever the end of a message is interrupted, it is counted once, and told.
+#[test]
+fn an_end_that_was_interrupted_is_gone_on_with() {
+    let mut phases = std::collections::BTreeSet::new();
+    for seed in 1..100 {
+        for how in 0..3 {
+            let mut desk = Desk::open(&config(), seed, false);
+            let mut submit = submit("hello");
+            if how == 2 {
+                submit.sms.schedule = "000000000100000R".into();
+            }
+            let id = desk.accepted(submit);
+            if how != 2 {
+                desk.take("n1");
+                assert!(desk.is_quiet());
+            }
+            let (account, message_id) = ("acme".to_owned(), id.clone());
+            match how {
+                0 => drop(desk.request("smsc-a", &Asked::Deliver(receipt("n1", State::Delivered)))),
+                1 => drop(desk.request("smsc-a", &Asked::Deliver(receipt("n1", State::Undeliverable)))),
+                _ => drop(desk.request("rest", &Asked::Cancel(tandem_sms::Cancel { account, message_id }))),
+            }
+            desk.restart(SECOND);
+            phases.insert(format!("{:?}", desk.messages()[0].phase));
+            match how {
+                0 => assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK),
+                1 => assert_eq!(desk.receipt("smsc-a", "n1", State::Undeliverable), status::OK),
+                _ => assert_eq!(desk.cancel("acme", &id), status::OK),
+            }
+            assert_eq!(desk.told_receipt().message_id, id);
+            desk.thanks();
+            desk.wait(SECOND * 70);
+            assert!(desk.is_quiet());
+            let totals = desk.totals();
+            assert_eq!((totals.accepted, totals.ended()), (1, 1), "seed {seed} {how}: {totals:?}");
+        }
+    }
+    assert!(phases.len() > 2, "{phases:?}");
+}
+
+/// That the network has all of it is written down even where that takes a while.
+#[test]
+fn what_a_network_has_already_is_not_sent_again() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        let (network, network_id) = ("smsc-a".to_owned(), "n1".to_owned());
+        let part = Part { network, network_id, id: id.clone(), part: 1, state: State::Enroute, error: String::new() };
+        desk.change(&Change::Part(part));
+        desk.restart(SECOND);
+        assert!(desk.is_quiet());
+        assert_eq!(desk.messages()[0].phase, Phase::Sent);
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        assert_eq!(desk.told_receipt().message_id, id);
+    });
+}
+
+#[test]
+fn many_are_all_found() {
+    for seed in [0, 1] {
+        let mut desk = Desk::open(&config(), seed, false);
+        for n in 0..150 {
+            desk.accepted(Submit { id: format!("{n}"), ..submit("hello") });
+        }
+        desk.restart(SECOND);
+        for n in 0..150 {
+            desk.until_called(SECOND * 2);
+            desk.take(&format!("n{n}"));
+        }
+        assert!(desk.messages().iter().all(|message| message.phase == Phase::Sent && message.maybe_twice));
+    }
+}

@@ -1,0 +1,16 @@
+//! What fronts see, and networks, one behaviour a file.
+
+mod goodbye;
+mod keys;
+mod left_behind;
+mod networks;
+mod nobody;
+mod phones;
+mod receipts;
+mod sending;
+mod store_failing;
+mod support;
+mod times;
+mod two;
+mod uncertain;
+mod watching;

@@ -1,0 +1,103 @@
+//! What networks take and refuse: windows, waits, and the next one.
+
+use serde_json::{Value, json};
+use tandem_component::CallFailure;
+use tandem_sms::{State, status};
+
+use crate::support::*;
+
+/// Two networks for 49, one for 33.
+fn three() -> Value {
+    let mut config = config();
+    config["routes"] = json!([
+        { "prefix": "49", "to": { "smsc-a": 1, "smsc-b": 0 } },
+        { "prefix": "+33", "to": { "smsc-c": 1 } },
+    ]);
+    config["networks"] = json!({ "smsc-a": { "window": 3 }, "smsc-b": { "window": 3 } });
+    config
+}
+
+#[test]
+fn what_is_refused_for_now_is_sent_again_later_and_by_the_next_network() {
+    let hows: [fn(&mut Desk); 5] = [
+        |desk| desk.refuse(status::THROTTLED),
+        |desk| desk.refuse(status::FULL),
+        |desk| desk.fail(CallFailure::Down),
+        |desk| desk.fail(CallFailure::Unknown),
+        |desk| desk.fail(CallFailure::Full),
+    ];
+    for how in hows {
+        every_way(&three(), |desk| {
+            let id = desk.accepted(submit("hello"));
+            let (mut waits, mut networks) = (Vec::new(), vec![desk.sent().0]);
+            for _ in 0..5 {
+                how(desk);
+                assert!(desk.is_quiet());
+                assert_eq!(desk.state(&id), State::Enroute);
+                waits.push(desk.until_called(SECOND * 12).as_millis());
+                networks.push(desk.sent().0);
+            }
+            assert_eq!(networks, ["smsc-a", "smsc-b", "smsc-a", "smsc-b", "smsc-a", "smsc-b"]);
+            // From 1 s on twice as long each time, up to 8 s, a quarter of it by chance; and looked for once a second.
+            for (wait, doubled) in waits.iter().zip([1000, 2000, 4000, 8000, 8000]) {
+                assert!((doubled * 3 / 4..=doubled + 1500).contains(wait), "{waits:?}");
+            }
+            desk.take("n1");
+            assert_eq!(desk.receipt("smsc-b", "n1", State::Delivered), status::OK);
+            assert!(!desk.messages()[0].maybe_twice);
+            assert_eq!(desk.told_receipt().state, State::Delivered);
+        });
+    }
+}
+
+#[test]
+fn networks_have_their_shares() {
+    let mut config = three();
+    config["routes"][0]["to"] = json!({ "smsc-a": 3, "smsc-b": 1 });
+    config["networks"] = json!({});
+    let mut desk = Desk::open(&config, 0, false);
+    let (mut a, mut b) = (0, 0);
+    for n in 0..400 {
+        desk.accepted(submit(&format!("{n}")));
+        let network = desk.sent().0;
+        *if network == "smsc-a" { &mut a } else { &mut b } += 1;
+        desk.take(&format!("n{n}"));
+    }
+    assert!((250..350).contains(&a) && a + b == 400, "{a} and {b}");
+}
+
+#[test]
+fn a_route_may_be_an_accounts_own() {
+    let mut config = config();
+    config["routes"] = json!([
+        { "prefix": "49", "account": "other", "to": { "smsc-b": 1 } },
+        { "prefix": "49", "to": { "smsc-a": 1 } },
+    ]);
+    every_way(&config, |desk| {
+        desk.accepted(submit("hello"));
+        assert_eq!(desk.sent().0, "smsc-a");
+        desk.take("n1");
+        desk.accepted(tandem_sms::Submit { account: "other".into(), ..submit("hello") });
+        assert_eq!(desk.sent().0, "smsc-b");
+    });
+}
+
+#[test]
+fn a_message_whose_route_is_gone_expires() {
+    every_way(&config(), |desk| {
+        let mut submit = submit("hello");
+        submit.sms.validity = "000000000130000R".into();
+        let id = desk.accepted(submit);
+        desk.refuse(status::THROTTLED);
+        let mut other = config();
+        other["routes"][0]["prefix"] = "33".into();
+        desk.configure(&other);
+        desk.wait(SECOND * 20);
+        assert!(desk.is_quiet());
+        assert_eq!(desk.state(&id), State::Enroute);
+        desk.wait(SECOND * 75);
+        assert_eq!((desk.state(&id), desk.told_receipt().state), (State::Expired, State::Expired));
+        desk.thanks();
+        assert_eq!(desk.totals(), Totals { accepted: 1, expired: 1, ..Totals::default() });
+    });
+}

@@ -1,0 +1,89 @@
+//! Nobody knows whether a network has a message.
+
+use serde_json::{Value, json};
+use tandem_component::CallFailure;
+use tandem_messaging::message::Phase;
+use tandem_sms::{State, status};
+
+use crate::support::*;
+
+fn hows() -> [fn(&mut Desk); 4] {
+    [
+        |desk| desk.fail(CallFailure::TimedOut),
+        |desk| desk.fail(CallFailure::Ended),
+        |desk| desk.reply(&"nonsense"),
+        |desk| desk.wait(SECOND * 30),
+    ]
+}
+
+fn hold() -> Value {
+    let mut config = config();
+    config["on_uncertain"] = "hold".into();
+    config
+}
+
+#[test]
+fn what_a_network_may_have_is_sent_again_and_is_marked() {
+    for how in hows() {
+        every_way(&config(), |desk| {
+            let id = desk.accepted(submit("hello"));
+            how(desk);
+            assert!(desk.is_quiet());
+            desk.until_called(SECOND * 45);
+            assert_eq!(desk.sent().1.sms.short_message, b"hello");
+            assert!(desk.query("acme", &id).unwrap().maybe_twice);
+            desk.take("n1");
+            assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+            assert_eq!(desk.told_receipt().state, State::Delivered);
+            desk.thanks();
+            assert!(desk.query("acme", &id).unwrap().maybe_twice);
+        });
+    }
+}
+
+#[test]
+fn or_it_is_held_until_its_validity_is_over() {
+    for how in hows() {
+        every_way(&hold(), |desk| {
+            let mut submit = submit("hello");
+            submit.sms.validity = "000000000100000R".into();
+            let id = desk.accepted(submit);
+            how(desk);
+            desk.wait(SECOND * 200);
+            assert!(desk.is_quiet(), "it is not sent again");
+            let message = desk.messages().remove(0);
+            assert_eq!((message.phase, message.uncertain, message.maybe_twice), (Phase::Sent, true, false));
+            assert_eq!(desk.state(&id), State::Enroute);
+        });
+    }
+    let mut desk = Desk::open(&hold(), 0, false);
+    let mut submit = submit("hello");
+    submit.sms.validity = "000000000100000R".into();
+    let id = desk.accepted(submit);
+    desk.fail(CallFailure::TimedOut);
+    desk.wait(SECOND * 3700);
+    assert_ne!(desk.state(&id), State::Enroute);
+    assert_eq!(desk.told_receipt().state, desk.state(&id));
+}
+
+#[test]
+fn what_is_surely_not_with_a_network_is_not_held() {
+    every_way(&hold(), |desk| {
+        desk.accepted(submit("hello"));
+        desk.fail(CallFailure::Down);
+        desk.until_called(SECOND * 3);
+        assert_eq!(desk.sent().1.sms.short_message, b"hello");
+    });
+}
+
+#[test]
+fn the_next_network_is_asked_then() {
+    let mut config = config();
+    config["routes"][0]["to"] = json!({ "smsc-a": 1, "smsc-b": 0 });
+    every_way(&config, |desk| {
+        desk.accepted(submit("hello"));
+        desk.fail(CallFailure::TimedOut);
+        desk.until_called(SECOND * 45);
+        assert_eq!(desk.sent().0, "smsc-b");
+    });
+}
