@@ -73,12 +73,20 @@ impl Desk {
         }
         count_ended(&message.version, message.state, out);
         if message.owes(message.state) {
-            let due_at = after(nanos(out.now()), SOON);
+            let due_at = self.soon(out.now());
             out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at });
             self.report(message, out);
         } else {
             done(m, &message.id, out);
         }
+    }
+}
+
+impl Desk {
+    /// When somebody else may do something about what a session has begun. One that was opened for a request ends with its answer, so
+    /// a resident may at once.
+    pub(crate) fn soon(&self, now: Time) -> i64 {
+        after(nanos(now), if self.transport == Transport::Resident { SOON } else { Duration::ZERO })
     }
 }
 

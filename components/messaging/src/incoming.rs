@@ -40,10 +40,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// One that came now. Somebody hands it on at once.
-    pub(crate) fn new(id: String, account: &str, sms: Sms, now: i64, run: i64) -> Self {
+    /// One that came now, and is handed on at once where somebody has until `due_at` to do so.
+    pub(crate) fn new(id: String, account: &str, sms: Sms, (now, due_at): (i64, i64), run: i64) -> Self {
         let account = account.to_owned();
-        Incoming { id, account, sms, received_at: now, due_at: after(now, SOON), run, tries: 0 }
+        Incoming { id, account, sms, received_at: now, due_at, run, tries: 0 }
     }
 }
 
@@ -77,13 +77,13 @@ impl Desk {
             return;
         }
         let name = new_name(out);
-        let incoming = m.incoming(name, account, sms, out);
+        let incoming = self.incoming(m, name, account, sms, out.now());
         out.put(&INCOMING, &incoming);
         answer(asked, status::OK, out);
         self.hand_on_if_resident(m, incoming, out);
     }
 
-    /// A session that was opened for a request ends with its answer: a resident finds the row when its time has come.
+    /// A session that was opened for a request ends with its answer: a resident finds the row.
     pub(crate) fn hand_on_if_resident(&mut self, m: &Messaging, incoming: Incoming, out: &mut Out<'_, Desk>) {
         if self.transport == Transport::Resident {
             self.hand_on(m, incoming, out);

@@ -83,7 +83,7 @@ impl Desk {
             answer(asked, status::OK, out);
             return Ok(());
         }
-        let incoming = m.incoming(joined_name(&pieces), &pieces[0].account, whole(&pieces), out);
+        let incoming = self.incoming(m, joined_name(&pieces), &pieces[0].account, whole(&pieces), out.now());
         pieces.iter().for_each(|piece| out.delete(&PIECES, &(&piece.whole, piece.number)));
         let then = Then::Joined { asked, incoming: Box::new(incoming.clone()) };
         out.insert(&INCOMING, &incoming, then);
@@ -129,7 +129,7 @@ impl Desk {
             tracing::warn!(account = piece.account, "a part of a long message goes on alone: others have not come");
             out.delete(&PIECES, &(&piece.whole, piece.number));
             let id = joined_name(std::slice::from_ref(&piece));
-            let incoming = m.incoming(id, &piece.account, piece.sms, out);
+            let incoming = self.incoming(m, id, &piece.account, piece.sms, out.now());
             // Due at once: whoever sweeps next hands it on.
             out.put(&INCOMING, &Incoming { due_at: nanos(out.now()), ..incoming });
         }
@@ -137,11 +137,10 @@ impl Desk {
     }
 }
 
-impl Messaging {
+impl Desk {
     /// A message for an account, as it is kept.
-    pub(crate) fn incoming(&self, id: String, account: &str, sms: Sms, out: &mut Out<'_, Desk>) -> Incoming {
-        let now = nanos(out.now());
-        Incoming::new(id, account, sms, now, self.run)
+    pub(crate) fn incoming(&self, m: &Messaging, id: String, account: &str, sms: Sms, now: Time) -> Incoming {
+        Incoming::new(id, account, sms, (nanos(now), self.soon(now)), m.run)
     }
 }
 

@@ -91,3 +91,16 @@ fn many_that_wait_for_one_front_are_all_handed_on() {
         assert_eq!(desk.incoming().len(), 0);
     }
 }
+
+#[test]
+fn a_session_that_is_opened_for_it_keeps_it_for_a_resident() {
+    for seed in 0..8 {
+        let mut called = Desk::open_as(tandem_component::Transport::Call, &config(), seed, true);
+        assert_eq!(called.delivered("smsc-a", from_a_phone("100", "stop")), status::OK);
+        assert!(called.is_quiet());
+        let mut resident = Desk::open(&config(), seed, true);
+        resident.follow(&mut called);
+        resident.until_called(SECOND * 2);
+        assert_eq!(resident.told().1.sms.short_message, b"stop");
+    }
+}

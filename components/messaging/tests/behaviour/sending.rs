@@ -167,3 +167,28 @@ fn a_front_that_is_away_is_told_later_and_one_that_refuses_is_not() {
         assert_eq!(desk.messages()[0].phase, Phase::Ended);
     });
 }
+
+#[test]
+fn a_session_that_is_opened_for_one_request_keeps_it_for_a_resident() {
+    for seed in 0..8 {
+        for carries in [false, true] {
+            let mut called = Desk::open_as(tandem_component::Transport::Call, &config(), seed, carries);
+            let id = called.accepted(submit("hello"));
+            assert!(called.is_quiet());
+            let mut resident = Desk::open(&config(), seed, carries);
+            resident.follow(&mut called);
+            assert!(resident.until_called(SECOND * 2) <= SECOND);
+            resident.take("n1");
+            // So does one that is opened for the receipt.
+            let mut called = Desk::open_as(tandem_component::Transport::Call, &config(), seed, carries);
+            called.follow(&mut resident);
+            assert_eq!(called.receipt("smsc-a", "n1", State::Delivered), status::OK);
+            assert!(called.is_quiet());
+            resident.follow(&mut called);
+            assert!(resident.until_called(SECOND * 2) <= SECOND, "a receipt is not late because nobody served");
+            assert_eq!(resident.told_receipt().message_id, id);
+            resident.thanks();
+            assert_eq!(resident.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() });
+        }
+    }
+}
