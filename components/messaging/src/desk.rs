@@ -131,7 +131,7 @@ impl Desk {
             }
             Then::Inserted { asked, message } => self.inserted(m, asked, *message, answer, failed, out),
             Then::First { asked } => self.first(asked, answer, out)?,
-            Then::Claimed { message } => self.claimed(m, *message, answer, failed, out),
+            Then::Claimed { message, room } => self.claimed(m, (*message, room), answer, failed, out),
             Then::Had { message } => self.had(m, *message, answer, out)?,
             Then::Taken { id, network, part } => self.taken(m, id, network, part, answer, failed, out),
             Then::Ended { id } => self.ended(id, answer, out),

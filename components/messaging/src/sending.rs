@@ -61,6 +61,17 @@ impl Desk {
         (fits || with == 0 && all == 0).then(|| network.to_owned())
     }
 
+    /// So many parts are with a network, or are about to be.
+    pub(crate) fn take_room(&mut self, network: &str, parts: u32) {
+        *self.with.entry(network.to_owned()).or_default() += parts;
+    }
+
+    pub(crate) fn leave_room(&mut self, network: &str, parts: u32) {
+        if let Some(with) = self.with.get_mut(network) {
+            *with = with.saturating_sub(parts);
+        }
+    }
+
     /// Gives the parts to a network that none has yet. The row says already that this is under way.
     pub(crate) fn send(
         &mut self,
@@ -93,7 +104,7 @@ impl Desk {
             // The network has all of it: what was not written down is only that.
             return with_network(message, out);
         }
-        *self.with.entry(network.to_owned()).or_default() += left;
+        self.take_room(network, left);
         let (tries, expires_at) = (message.tries, message.expires_at);
         let attempt = Attempt { left, tries, expires_at, failure: None, unknown: false };
         self.attempts.insert(message.id.clone(), attempt);
@@ -111,9 +122,7 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) {
-        if let Some(with) = self.with.get_mut(&network) {
-            *with = with.saturating_sub(1);
-        }
+        self.leave_room(&network, 1);
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.left = attempt.left.saturating_sub(1);
         match outcome(answer) {

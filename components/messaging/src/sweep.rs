@@ -135,23 +135,30 @@ impl Desk {
             }
             phase => (None, phase, soon),
         };
+        // Until the claim is answered the room is taken.
+        let room = network.clone();
+        if let Some(network) = &room {
+            self.take_room(network, message.parts);
+        }
         let network = network.or_else(|| message.network.clone());
         let maybe_twice = message.maybe_twice || uncertain && m.config.on_uncertain == Uncertain::Retry;
         let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), maybe_twice };
         let ours = Message { network: network.clone(), maybe_twice, uncertain, ..message.clone() };
-        // Room that is taken until the claim is answered.
-        out.swap(&MESSAGES, &found, &claim, Then::Claimed { message: Box::new(ours) });
+        out.swap(&MESSAGES, &found, &claim, Then::Claimed { message: Box::new(ours), room });
     }
 
     /// Whether it is ours.
     pub(crate) fn claimed(
         &mut self,
         m: &Messaging,
-        message: Message,
+        (message, room): (Message, Option<String>),
         answer: Answer<'_>,
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) {
+        if let Some(network) = &room {
+            self.leave_room(network, message.parts);
+        }
         if answer != Answer::Changed(true) || failed {
             return;
         }
@@ -162,7 +169,10 @@ impl Desk {
                 let fresh = message.phase == Phase::Queued && (message.tries == 0 || message.parts == 1);
                 match &message.network {
                     Some(network) if fresh => self.send(m, &message, network, &[], out),
-                    _ => {
+                    network => {
+                        if let Some(network) = network {
+                            self.take_room(network, message.parts);
+                        }
                         let scan = Scan::of(&SENT).by("id").at(&message.id).limit(1000);
                         out.scan(&scan, Then::Had { message: Box::new(message.clone()) });
                     }
@@ -186,7 +196,9 @@ impl Desk {
         answer: Answer<'_>,
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
-        if let (Answer::Rows(rows), Some(network)) = (answer, message.network.clone()) {
+        let Some(network) = message.network.clone() else { return Ok(()) };
+        self.leave_room(&network, message.parts);
+        if let Answer::Rows(rows) = answer {
             self.send(m, &message, &network, &rows.read::<Part>()?, out);
         }
         Ok(())

@@ -50,6 +50,9 @@ pub enum Then {
     Claimed {
         /// As it was found.
         message: Box<Message>,
+        /// The network where room was taken for it.
+        #[serde(default)]
+        room: Option<String>,
     },
     /// Which parts of a message a network has already.
     Had {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tandem_component::CallFailure;
+use tandem_messaging::message::Phase;
 use tandem_sms::{State, status};
 
 use crate::support::*;
@@ -99,5 +100,28 @@ fn a_message_whose_route_is_gone_expires() {
         assert_eq!((desk.state(&id), desk.told_receipt().state), (State::Expired, State::Expired));
         desk.thanks();
         assert_eq!(desk.totals(), Totals { accepted: 1, expired: 1, ..Totals::default() });
+    });
+}
+
+#[test]
+fn no_more_is_with_a_network_than_its_window_and_the_rest_follows() {
+    let mut config = config();
+    config["networks"]["smsc-a"]["window"] = 3.into();
+    every_way(&config, |desk| {
+        for n in 0..20 {
+            desk.accepted(submit(&format!("{n}")));
+        }
+        desk.wait(SECOND * 3);
+        let mut taken = Vec::new();
+        while !desk.is_quiet() {
+            let sending = desk.messages().iter().filter(|message| message.phase == Phase::Sending).count();
+            assert!(sending <= 3, "{sending} are with a network whose window is 3");
+            taken.push(desk.sent().1.sms.short_message);
+            desk.take(&format!("n{}", taken.len()));
+        }
+        taken.sort();
+        taken.dedup();
+        assert_eq!(taken.len(), 20, "each once, and none waits for a timer");
+        assert!(desk.messages().iter().all(|message| message.phase == Phase::Sent));
     });
 }
