@@ -1,6 +1,6 @@
 //! A session: [`Desk`]. Residents do all the work; one that was opened for a request keeps what it is asked, for a resident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tandem_component::prelude::*;
@@ -26,8 +26,17 @@ pub struct Desk {
     pub(crate) telling: u32,
     /// It is looking for what is due.
     pub(crate) looking: bool,
-    /// There is more that is due than there was room for.
+    /// There is more that is due than was looked at, and some of that was taken on.
     pub(crate) more: bool,
+    /// The networks that had no room for something that is due.
+    #[serde(default)]
+    pub(crate) full: BTreeSet<String>,
+    /// Up to where was looked at what is due, where there is more.
+    #[serde(default)]
+    pub(crate) beyond: Option<(i64, String)>,
+    /// How many pages of that are looked at now.
+    #[serde(default)]
+    pub(crate) walking: u32,
 }
 
 impl Session for Desk {
@@ -83,6 +92,9 @@ impl Desk {
             telling: 0,
             looking: false,
             more: false,
+            full: BTreeSet::new(),
+            beyond: None,
+            walking: 0,
         }
     }
 
@@ -123,6 +135,7 @@ impl Desk {
         match then {
             Then::Sweep | Then::LookAgain { .. } => {}
             Then::Due => self.due(m, answer, failed, out)?,
+            Then::DueBeyond => self.due_beyond(m, answer, failed, out)?,
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,
             Then::IncomingDue => self.incoming_due(m, answer, failed, out)?,
             Then::Looked { asked, message } => self.looked(asked, *message, answer, out)?,

@@ -45,7 +45,7 @@ struct WithNetwork<'a> {
 
 impl Desk {
     /// The network that a message is to be given to, where that has room for it.
-    pub(crate) fn room_for(&self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> Option<String> {
+    pub(crate) fn room_for(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> Option<String> {
         if self.transport != Transport::Resident || message.due_at > nanos(out.now()) {
             return None;
         }
@@ -58,7 +58,11 @@ impl Desk {
         let all: u32 = self.with.values().sum();
         // A message with many parts may go alone.
         let fits = with + message.parts <= m.config.network(network).window && all + message.parts <= CALLS_MAX;
-        (fits || with == 0 && all == 0).then(|| network.to_owned())
+        if fits || with == 0 && all == 0 {
+            return Some(network.to_owned());
+        }
+        self.full.insert(network.to_owned());
+        None
     }
 
     /// So many parts are with a network, or are about to be.

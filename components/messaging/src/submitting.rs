@@ -82,9 +82,8 @@ impl Desk {
         out.put(&MESSAGES, &message);
         count_accepted(&message.version, out);
         taken(asked, &message, out);
-        match network {
-            Some(network) => self.send(m, &message, &network, &[], out),
-            None => self.more |= message.due_at <= nanos(out.now()),
+        if let Some(network) = network {
+            self.send(m, &message, &network, &[], out);
         }
     }
 

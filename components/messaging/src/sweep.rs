@@ -36,20 +36,40 @@ struct Claim<'a> {
 impl Desk {
     /// Looks for what is due.
     pub(crate) fn sweep(&mut self, out: &mut Out<'_, Desk>) {
+        self.look(out);
+        if self.walking == 0 && self.beyond.is_some() {
+            self.walking = PAGES;
+            self.walk(out);
+        }
+    }
+
+    /// Looks for what has been due for longest.
+    fn look(&mut self, out: &mut Out<'_, Desk>) {
         if self.looking {
             return;
         }
         (self.looking, self.more) = (true, false);
+        self.full.clear();
         let now = nanos(out.now());
         out.scan(&Scan::of(&MESSAGES).by("due_at").to(&now).limit(PAGE), Then::Due);
         out.scan(&Scan::of(&INCOMING).by("due_at").to(&now).limit(PAGE), Then::IncomingDue);
     }
 
+    /// Looks behind that: what waits for room at one network is not to hide what is due behind it.
+    fn walk(&mut self, out: &mut Out<'_, Desk>) {
+        let now = nanos(out.now());
+        if let Some((due_at, id)) = &self.beyond {
+            let last = After { id, due_at: *due_at };
+            out.scan(&Scan::of(&MESSAGES).by("due_at").to(&now).after(&last).limit(PAGE), Then::DueBeyond);
+        }
+    }
+
     /// Room has come: looks for what did not fit before.
     pub(crate) fn sweep_if_there_is_more(&mut self, m: &Messaging, network: &str, out: &mut Out<'_, Desk>) {
         let with = self.with.get(network).copied().unwrap_or_default();
-        if self.more && with <= m.config.network(network).window / 2 {
-            self.sweep(out);
+        let waits = self.more || self.full.contains(network);
+        if waits && with <= m.config.network(network).window / 2 {
+            self.look(out);
         }
     }
 
@@ -78,7 +98,7 @@ impl Desk {
             // Under this run's number, or waiting for its time: not left behind.
             let waits = matches!(message.phase, Phase::Queued | Phase::Sent | Phase::Ended);
             if message.run != m.run && !waits {
-                self.take_on(m, message, out);
+                self.take_on(m, &message, out);
             }
         }
         Ok(())
@@ -94,15 +114,39 @@ impl Desk {
         self.looking = false;
         let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
         let rows = rows.read::<Message>()?;
-        self.more |= rows.len() >= PAGE as usize;
-        for message in rows {
-            self.take_on(m, message, out);
+        let end = end_of_page(&rows);
+        let taken_on = self.take_all_on(m, rows, out);
+        self.more = end.is_some() && taken_on > 0;
+        self.beyond = self.beyond.take().or(end);
+        Ok(())
+    }
+
+    pub(crate) fn due_beyond(
+        &mut self,
+        m: &Messaging,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
+        let left = std::mem::take(&mut self.walking).saturating_sub(1);
+        let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
+        let rows = rows.read::<Message>()?;
+        self.beyond = end_of_page(&rows);
+        self.take_all_on(m, rows, out);
+        if left > 0 && self.beyond.is_some() {
+            self.walking = left;
+            self.walk(out);
         }
         Ok(())
     }
 
-    /// Claims a message that is due.
-    fn take_on(&mut self, m: &Messaging, message: Message, out: &mut Out<'_, Desk>) {
+    /// Claims messages that are due: how many.
+    fn take_all_on(&mut self, m: &Messaging, rows: Vec<Message>, out: &mut Out<'_, Desk>) -> usize {
+        rows.into_iter().filter(|message| self.take_on(m, message, out)).count()
+    }
+
+    /// Claims a message that is due. False where there is no room for it.
+    fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
         let now = nanos(out.now());
         let found = Found { id: &message.id, phase: message.phase, due_at: message.due_at };
         let soon = after(now, SOON);
@@ -114,10 +158,12 @@ impl Desk {
                 } else {
                     (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
                 };
-                return self.end(&message.id, state, why, out);
+                self.end(&message.id, state, why, out);
+                return true;
             }
             Phase::Sent => {
-                return self.end(&message.id, State::Expired, "its network did not say what became of it", out);
+                self.end(&message.id, State::Expired, "its network did not say what became of it", out);
+                return true;
             }
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
             Phase::Queued | Phase::Sending => {
@@ -127,10 +173,7 @@ impl Desk {
                         let due_at = lease(m, &network, out.now());
                         (Some(network), Phase::Sending, due_at)
                     }
-                    None => {
-                        self.more = true;
-                        return;
-                    }
+                    None => return false,
                 }
             }
             phase => (None, phase, soon),
@@ -145,6 +188,7 @@ impl Desk {
         let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), maybe_twice };
         let ours = Message { network: network.clone(), maybe_twice, uncertain, ..message.clone() };
         out.swap(&MESSAGES, &found, &claim, Then::Claimed { message: Box::new(ours), room });
+        true
     }
 
     /// Whether it is ours.
@@ -215,6 +259,12 @@ impl Desk {
     }
 }
 
+/// Where a page ends that is not the last.
+fn end_of_page(rows: &[Message]) -> Option<(i64, String)> {
+    let last = rows.last().filter(|_| rows.len() >= PAGE as usize)?;
+    Some((last.due_at, last.id.clone()))
+}
+
 #[derive(Serialize)]
 struct After<'a> {
     id: &'a str,
@@ -223,5 +273,7 @@ struct After<'a> {
 
 /// So many are looked at in one go.
 const PAGE: u32 = 100;
+/// So many times in a row, where more than that is due. The next sweep goes on from there.
+const PAGES: u32 = 10;
 /// No lease is longer: a network may take five minutes.
 const LEASE_MAX: Duration = Duration::from_secs(360);

@@ -14,6 +14,8 @@ pub enum Then {
     Sweep,
     /// The messages that are due.
     Due,
+    /// Those behind them.
+    DueBeyond,
     /// Those that were under way when an earlier run of the host ended.
     LeftBehind,
     /// What came in and is due.

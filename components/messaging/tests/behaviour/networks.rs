@@ -125,3 +125,25 @@ fn no_more_is_with_a_network_than_its_window_and_the_rest_follows() {
         assert!(desk.messages().iter().all(|message| message.phase == Phase::Sent));
     });
 }
+
+#[test]
+fn a_network_whose_window_is_full_holds_nobody_else_up() {
+    let mut config = three();
+    config["networks"]["smsc-a"]["window"] = 1.into();
+    config["routes"][0]["to"] = json!({ "smsc-a": 1 });
+    config["networks"].as_object_mut().unwrap().remove("smsc-b");
+    for seed in [0, 1] {
+        let mut desk = Desk::open(&config, seed, false);
+        for n in 0..260 {
+            desk.accepted(submit(&format!("{n}")));
+        }
+        // One for the other network, whose time comes when there is a long queue for the first.
+        let mut other = submit("other");
+        other.sms.destination.digits = "33".into();
+        other.sms.schedule = "000000000005000R".into();
+        let id = desk.accepted(other);
+        desk.wait(SECOND * 8);
+        let phase = desk.messages().into_iter().find(|message| message.id == id).unwrap().phase;
+        assert_eq!(phase, Phase::Sending, "seed {seed}");
+    }
+}
