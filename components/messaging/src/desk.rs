@@ -133,7 +133,7 @@ impl Desk {
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         match then {
-            Then::Sweep | Then::LookAgain { .. } => {}
+            Then::Sweep | Then::LookAgain { .. } | Then::WrittenDown => {}
             Then::Due => self.due(m, answer, failed, out)?,
             Then::DueBeyond => self.due_beyond(m, answer, failed, out)?,
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,

@@ -15,6 +15,15 @@ use crate::totals::count_ended;
 struct Enroute<'a> {
     id: &'a str,
     state: State,
+    #[serde(flatten)]
+    found: Option<Found>,
+}
+
+/// As whoever does something about a message has found it or left it: if it is otherwise, somebody else has it now.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Found {
+    pub(crate) phase: Phase,
+    pub(crate) due_at: i64,
 }
 
 #[derive(Serialize)]
@@ -36,13 +45,19 @@ struct After<'a> {
 }
 
 impl Desk {
-    /// Gives a message its final state, where it has none.
-    pub(crate) fn end(&mut self, id: &str, state: State, error: &str, out: &mut Out<'_, Desk>) {
+    /// Gives a message its final state, where it has none, and is as it was found.
+    pub(crate) fn end(
+        &mut self,
+        id: &str,
+        found: Option<Found>,
+        (state, error): (State, &str),
+        out: &mut Out<'_, Desk>,
+    ) {
         let now = nanos(out.now());
         let error = Some(error).filter(|error| !error.is_empty() && state != State::Delivered);
-        let (phase, due_at) = (Phase::Ending, after(now, SOON));
+        let (phase, due_at) = (Phase::Ending, self.soon(out.now()));
         let end = End { state, phase, due_at, ended_at: now, error, tries: 0, uncertain: false };
-        let expected = Enroute { id, state: State::Enroute };
+        let expected = Enroute { id, state: State::Enroute, found };
         out.swap(&MESSAGES, &expected, &end, Then::Ended { id: id.to_owned() });
     }
 
@@ -61,7 +76,12 @@ impl Desk {
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         if let (Answer::Row(Some(row)), false) = (answer, failed) {
-            self.count(m, &row.read()?, out);
+            let message: Message = row.read()?;
+            // Where that time is over somebody else counts it, or has.
+            let ours = message.ended_at.is_some_and(|at| message.due_at == after(at, SOON));
+            if ours && nanos(out.now()) < message.due_at {
+                self.count(m, &message, out);
+            }
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ impl Desk {
                 match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
                     Some(_) if failed => status::LATER,
                     Some((state, error)) => {
-                        self.end(&message.id, state, &error, out);
+                        self.end(&message.id, None, (state, &error), out);
                         status::OK
                     }
                     None => status::OK,

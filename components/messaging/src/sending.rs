@@ -7,6 +7,7 @@ use tandem_sms::{Asked, State, Submit, Submitted, status};
 
 use crate::Messaging;
 use crate::desk::Desk;
+use crate::ending::Found;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::parts::{Said, parts};
 use crate::sent::{Part, SENT};
@@ -20,6 +21,9 @@ pub(crate) struct Attempt {
     /// How often it was tried before.
     tries: u32,
     expires_at: i64,
+    /// Until when nobody else does anything about it.
+    #[serde(default)]
+    due_at: i64,
     /// Of the parts that were not taken, what was said last.
     failure: Option<(u32, String)>,
     /// A part may be with the network, or not.
@@ -27,8 +31,14 @@ pub(crate) struct Attempt {
 }
 
 #[derive(Serialize)]
-struct Queued<'a> {
+struct Ours<'a> {
     id: &'a str,
+    #[serde(flatten)]
+    found: Found,
+}
+
+#[derive(Serialize)]
+struct Queued<'a> {
     phase: Phase,
     due_at: i64,
     tries: u32,
@@ -36,8 +46,7 @@ struct Queued<'a> {
 }
 
 #[derive(Serialize)]
-struct WithNetwork<'a> {
-    id: &'a str,
+struct WithNetwork {
     phase: Phase,
     due_at: i64,
     uncertain: bool,
@@ -90,7 +99,9 @@ impl Desk {
         let parts = match parts(&message.id, &message.sms, said) {
             Ok(parts) => parts,
             // It was looked at when it was submitted; another version may see it otherwise.
-            Err(unfit) => return self.end(&message.id, State::Rejected, &unfit.reason, out),
+            Err(unfit) => {
+                return self.end(&message.id, Some(given(message.due_at)), (State::Rejected, &unfit.reason), out);
+            }
         };
         let within = m.config.network(network).within;
         let mut left = 0;
@@ -106,11 +117,11 @@ impl Desk {
         }
         if left == 0 {
             // The network has all of it: what was not written down is only that.
-            return with_network(message, out);
+            return with_network((&message.id, message.due_at), message.expires_at, false, out);
         }
         self.take_room(network, left);
-        let (tries, expires_at) = (message.tries, message.expires_at);
-        let attempt = Attempt { left, tries, expires_at, failure: None, unknown: false };
+        let (tries, expires_at, due_at) = (message.tries, message.expires_at, message.due_at);
+        let attempt = Attempt { left, tries, expires_at, due_at, failure: None, unknown: false };
         self.attempts.insert(message.id.clone(), attempt);
     }
 
@@ -144,38 +155,46 @@ impl Desk {
         if attempt.left > 0 {
             return;
         }
-        let Some(Attempt { tries, expires_at, failure, unknown, .. }) = self.attempts.remove(&id) else { return };
+        let Some(Attempt { tries, expires_at, due_at, failure, unknown, .. }) = self.attempts.remove(&id) else {
+            return;
+        };
+        let found = given(due_at);
         // Nothing is written: the row is due when the network has had its time, and is looked at then as what it is, uncertain.
         if !failed && !unknown {
             match failure {
-                None if !m.config.network(&network).receipts => self.end(&id, State::Delivered, "", out),
-                None => {
-                    let due_at = after(expires_at, GRACE);
-                    out.update(&MESSAGES, &WithNetwork { id: &id, phase: Phase::Sent, due_at, uncertain: false });
+                None if !m.config.network(&network).receipts => {
+                    self.end(&id, Some(found), (State::Delivered, ""), out);
                 }
+                None => with_network((&id, due_at), expires_at, false, out),
                 Some((status, reason)) if status::is_temporary(status) => {
                     let wait = m.config.retry.wait(tries, out.random());
                     let due_at = after(nanos(out.now()), wait).min(expires_at);
                     let error = Some(reason.as_str());
-                    out.update(&MESSAGES, &Queued { id: &id, phase: Phase::Queued, due_at, tries: tries + 1, error });
+                    let queued = Queued { phase: Phase::Queued, due_at, tries: tries + 1, error };
+                    out.swap(&MESSAGES, &Ours { id: &id, found }, &queued, Then::WrittenDown);
                 }
-                Some((_, reason)) => self.end(&id, State::Rejected, &reason, out),
+                Some((_, reason)) => self.end(&id, Some(found), (State::Rejected, &reason), out),
             }
         }
         self.sweep_if_there_is_more(m, &network, out);
     }
 }
 
-/// A network has all parts of a message.
-fn with_network(message: &Message, out: &mut Out<'_, Desk>) {
-    let due_at = after(message.expires_at, GRACE);
-    out.update(&MESSAGES, &WithNetwork { id: &message.id, phase: Phase::Sent, due_at, uncertain: false });
+/// A network has all parts of a message, which somebody has until `due_at`.
+fn with_network((id, due_at): (&str, i64), expires_at: i64, uncertain: bool, out: &mut Out<'_, Desk>) {
+    let ours = Ours { id, found: given(due_at) };
+    let with = WithNetwork { phase: Phase::Sent, due_at: after(expires_at, GRACE), uncertain };
+    out.swap(&MESSAGES, &ours, &with, Then::WrittenDown);
 }
 
 /// It is not sent again, and its network may tell what becomes of it.
 pub(crate) fn hold(message: &Message, out: &mut Out<'_, Desk>) {
-    let due_at = after(message.expires_at, GRACE);
-    out.update(&MESSAGES, &WithNetwork { id: &message.id, phase: Phase::Sent, due_at, uncertain: true });
+    with_network((&message.id, message.due_at), message.expires_at, true, out);
+}
+
+/// A message that is given to a network, as long as nobody else has it.
+fn given(due_at: i64) -> Found {
+    Found { phase: Phase::Sending, due_at }
 }
 
 /// Until when nobody else does anything about a message that is given to a network.

@@ -8,7 +8,7 @@ use tandem_sms::State;
 use crate::Messaging;
 use crate::config::Uncertain;
 use crate::desk::Desk;
-use crate::ending::SOON;
+use crate::ending::{Found, SOON};
 use crate::incoming::INCOMING;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::sending::{hold, lease};
@@ -17,10 +17,10 @@ use crate::then::Then;
 
 /// As it was found …
 #[derive(Serialize)]
-struct Found<'a> {
+struct Expected<'a> {
     id: &'a str,
-    phase: Phase,
-    due_at: i64,
+    #[serde(flatten)]
+    found: Found,
 }
 
 /// … and as it is ours.
@@ -148,7 +148,7 @@ impl Desk {
     /// Claims a message that is due. False where there is no room for it.
     fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
         let now = nanos(out.now());
-        let found = Found { id: &message.id, phase: message.phase, due_at: message.due_at };
+        let found = Found { phase: message.phase, due_at: message.due_at };
         let soon = after(now, SOON);
         let uncertain = message.phase == Phase::Sending;
         let (network, phase, due_at) = match message.phase {
@@ -158,11 +158,12 @@ impl Desk {
                 } else {
                     (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
                 };
-                self.end(&message.id, state, why, out);
+                self.end(&message.id, Some(found), (state, why), out);
                 return true;
             }
             Phase::Sent => {
-                self.end(&message.id, State::Expired, "its network did not say what became of it", out);
+                let why = "its network did not say what became of it";
+                self.end(&message.id, Some(found), (State::Expired, why), out);
                 return true;
             }
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
@@ -186,8 +187,9 @@ impl Desk {
         let network = network.or_else(|| message.network.clone());
         let maybe_twice = message.maybe_twice || uncertain && m.config.on_uncertain == Uncertain::Retry;
         let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), maybe_twice };
-        let ours = Message { network: network.clone(), maybe_twice, uncertain, ..message.clone() };
-        out.swap(&MESSAGES, &found, &claim, Then::Claimed { message: Box::new(ours), room });
+        let ours = Message { due_at, network: network.clone(), maybe_twice, uncertain, ..message.clone() };
+        let expected = Expected { id: &message.id, found };
+        out.swap(&MESSAGES, &expected, &claim, Then::Claimed { message: Box::new(ours), room });
         true
     }
 
@@ -203,7 +205,7 @@ impl Desk {
         if let Some(network) = &room {
             self.leave_room(network, message.parts);
         }
-        if answer != Answer::Changed(true) || failed {
+        if answer != Answer::Changed(true) || failed || has_run_out(&message, out.now()) {
             return;
         }
         match message.phase {
@@ -242,7 +244,7 @@ impl Desk {
     ) -> Result<(), Fault> {
         let Some(network) = message.network.clone() else { return Ok(()) };
         self.leave_room(&network, message.parts);
-        if let Answer::Rows(rows) = answer {
+        if let (Answer::Rows(rows), false) = (answer, has_run_out(&message, out.now())) {
             self.send(m, &message, &network, &rows.read::<Part>()?, out);
         }
         Ok(())
@@ -257,6 +259,11 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Whether somebody else may have a message by now.
+fn has_run_out(message: &Message, now: Time) -> bool {
+    message.due_at <= nanos(now)
 }
 
 /// Where a page ends that is not the last.

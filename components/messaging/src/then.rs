@@ -70,6 +70,8 @@ pub enum Then {
         /// Which part, from 1 on.
         part: u32,
     },
+    /// Whether what has become of an attempt was still ours to write down.
+    WrittenDown,
     /// Whether a message has got its final state by what we wrote.
     Ended {
         /// The message.

@@ -4,8 +4,7 @@ use tandem_component::prelude::*;
 use tandem_sms::{Cancel, Cancelled, List, Listed, Queried, Query, State, status};
 
 use crate::desk::{Desk, What, not_now};
-use crate::ending::SOON;
-use crate::message::{MESSAGES, Message, Phase, after, nanos, place};
+use crate::message::{MESSAGES, Message, Phase, nanos, place};
 use crate::then::Then;
 
 #[derive(Serialize)]
@@ -108,8 +107,8 @@ impl Desk {
         match own(account, found)? {
             Some(Some(message)) if message.phase == Phase::Queued && !failed => {
                 let waits = Waits { id: &message.id, state: State::Enroute, phase: Phase::Queued };
-                let now = nanos(out.now());
-                let (state, phase, due_at) = (State::Deleted, Phase::Ending, after(now, SOON));
+                let (now, due_at) = (nanos(out.now()), self.soon(out.now()));
+                let (state, phase) = (State::Deleted, Phase::Ending);
                 let then = Then::Cancelled { asked, id: message.id.clone() };
                 out.swap(&MESSAGES, &waits, &Deleted { state, phase, due_at, ended_at: now }, then);
             }
