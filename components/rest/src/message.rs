@@ -98,7 +98,7 @@ impl Draft {
                 }
             }
         }
-        Submit { id, account: account.to_owned(), sms, text, coding, key, ..Submit::default() }
+        Submit { id, account: account.to_owned(), sms, text, coding, key }
     }
 }
 

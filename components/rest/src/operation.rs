@@ -1,6 +1,7 @@
 //! What a request asks for, by its method, path and query: [`Operation`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tandem_component::prelude::*;
 use tandem_http1::Target;
@@ -112,10 +113,11 @@ impl Query {
                 read.errors.push(FieldError::parameter(name, "it is not encoded rightly"));
                 continue;
             };
-            if read.parameters.contains_key(&name) {
-                read.errors.push(FieldError::parameter(name, "it stands there twice"));
-            } else {
-                read.parameters.insert(name, value);
+            match read.parameters.entry(name) {
+                Entry::Occupied(twice) => {
+                    read.errors.push(FieldError::parameter(twice.key().clone(), "it stands there twice"));
+                }
+                Entry::Vacant(free) => drop(free.insert(value)),
             }
         }
         read

@@ -28,6 +28,9 @@ pub(crate) struct Resident {
     holder: String,
     /// It is to end by then.
     until: Option<Time>,
+    /// The store has failed: nothing is begun before.
+    #[serde(default)]
+    paused: Option<Time>,
     over: bool,
 }
 
@@ -94,8 +97,15 @@ impl Resident {
             },
             Event::Bytes { stream, bytes } => self.answer_comes(rest, stream, bytes, failed, out),
             Event::End { stream } | Event::Closed { stream } => self.server_gone(rest, stream, failed, out),
-            Event::Drain { until } => self.until = Some(until),
+            Event::Drain { until } => {
+                self.until = Some(until);
+                out.serve(false);
+            }
             _ => {}
+        }
+        if failed {
+            // What is begun writes as well, and would fail as this has.
+            self.paused = Some(out.now() + PAUSE);
         }
         self.tend(rest, out);
         Ok(())
@@ -111,7 +121,8 @@ impl Resident {
         if self.over {
             return None;
         }
-        self.lanes.values().filter_map(|lane| lane.due(rest)).chain(self.until).min()
+        let begins = self.lanes.values().filter_map(|lane| lane.due(rest)).min();
+        begins.map(|at| at.max(self.paused.unwrap_or_default())).into_iter().chain(self.until).min()
     }
 
     /// Begins what is due, for each account that the configuration has by now.
@@ -119,8 +130,13 @@ impl Resident {
         if self.over {
             return;
         }
-        if let Some(until) = self.until {
-            return self.leave(until, out);
+        self.paused = self.paused.filter(|until| *until > out.now());
+        let paused = self.paused.is_some();
+        match self.until {
+            Some(until) if paused && until <= out.now() => return self.end(out),
+            _ if paused => return,
+            Some(until) => return self.leave(until, out),
+            None => {}
         }
         for account in self.keeping.take_news() {
             if let Some(lane) = self.lanes.get_mut(&account) {
@@ -147,7 +163,6 @@ impl Resident {
 
     /// Ends, once what is under way is through or its time is up.
     fn leave(&mut self, until: Time, out: &mut Out<'_, Conversation>) {
-        out.serve(false);
         for lane in self.lanes.values_mut() {
             let late = matches!(&lane.stage, Stage::Post(posting) if posting.until <= out.now());
             if late || until <= out.now() {
@@ -158,9 +173,13 @@ impl Resident {
         self.lanes.retain(|account, lane| !lane.leave(account, holder, out));
         let through = self.lanes.is_empty() && self.keeping.is_empty();
         if through || until <= out.now() {
-            self.over = true;
-            out.close(Stream::OWN);
+            self.end(out);
         }
+    }
+
+    fn end(&mut self, out: &mut Out<'_, Conversation>) {
+        self.over = true;
+        out.close(Stream::OWN);
     }
 }
 
@@ -221,3 +240,5 @@ impl Lane {
 
 /// The account of which nobody is: whose claim is that of dropping what is outdated.
 const NOBODY: &str = "";
+/// For so long nothing is begun after the store has failed.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);

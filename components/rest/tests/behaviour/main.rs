@@ -1,5 +1,6 @@
 //! What applications see, and webhooks, and other services, one behaviour a file.
 
+mod anything;
 mod asking;
 mod connections;
 mod events;

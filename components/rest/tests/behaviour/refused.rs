@@ -68,11 +68,12 @@ fn a_body_that_is_wrong_is_told_where() {
         }
         let heard = client.ask(&post(&json!({ "from": "1", "to": ["1", "?"], "txt": "hi" })));
         assert_eq!(heard.places(), ["/txt", "/to/1", "/text"]);
-        let to: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
-        let heard = client.ask(&post(&json!({ "from": "1", "to": to, "text": "hi" })));
-        assert_eq!(heard.body["detail"], "1001 recipients, where 1000 are as many as may be");
         assert!(!client.is_closed());
     });
+    let mut client = Client::plain(&config());
+    let to: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+    let heard = client.ask(&post(&json!({ "from": "1", "to": to, "text": "hi" })));
+    assert_eq!(heard.body["detail"], "1001 recipients, where 1000 are as many as may be");
 }
 
 #[test]
@@ -124,23 +125,23 @@ fn who_waits_for_a_continue_gets_it_once_it_is_known_who_that_is() {
 #[test]
 fn a_body_over_the_limit_is_refused_and_one_that_nobody_wants_thrown_away() {
     let mut config = config();
-    config["limits"] = json!({ "body_bytes": "1KiB" });
+    config["limits"] = json!({ "body_bytes": 400 });
     every_way(&config, |client| {
         let unwanted =
-            format!("PUT /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{}", "x".repeat(900));
+            format!("PUT /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 300\r\n\r\n{}", "x".repeat(300));
         assert_eq!(client.ask(unwanted.as_bytes()).status, 405);
         let heard = client.ask(&request("GET /v1/nothing"));
         assert_eq!((heard.status, client.is_closed()), (404, false));
         let long = format!(
             "POST /v1/messages HTTP/1.1\r\nHost: a\r\n{ACME}Content-Type: application/json\r\n\
-             Transfer-Encoding: chunked\r\n\r\n200\r\n{}\r\n201\r\n",
-            "x".repeat(512)
+             Transfer-Encoding: chunked\r\n\r\nc8\r\n{}\r\nc9\r\n",
+            "x".repeat(200)
         );
         let heard = client.ask(long.as_bytes());
         assert_eq!((heard.status, heard.problem(), client.is_closed()), (413, "body-too-large", true));
     });
     let mut client = Client::plain(&config);
-    let heard = client.ask(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n");
+    let heard = client.ask(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 401\r\n\r\n");
     assert_eq!((heard.status, client.is_closed()), (413, true));
 }
 
