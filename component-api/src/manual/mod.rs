@@ -6,9 +6,11 @@
 //! - [`versions`]: what becomes of sessions when a newer version is active, and how state may grow.
 //! - [`tables`]: state that outlives sessions: rows, transactions, what happens where nothing can be stored.
 //! - [`calls`]: one service asks another: who is asked, what fails, what is withdrawn.
+//! - [`agreements`]: what an account may use: admissions, what is held, what refuses.
 //! - [`conversations`]: what belongs together over many connections, and stays with one version.
 //! - [`rules`]: what a component must not do, and what happens where it does.
 
+pub mod agreements;
 pub mod calls;
 pub mod conversations;
 pub mod echo;

@@ -1,4 +1,4 @@
-//! How many wrong secrets may be tried: [`Attempts`], of an account, from an address, and of the one from the other. Pure.
+//! How many wrong secrets may be tried: of an account, from an address, and of the one from the other. Pure.
 //!
 //! What counts is what was verified and was wrong. Who is beyond a limit is put off without its secret being looked at, so that a
 //! right one is not to be told from a wrong one; at most as many more are tried as waited to be verified by then.
