@@ -152,7 +152,7 @@ impl Desk {
             Then::Told { id, tries } => self.told(m, &id, tries, answer, failed, out),
             Then::Reported { reported } => self.reported(reported, answer, failed, out)?,
             Then::Parts { asked, id } => self.parts_of(asked, id, answer, out)?,
-            Then::Message { asked, parts } => self.message_of(asked, &parts, answer, failed, out)?,
+            Then::Message { asked, parts } => self.message_of(m, (asked, &parts), answer, failed, out)?,
             Then::Pieces { asked, total } => self.pieces(m, (asked, total), answer, failed, out)?,
             Then::Joined { asked, incoming } => self.joined(m, asked, *incoming, answer, out),
             Then::LonePieces => self.lone_pieces(m, answer, failed, out)?,
@@ -162,7 +162,7 @@ impl Desk {
             Then::Asked { asked, account } => self.known(asked, &account, answer, out)?,
             Then::ListFrom { asked, account, limit } => self.list_from(asked, &account, limit, answer, out)?,
             Then::Listed { asked, limit } => self.listed(asked, limit, answer, out)?,
-            Then::Cancelling { asked, account } => self.cancelling(asked, &account, answer, failed, out)?,
+            Then::Cancelling { asked, account } => self.cancelling(m, (asked, &account), answer, failed, out)?,
             Then::Cancelled { asked, id } => self.cancelled(asked, id, answer, out),
         }
         Ok(())

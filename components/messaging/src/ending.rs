@@ -31,6 +31,7 @@ struct End<'a> {
     state: State,
     phase: Phase,
     due_at: i64,
+    run: i64,
     ended_at: i64,
     error: Option<&'a str>,
     tries: u32,
@@ -42,12 +43,14 @@ struct After<'a> {
     id: &'a str,
     phase: Phase,
     due_at: i64,
+    run: i64,
 }
 
 impl Desk {
     /// Gives a message its final state, where it has none, and is as it was found.
     pub(crate) fn end(
         &mut self,
+        m: &Messaging,
         id: &str,
         found: Option<Found>,
         (state, error): (State, &str),
@@ -56,7 +59,7 @@ impl Desk {
         let now = nanos(out.now());
         let error = Some(error).filter(|error| !error.is_empty() && state != State::Delivered);
         let (phase, due_at) = (Phase::Ending, self.soon(out.now()));
-        let end = End { state, phase, due_at, ended_at: now, error, tries: 0, uncertain: false };
+        let end = End { state, phase, due_at, run: m.run, ended_at: now, error, tries: 0, uncertain: false };
         let expected = Enroute { id, state: State::Enroute, found };
         out.swap(&MESSAGES, &expected, &end, Then::Ended { id: id.to_owned() });
     }
@@ -94,7 +97,7 @@ impl Desk {
         count_ended(&message.version, message.state, out);
         if message.owes(message.state) {
             let due_at = self.soon(out.now());
-            out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at });
+            out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at, run: m.run });
             self.report(message, out);
         } else {
             done(m, &message.id, out);
@@ -113,7 +116,7 @@ impl Desk {
 /// Nothing is left to be done about a message.
 pub(crate) fn done(m: &Messaging, id: &str, out: &mut Out<'_, Desk>) {
     let due_at = after(nanos(out.now()), m.config.keep);
-    out.update(&MESSAGES, &After { id, phase: Phase::Ended, due_at });
+    out.update(&MESSAGES, &After { id, phase: Phase::Ended, due_at, run: m.run });
 }
 
 /// Until then nobody else does anything about it.

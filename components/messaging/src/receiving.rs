@@ -96,8 +96,8 @@ impl Desk {
     /// The message is there: where all its parts have ended, it has.
     pub(crate) fn message_of(
         &mut self,
-        asked: RequestId,
-        parts: &[Part],
+        m: &Messaging,
+        (asked, parts): (RequestId, &[Part]),
         found: Answer<'_>,
         failed: bool,
         out: &mut Out<'_, Desk>,
@@ -108,7 +108,7 @@ impl Desk {
                 match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
                     Some(_) if failed => status::LATER,
                     Some((state, error)) => {
-                        self.end(&message.id, None, (state, &error), out);
+                        self.end(m, &message.id, None, (state, &error), out);
                         status::OK
                     }
                     None => status::OK,

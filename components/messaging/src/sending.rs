@@ -100,7 +100,7 @@ impl Desk {
             Ok(parts) => parts,
             // It was looked at when it was submitted; another version may see it otherwise.
             Err(unfit) => {
-                return self.end(&message.id, Some(given(message.due_at)), (State::Rejected, &unfit.reason), out);
+                return self.end(m, &message.id, Some(given(message.due_at)), (State::Rejected, &unfit.reason), out);
             }
         };
         let within = m.config.network(network).within;
@@ -163,7 +163,7 @@ impl Desk {
         if !failed && !unknown {
             match failure {
                 None if !m.config.network(&network).receipts => {
-                    self.end(&id, Some(found), (State::Delivered, ""), out);
+                    self.end(m, &id, Some(found), (State::Delivered, ""), out);
                 }
                 None => with_network((&id, due_at), expires_at, false, out),
                 Some((status, reason)) if status::is_temporary(status) => {
@@ -173,7 +173,7 @@ impl Desk {
                     let queued = Queued { phase: Phase::Queued, due_at, tries: tries + 1, error };
                     out.swap(&MESSAGES, &Ours { id: &id, found }, &queued, Then::WrittenDown);
                 }
-                Some((_, reason)) => self.end(&id, Some(found), (State::Rejected, &reason), out),
+                Some((_, reason)) => self.end(m, &id, Some(found), (State::Rejected, &reason), out),
             }
         }
         self.sweep_if_there_is_more(m, &network, out);

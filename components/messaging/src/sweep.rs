@@ -158,12 +158,12 @@ impl Desk {
                 } else {
                     (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
                 };
-                self.end(&message.id, Some(found), (state, why), out);
+                self.end(m, &message.id, Some(found), (state, why), out);
                 return true;
             }
             Phase::Sent => {
                 let why = "its network did not say what became of it";
-                self.end(&message.id, Some(found), (State::Expired, why), out);
+                self.end(m, &message.id, Some(found), (State::Expired, why), out);
                 return true;
             }
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),

@@ -3,6 +3,7 @@
 use tandem_component::prelude::*;
 use tandem_sms::{Cancel, Cancelled, List, Listed, Queried, Query, State, status};
 
+use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
 use crate::message::{MESSAGES, Message, Phase, nanos, place};
 use crate::then::Then;
@@ -19,6 +20,7 @@ struct Deleted {
     state: State,
     phase: Phase,
     due_at: i64,
+    run: i64,
     ended_at: i64,
 }
 
@@ -98,8 +100,8 @@ impl Desk {
 
     pub(crate) fn cancelling(
         &mut self,
-        asked: RequestId,
-        account: &str,
+        m: &Messaging,
+        (asked, account): (RequestId, &str),
         found: Answer<'_>,
         failed: bool,
         out: &mut Out<'_, Desk>,
@@ -110,7 +112,7 @@ impl Desk {
                 let (now, due_at) = (nanos(out.now()), self.soon(out.now()));
                 let (state, phase) = (State::Deleted, Phase::Ending);
                 let then = Then::Cancelled { asked, id: message.id.clone() };
-                out.swap(&MESSAGES, &waits, &Deleted { state, phase, due_at, ended_at: now }, then);
+                out.swap(&MESSAGES, &waits, &Deleted { state, phase, due_at, run: m.run, ended_at: now }, then);
             }
             Some(Some(message)) if message.phase != Phase::Queued => {
                 // Who asks twice is told the same.

@@ -160,3 +160,23 @@ fn many_are_all_found() {
         assert!(desk.messages().iter().all(|message| message.phase == Phase::Sent && message.maybe_twice));
     }
 }
+
+#[test]
+fn what_this_run_has_taken_on_is_left_to_whoever_has() {
+    every_way(&config(), |desk| {
+        desk.accepted(submit("hello"));
+        desk.take("n1");
+        desk.accepted(submit("sent"));
+        desk.session().calling();
+        // What was taken on in the run before …
+        desk.restart(SECOND);
+        desk.take("n2");
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        assert_eq!(desk.receipt("smsc-a", "n2", State::Delivered), status::OK);
+        assert!(!desk.is_quiet());
+        // … is ours now.
+        let mut other = desk.another();
+        other.wait(SECOND * 5);
+        assert!(other.is_quiet(), "{:?}", other.called());
+    });
+}
