@@ -22,6 +22,7 @@ struct Deleted {
     due_at: i64,
     run: i64,
     ended_at: i64,
+    tries: u32,
 }
 
 #[derive(Serialize)]
@@ -112,7 +113,12 @@ impl Desk {
                 let (now, due_at) = (nanos(out.now()), self.soon(out.now()));
                 let (state, phase) = (State::Deleted, Phase::Ending);
                 let then = Then::Cancelled { asked, id: message.id.clone() };
-                out.swap(&MESSAGES, &waits, &Deleted { state, phase, due_at, run: m.run, ended_at: now }, then);
+                out.swap(
+                    &MESSAGES,
+                    &waits,
+                    &Deleted { state, phase, due_at, run: m.run, ended_at: now, tries: 0 },
+                    then,
+                );
             }
             Some(Some(message)) if message.phase != Phase::Queued => {
                 // Who asks twice is told the same.

@@ -119,3 +119,20 @@ fn what_nobody_knows_how_to_answer_is_refused() {
         assert_eq!(answer.status, status::UNKNOWN_COMMAND);
     });
 }
+
+#[test]
+fn what_was_refused_for_now_can_be_cancelled_and_is_told_without_delay() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        for _ in 0..4 {
+            desk.refuse(status::THROTTLED);
+            desk.until_called(SECOND * 20);
+        }
+        desk.refuse(status::THROTTLED);
+        assert!(desk.is_quiet());
+        assert_eq!(desk.cancel("acme", &id), status::OK);
+        assert_eq!(desk.told_receipt().state, State::Deleted);
+        desk.refuse(status::LATER);
+        assert!(desk.until_called(SECOND * 4) <= SECOND * 2, "its front was not asked before");
+    });
+}
