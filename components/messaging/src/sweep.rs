@@ -30,6 +30,7 @@ struct Claim<'a> {
     due_at: i64,
     run: i64,
     network: Option<&'a str>,
+    uncertain: bool,
     maybe_twice: bool,
 }
 
@@ -186,7 +187,8 @@ impl Desk {
         }
         let network = network.or_else(|| message.network.clone());
         let maybe_twice = message.maybe_twice || uncertain && m.config.on_uncertain == Uncertain::Retry;
-        let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), maybe_twice };
+        let uncertain = message.uncertain || uncertain;
+        let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), uncertain, maybe_twice };
         let ours = Message { due_at, network: network.clone(), maybe_twice, uncertain, ..message.clone() };
         let expected = Expected { id: &message.id, found };
         out.swap(&MESSAGES, &expected, &claim, Then::Claimed { message: Box::new(ours), room });

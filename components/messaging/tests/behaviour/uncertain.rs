@@ -87,3 +87,22 @@ fn the_next_network_is_asked_then() {
         assert_eq!(desk.sent().0, "smsc-b");
     });
 }
+
+/// The second time it was surely not taken; the first time it may have been.
+#[test]
+fn what_a_network_may_have_does_not_expire_as_if_it_had_not() {
+    every_way(&config(), |desk| {
+        let mut submit = submit("hello");
+        submit.sms.validity = "000000000100000R".into();
+        let id = desk.accepted(submit);
+        desk.fail(CallFailure::TimedOut);
+        desk.until_called(SECOND * 45);
+        while desk.state(&id) == State::Enroute {
+            if !desk.is_quiet() {
+                desk.refuse(status::THROTTLED);
+            }
+            desk.wait(SECOND);
+        }
+        assert_eq!((desk.state(&id), desk.told_receipt().state), (State::Unknown, State::Unknown));
+    });
+}
