@@ -158,7 +158,7 @@ impl Desk {
             Then::LonePieces => self.lone_pieces(m, answer, failed, out)?,
             Then::IncomingClaimed { incoming } => self.incoming_claimed(m, *incoming, answer, failed, out),
             Then::Handed { id, tries } => self.handed(m, &id, tries, answer, failed, out),
-            Then::Gone => self.gone(answer, failed, out)?,
+            Then::Gone { id } => self.gone(&id, answer, failed, out)?,
             Then::Asked { asked, account } => self.known(asked, &account, answer, out)?,
             Then::ListFrom { asked, account, limit } => self.list_from(asked, &account, limit, answer, out)?,
             Then::Listed { asked, limit } => self.listed(asked, limit, answer, out)?,

@@ -229,8 +229,7 @@ impl Desk {
             Phase::Ending => self.count(m, &message, out),
             Phase::Owing => self.report(&message, out),
             Phase::Ended => {
-                out.delete(&MESSAGES, &message.id);
-                out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone);
+                out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone { id: message.id });
             }
             Phase::Sent => {}
         }
@@ -252,9 +251,16 @@ impl Desk {
         Ok(())
     }
 
-    /// The parts of a message that has gone go as well.
-    pub(crate) fn gone(&mut self, answer: Answer<'_>, failed: bool, out: &mut Out<'_, Desk>) -> Result<(), Fault> {
+    /// A message goes, and its parts with it: without it nobody would look for them again.
+    pub(crate) fn gone(
+        &mut self,
+        id: &str,
+        answer: Answer<'_>,
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<(), Fault> {
         if let (Answer::Rows(rows), false) = (answer, failed) {
+            out.delete(&MESSAGES, &id);
             for part in rows.read::<Part>()? {
                 out.delete(&SENT, &(part.network, part.network_id));
             }

@@ -139,7 +139,10 @@ pub enum Then {
         tries: u32,
     },
     /// The parts of a message that goes.
-    Gone,
+    Gone {
+        /// The message.
+        id: String,
+    },
     /// The message that is asked after.
     Asked {
         /// The request.

@@ -180,3 +180,32 @@ fn what_this_run_has_taken_on_is_left_to_whoever_has() {
         assert!(other.is_quiet(), "{:?}", other.called());
     });
 }
+
+#[test]
+fn nothing_is_left_of_a_message_that_goes_wherever_that_is_interrupted() {
+    let mut config = config();
+    config["keep"] = "1m".into();
+    for seed in 1..320 {
+        let mut desk = Desk::open(&config, seed, false);
+        desk.accepted(submit("hello"));
+        desk.take("n1");
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        desk.thanks();
+        assert!(desk.is_quiet());
+        desk.wait(SECOND * 59);
+        // It goes about now.
+        for _ in 0..seed % 16 {
+            desk.session().advance(SECOND / 5);
+            desk.elapsed += SECOND / 5;
+        }
+        if seed % 2 == 0 {
+            desk.restart(SECOND);
+        } else {
+            desk.store(false);
+            desk.wait(SECOND);
+            desk.store(true);
+        }
+        desk.wait(SECOND * 130);
+        assert_eq!((desk.messages().len(), desk.parts().len()), (0, 0), "seed {seed}");
+    }
+}
