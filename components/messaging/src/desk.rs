@@ -16,8 +16,8 @@ pub struct Desk {
     pub(crate) transport: Transport,
     /// The last event could not be stored.
     pub(crate) failed: bool,
-    /// It was asked to end.
-    leaving: bool,
+    /// It was asked to end: it begins nothing any more.
+    pub(crate) leaving: bool,
     /// How many parts each network has unanswered.
     pub(crate) with: BTreeMap<String, u32>,
     /// The messages that are being sent.
@@ -58,8 +58,10 @@ impl Session for Desk {
             Event::Request { id, request } => self.asked(m, id, &request, failed, out),
             Event::Timeout { then: Then::Sweep } => {
                 out.after(SWEEP, Then::Sweep);
-                self.sweep(out);
-                self.look_for_lone_pieces(out);
+                if !self.leaving {
+                    self.sweep(out);
+                    self.look_for_lone_pieces(out);
+                }
             }
             Event::Timeout { then: Then::LookAgain { reported } } => self.look_for(reported, out),
             Event::Answer { then, answer } => self.answered(m, then, answer, failed, out)?,
@@ -69,7 +71,7 @@ impl Session for Desk {
             }
             _ => {}
         }
-        let under_way = self.telling > 0 || !self.attempts.is_empty();
+        let under_way = self.telling > 0 || self.with.values().any(|parts| *parts > 0);
         if self.leaving && !under_way {
             out.close(Stream::OWN);
         }

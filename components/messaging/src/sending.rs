@@ -55,7 +55,7 @@ struct WithNetwork {
 impl Desk {
     /// The network that a message is to be given to, where that has room for it.
     pub(crate) fn room_for(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> Option<String> {
-        if self.transport != Transport::Resident || message.due_at > nanos(out.now()) {
+        if self.transport != Transport::Resident || self.leaving || message.due_at > nanos(out.now()) {
             return None;
         }
         // By chance for the first time, and then in turn.

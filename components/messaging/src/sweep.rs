@@ -69,7 +69,7 @@ impl Desk {
     pub(crate) fn sweep_if_there_is_more(&mut self, m: &Messaging, network: &str, out: &mut Out<'_, Desk>) {
         let with = self.with.get(network).copied().unwrap_or_default();
         let waits = self.more || self.full.contains(network);
-        if waits && with <= m.config.network(network).window / 2 {
+        if waits && !self.leaving && with <= m.config.network(network).window / 2 {
             self.look(out);
         }
     }
@@ -148,6 +148,9 @@ impl Desk {
 
     /// Claims a message that is due. False where there is no room for it.
     fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
+        if self.leaving {
+            return false;
+        }
         let now = nanos(out.now());
         let found = Found { phase: message.phase, due_at: message.due_at };
         let soon = after(now, SOON);

@@ -49,3 +49,24 @@ fn a_front_that_is_told_something_is_waited_for_as_well() {
         assert_eq!(desk.messages()[0].phase, Phase::Ended);
     });
 }
+
+#[test]
+fn what_waits_is_left_to_others() {
+    let mut config = config();
+    config["networks"]["smsc-a"]["window"] = 2.into();
+    every_way(&config, |desk| {
+        for n in 0..10 {
+            desk.accepted(submit(&format!("{n}")));
+        }
+        desk.session().drain(SECOND * 10);
+        desk.wait(SECOND * 2);
+        let mut taken = 0;
+        while !desk.is_quiet() {
+            taken += 1;
+            desk.take(&format!("n{taken}"));
+        }
+        assert_eq!(taken, 2);
+        assert_eq!(desk.session().ending(Stream::OWN), Some(Ending::Closed));
+        assert_eq!(desk.messages().iter().filter(|message| message.phase == Phase::Queued).count(), 8);
+    });
+}
