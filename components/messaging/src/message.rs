@@ -92,6 +92,8 @@ pub struct Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// It is the first one with its key, and is to be counted before anything else is done about it.
+    Accepting,
     /// To be sent.
     Queued,
     /// A network is asked to take it. Due when that has taken too long.

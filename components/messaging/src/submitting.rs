@@ -9,6 +9,7 @@ use crate::desk::{Desk, What, not_now};
 use crate::message::{MESSAGES, Message, Phase, after, name, name_by_key, nanos, place};
 use crate::parts::{Said, Unfit, parts};
 use crate::sending::lease;
+use crate::sweep::has_run_out;
 use crate::then::Then;
 use crate::totals::count_accepted;
 
@@ -63,6 +64,7 @@ impl Desk {
         match answer {
             _ if failed => not_now(asked, What::Submit, out),
             Answer::Admitted if keyed => {
+                let message = Message { phase: Phase::Accepting, due_at: self.soon(out.now()), ..message };
                 let then = Then::Inserted { asked, message: Box::new(message.clone()) };
                 out.insert(&MESSAGES, &message, then);
             }
@@ -99,18 +101,27 @@ impl Desk {
     ) {
         match answer {
             Answer::Changed(true) if failed => {
-                // It is kept, and will be sent. Who asks again finds it by its key.
+                // It is kept, and will be counted and sent. Who asks again finds it by its key.
                 not_now(asked, What::Submit, out);
             }
+            // Somebody else does that, or has.
+            Answer::Changed(true) if has_run_out(&message, out.now()) => taken(asked, &message, out),
             Answer::Changed(true) => {
-                // The row is there, and nobody knows of it yet: it is written again with what is done about it.
-                self.accept(m, asked, message, out);
+                let due_at = scheduled(&message);
+                self.accept(m, asked, Message { phase: Phase::Queued, due_at, ..message }, out);
             }
             Answer::Changed(false) => {
                 out.get(&MESSAGES, &message.id, Then::First { asked });
             }
             _ => not_now(asked, What::Submit, out),
         }
+    }
+
+    /// Goes on with a message that was kept and not counted.
+    pub(crate) fn accept_later(&mut self, message: &Message, out: &mut Out<'_, Desk>) {
+        let due_at = scheduled(message);
+        out.update(&MESSAGES, &Waits { id: &message.id, phase: Phase::Queued, due_at });
+        count_accepted(&message.version, out);
     }
 
     /// What was answered the first time.
@@ -146,6 +157,19 @@ fn refused(limit: Limit, frees_at: Option<Time>, now: Time) -> Submitted {
 fn taken(asked: RequestId, message: &Message, out: &mut Out<'_, Desk>) {
     let (message_id, parts) = (message.id.clone(), message.parts);
     out.answer(asked, &Submitted { message_id, parts, ..Submitted::default() });
+}
+
+/// When a message is to be sent. Its times were read when it was submitted.
+fn scheduled(message: &Message) -> i64 {
+    let at = date::read(&message.sms.schedule, message.submitted_at).ok().flatten();
+    at.unwrap_or_default().max(message.submitted_at)
+}
+
+#[derive(Serialize)]
+struct Waits<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
 }
 
 /// The row of a message that is submitted, to be sent when its time has come.

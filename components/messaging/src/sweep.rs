@@ -229,6 +229,7 @@ impl Desk {
                     }
                 }
             }
+            Phase::Accepting => self.accept_later(&message, out),
             Phase::Ending => self.count(m, &message, out),
             Phase::Owing => self.report(&message, out),
             Phase::Ended => {
@@ -273,7 +274,7 @@ impl Desk {
 }
 
 /// Whether somebody else may have a message by now.
-fn has_run_out(message: &Message, now: Time) -> bool {
+pub(crate) fn has_run_out(message: &Message, now: Time) -> bool {
     message.due_at <= nanos(now)
 }
 

@@ -120,7 +120,7 @@ impl Desk {
                     then,
                 );
             }
-            Some(Some(message)) if message.phase != Phase::Queued => {
+            Some(Some(message)) if !matches!(message.phase, Phase::Accepting | Phase::Queued) => {
                 // Who asks twice is told the same.
                 let gone = message.state == State::Deleted;
                 out.answer(asked, &Cancelled { status: if gone { status::OK } else { status::NOT_CANCELLED } });

@@ -93,3 +93,37 @@ fn a_session_that_is_opened_for_one_request_takes_it_once_as_well() {
         assert_eq!(resident.totals().accepted, 1);
     }
 }
+
+/// The store fails between the row and its acceptance, or the gateway is killed there.
+#[test]
+fn what_was_interrupted_is_sent_and_counted_once() {
+    let mut interrupted = 0;
+    for seed in 1..300 {
+        for killed in [false, true] {
+            let mut desk = Desk::open(&config(), seed, false);
+            let mut submit = keyed("acme", "k");
+            submit.sms.schedule = "260101120200000+".into();
+            let asked = desk.session().request("esme", &Asked::Submit(submit.clone()));
+            // What comes late by now cannot be stored.
+            desk.store(false);
+            let answer: Option<Submitted> = desk.session().response(asked);
+            interrupted += usize::from(answer.is_none_or(|answer| answer.status != 0));
+            if killed {
+                desk.restart(SECOND);
+            }
+            desk.store(true);
+            desk.wait(SECOND * 30);
+            let id = desk.accepted(submit);
+            desk.wait(SECOND * 70);
+            assert!(desk.is_quiet(), "it is not its time, seed {seed}");
+            desk.wait(SECOND * 22);
+            assert_eq!(desk.sent().1.id, format!("{id}/1"), "seed {seed}");
+            desk.take("n1");
+            assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+            desk.thanks();
+            assert!(desk.is_quiet());
+            assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() }, "seed {seed}");
+        }
+    }
+    assert!(interrupted > 20);
+}
