@@ -94,15 +94,15 @@ impl Desk {
     pub(crate) fn joined(
         &mut self,
         m: &Messaging,
-        asked: RequestId,
-        incoming: Incoming,
+        (asked, incoming): (RequestId, Incoming),
         changed: Answer<'_>,
+        failed: bool,
         out: &mut Out<'_, Desk>,
     ) {
         match changed {
             Answer::Changed(first) => {
                 answer(asked, status::OK, out);
-                if first {
+                if first && !failed {
                     self.hand_on_if_resident(m, incoming, out);
                 }
             }

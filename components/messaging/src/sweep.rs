@@ -245,11 +245,12 @@ impl Desk {
         m: &Messaging,
         message: Message,
         answer: Answer<'_>,
+        failed: bool,
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         let Some(network) = message.network.clone() else { return Ok(()) };
         self.leave_room(&network, message.parts);
-        if let (Answer::Rows(rows), false) = (answer, has_run_out(&message, out.now())) {
+        if let (Answer::Rows(rows), false) = (answer, failed || has_run_out(&message, out.now())) {
             self.send(m, &message, &network, &rows.read::<Part>()?, out);
         }
         Ok(())
