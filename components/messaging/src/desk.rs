@@ -64,6 +64,7 @@ impl Session for Desk {
                 }
             }
             Event::Timeout { then: Then::LookAgain { reported } } => self.look_for(reported, out),
+            Event::Timeout { then: Then::TakenAgain { of, outcome } } => self.taken(m, of, outcome, failed, out),
             Event::Answer { then, answer } => self.answered(m, then, answer, failed, out)?,
             Event::Drain { .. } => {
                 self.leaving = true;
@@ -135,7 +136,7 @@ impl Desk {
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         match then {
-            Then::Sweep | Then::LookAgain { .. } | Then::WrittenDown => {}
+            Then::Sweep | Then::LookAgain { .. } | Then::TakenAgain { .. } | Then::WrittenDown => {}
             Then::Due => self.due(m, answer, failed, out)?,
             Then::DueBeyond => self.due_beyond(m, answer, failed, out)?,
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,
@@ -148,7 +149,7 @@ impl Desk {
             Then::First { asked } => self.first(asked, answer, out)?,
             Then::Claimed { message, room } => self.claimed(m, (*message, room), answer, failed, out),
             Then::Had { message } => self.had(m, *message, answer, failed, out)?,
-            Then::Taken { id, network, part } => self.taken(m, id, network, part, answer, failed, out),
+            Then::Taken { of } => self.taken(m, of, answer.into(), failed, out),
             Then::Ended { id } => self.ended(id, answer, out),
             Then::Ending => self.ending(m, answer, failed, out)?,
             Then::Told { id, tries } => self.told(m, &id, tries, answer, failed, out),

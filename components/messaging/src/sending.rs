@@ -111,7 +111,8 @@ impl Desk {
             }
             let (id, account) = (format!("{}/{part}", message.id), message.account.clone());
             let asked = Asked::Submit(Submit { id, account, sms, ..Submit::default() });
-            let then = Then::Taken { id: message.id.clone(), network: network.to_owned(), part };
+            let of = OfPart { id: message.id.clone(), network: network.to_owned(), part };
+            let then = Then::Taken { of };
             out.call(Call::to(network).within(within), &asked, then);
             left += 1;
         }
@@ -126,30 +127,27 @@ impl Desk {
     }
 
     /// A network has taken a part, or has not.
-    #[expect(clippy::too_many_arguments, reason = "which part of which message, and what has become of it")]
-    pub(crate) fn taken(
-        &mut self,
-        m: &Messaging,
-        id: String,
-        network: String,
-        part: u32,
-        answer: Answer<'_>,
-        failed: bool,
-        out: &mut Out<'_, Desk>,
-    ) {
+    pub(crate) fn taken(&mut self, m: &Messaging, of: OfPart, outcome: Outcome, failed: bool, out: &mut Out<'_, Desk>) {
+        let due_at = self.attempts.get(&of.id).map_or(0, |attempt| attempt.due_at);
+        if failed && after(nanos(out.now()), BETWEEN_WRITES) < due_at {
+            // What a network has said it says once.
+            out.after(BETWEEN_WRITES, Then::TakenAgain { of, outcome });
+            return;
+        }
+        let OfPart { id, network, part } = of;
         self.leave_room(&network, 1);
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.left = attempt.left.saturating_sub(1);
-        match outcome(answer) {
-            // What cannot be written down is found again when its time has come: nobody knows then that the network has it.
-            Outcome::Taken(_) if failed => attempt.unknown = true,
-            Outcome::Taken(network_id) => {
+        match outcome {
+            // It is found again when its time has come: nobody knows then that the network has it.
+            Outcome::Taken { .. } if failed => attempt.unknown = true,
+            Outcome::Taken { network_id } => {
                 let (network, id, error) = (network.clone(), id.clone(), String::new());
                 // One that gives no names tells nothing of them either.
                 let network_id = if network_id.is_empty() { format!("{id}/{part}") } else { network_id };
                 out.put(&SENT, &Part { network, network_id, id, part, state: State::Enroute, error });
             }
-            Outcome::Not(status, reason) => attempt.failure = Some((status, reason)),
+            Outcome::Not { status, reason } => attempt.failure = Some((status, reason)),
             Outcome::Unknown => attempt.unknown = true,
         }
         if attempt.left > 0 {
@@ -202,30 +200,53 @@ pub(crate) fn lease(m: &Messaging, network: &str, now: Time) -> i64 {
     after(nanos(now), m.config.network(network).within + MARGIN)
 }
 
-enum Outcome {
-    Taken(String),
+/// A part that a network was asked to take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OfPart {
+    /// The message.
+    id: String,
+    network: String,
+    /// From 1 on.
+    part: u32,
+}
+
+/// What has become of that.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The network has it.
+    Taken {
+        /// What it knows it by.
+        network_id: String,
+    },
     /// Surely not.
-    Not(u32, String),
+    Not {
+        /// [`status`].
+        status: u32,
+        /// For people.
+        reason: String,
+    },
     /// Nobody knows.
     Unknown,
 }
 
-fn outcome(answer: Answer<'_>) -> Outcome {
-    match answer {
-        Answer::Answered(response) => match response.read::<Submitted>() {
-            Ok(Submitted { status: status::OK, message_id, .. }) => Outcome::Taken(message_id),
-            Ok(Submitted { status, reason, .. }) => {
-                let reason = if reason.is_empty() { format!("status {status:#x}") } else { reason };
-                Outcome::Not(status, reason)
-            }
-            Err(misfit) => {
-                tracing::warn!(%misfit, "a network answers what nobody here knows");
-                Outcome::Unknown
-            }
-        },
-        Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => Outcome::Unknown,
-        Answer::CallFailed(why) => Outcome::Not(status::TEMPORARY, format!("{why:?}")),
-        _ => Outcome::Unknown,
+impl From<Answer<'_>> for Outcome {
+    fn from(answer: Answer<'_>) -> Self {
+        match answer {
+            Answer::Answered(response) => match response.read::<Submitted>() {
+                Ok(Submitted { status: status::OK, message_id, .. }) => Outcome::Taken { network_id: message_id },
+                Ok(Submitted { status, reason, .. }) => {
+                    let reason = if reason.is_empty() { format!("status {status:#x}") } else { reason };
+                    Outcome::Not { status, reason }
+                }
+                Err(misfit) => {
+                    tracing::warn!(%misfit, "a network answers what nobody here knows");
+                    Outcome::Unknown
+                }
+            },
+            Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => Outcome::Unknown,
+            Answer::CallFailed(why) => Outcome::Not { status: status::TEMPORARY, reason: format!("{why:?}") },
+            _ => Outcome::Unknown,
+        }
     }
 }
 
@@ -233,5 +254,7 @@ fn outcome(answer: Answer<'_>) -> Outcome {
 const CALLS_MAX: u32 = 900;
 /// How much later than a network's time is up somebody else may do something about a message.
 const MARGIN: Duration = Duration::from_secs(10);
+/// So often is tried to write down what a network has said.
+const BETWEEN_WRITES: Duration = Duration::from_secs(1);
 /// How long after the end of a message's validity its network may tell what has become of it.
 const GRACE: Duration = Duration::from_secs(3600);

@@ -148,7 +148,7 @@ impl Desk {
 
     /// Claims a message that is due. False where there is no room for it.
     fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
-        if self.leaving {
+        if self.leaving || self.attempts.contains_key(&message.id) {
             return false;
         }
         let now = nanos(out.now());

@@ -6,6 +6,7 @@ use tandem_sms::Report;
 
 use crate::incoming::Incoming;
 use crate::message::Message;
+use crate::sending::{OfPart, Outcome};
 
 /// What a desk waits for.
 #[derive(Serialize, Deserialize, tandem_component::Then)]
@@ -63,12 +64,15 @@ pub enum Then {
     },
     /// Whether a network has taken a part.
     Taken {
-        /// The message.
-        id: String,
-        /// The network.
-        network: String,
-        /// Which part, from 1 on.
-        part: u32,
+        /// Which.
+        of: OfPart,
+    },
+    /// The time to write that down, which was not possible before.
+    TakenAgain {
+        /// Of which.
+        of: OfPart,
+        /// Whether it has.
+        outcome: Outcome,
     },
     /// Whether what has become of an attempt was still ours to write down.
     WrittenDown,
