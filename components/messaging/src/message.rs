@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tandem_component::prelude::*;
+use tandem_sms::text::Concatenation;
 use tandem_sms::{Coding, Known, Sms, State};
 
 /// One row for each message, however many parts it is sent in.
@@ -23,6 +24,7 @@ pub const MESSAGES: Table = Table {
         Column::new("sms", Kind::Nested),
         Column::new("text", Kind::Text),
         Column::new("coding", Kind::Text),
+        Column::new("long", Kind::Text).or(Literal::Text("udh8")),
         Column::new("parts", Kind::Integer),
         Column::new("state", Kind::Text),
         Column::new("phase", Kind::Text),
@@ -64,6 +66,8 @@ pub struct Message {
     pub text: Option<String>,
     /// How.
     pub coding: Option<Coding>,
+    /// How it is split where it is longer than one message: as it was when it was taken.
+    pub long: Concatenation,
     /// In how many parts it is sent.
     pub parts: u32,
     /// What has become of it.

@@ -94,8 +94,8 @@ impl Desk {
         had: &[Part],
         out: &mut Out<'_, Desk>,
     ) {
-        let coding = message.coding;
-        let said = message.text.as_deref().map(|text| Said { text, coding, long: m.config.long });
+        let (coding, long) = (message.coding, message.long);
+        let said = message.text.as_deref().map(|text| Said { text, coding, long });
         let parts = match parts(&message.id, &message.sms, said) {
             Ok(parts) => parts,
             // It was looked at when it was submitted; another version may see it otherwise.

@@ -197,7 +197,8 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
     }
     let by_time = name(out.now(), out.random());
     let id = key.map_or_else(|| by_time.clone(), |key| name_by_key(&account, &key));
-    let said = text.as_deref().map(|text| Said { text, coding, long: m.config.long });
+    let long = m.config.long;
+    let said = text.as_deref().map(|text| Said { text, coding, long });
     let parts = u32::try_from(parts(&id, &sms, said)?.len()).unwrap_or(u32::MAX);
     Ok(Message {
         place: place(&account, &by_time),
@@ -208,6 +209,7 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
         submitted_at: now,
         expires_at,
         wants_receipt: sms.registered_delivery & 0b11,
+        long,
         parts,
         account,
         sms,

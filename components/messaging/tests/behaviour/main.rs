@@ -3,6 +3,7 @@
 mod goodbye;
 mod keys;
 mod left_behind;
+mod long;
 mod networks;
 mod nobody;
 mod phones;
