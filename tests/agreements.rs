@@ -165,6 +165,36 @@ fn senders_hours_units_and_services() {
 }
 
 #[test]
+fn what_has_to_be_admitted_is_not_done_without() {
+    let place = Place::start("carry", "[agreement.gold]\naccounts = [\"acme\"]\nconcurrent = 1\n");
+    let port = free_port();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    place.configure(
+        "[agreement.gold]",
+        &format!("[upstream.app]\nservers = [\"tcp://127.0.0.1:{port}\"]\n[agreement.gold]"),
+    );
+    let mut session = place.connect();
+    session.says("call 1 side", "1 called");
+    session.says("dial 2 app", "2 dialed");
+    place.configure("[service.door]\n", "[service.door]\nadmission = \"required\"\n");
+    session.says("call 3 side", "3 failed NotAdmitted");
+    session.says("dial 4 app", "4 failed NotAdmitted");
+    session.says("session 5 acme", "5 admitted");
+    session.says("call 6 side", "6 failed NotAdmitted");
+    session.says("hold 7 acme", "7 admitted");
+    session.says("call 8 side", "8 called");
+    session.says("dial 9 app", "9 dialed");
+    // Also for the next version, and no longer than it is held.
+    place.gateway.swap(&doorkeeper(), "2.0.0");
+    session.says("call 10 side", "10 called");
+    session.says("done 7", "7 done");
+    session.says("call 11 side", "11 failed NotAdmitted");
+    let said = place.gateway.status().notice("admission-missing").unwrap().to_owned();
+    assert!(said.contains("service.door doorkeeper@2.0.0") && said.contains("a call without an admission"), "{said}");
+    drop(listener);
+}
+
+#[test]
 fn an_agreement_that_is_wrong_is_refused_with_its_line() {
     let place = Place::start("carry", "[agreement.gold]\naccounts = [\"acme\"]\nquota = { month = 10 }\n");
     place.gateway.configure(|text| text.replace("month = 10", "week = 10"));

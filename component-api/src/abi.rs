@@ -208,6 +208,8 @@ pub mod uncalled {
     pub const TIMED_OUT: u32 = 4;
     pub const ENDED: u32 = 5;
     pub const TOO_DEEP: u32 = 6;
+    // Revision 4.
+    pub const NOT_ADMITTED: u32 = 7;
 }
 
 /// Whose secret it is, as a number. Revision 3 takes what it does not know for `NOBODY`.
@@ -250,6 +252,8 @@ pub mod failure {
     pub const REFUSED: u32 = 3;
     pub const TIMED_OUT: u32 = 4;
     pub const FULL: u32 = 5;
+    // Revision 4.
+    pub const NOT_ADMITTED: u32 = 6;
 }
 
 /// `forward` to the end of the stream.

@@ -163,6 +163,7 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
                     failure::NO_SERVER => DialFailure::NoServer,
                     failure::TIMED_OUT => DialFailure::TimedOut,
                     failure::FULL => DialFailure::Full,
+                    failure::NOT_ADMITTED => DialFailure::NotAdmitted,
                     _ => DialFailure::Refused,
                 },
             },
@@ -206,6 +207,7 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
                 uncalled::TIMED_OUT => CallFailure::TimedOut,
                 uncalled::ENDED => CallFailure::Ended,
                 uncalled::TOO_DEEP => CallFailure::TooDeep,
+                uncalled::NOT_ADMITTED => CallFailure::NotAdmitted,
                 _ => CallFailure::Down,
             };
             Event::Answer { then: waits.take(raw.token)?, answer: Answer::CallFailed(why) }

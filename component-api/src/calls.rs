@@ -116,6 +116,8 @@ pub enum CallFailure {
     Ended,
     /// It would be the ninth in a row: services call each other in a circle.
     TooDeep,
+    /// The service's exchanges have to be admitted, and the session holds no admission of one.
+    NotAdmitted,
 }
 
 /// Who is on the other side.

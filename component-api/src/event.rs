@@ -175,6 +175,8 @@ pub enum DialFailure {
     TimedOut,
     /// The upstream's `max_connections` are all in use.
     Full,
+    /// The service's exchanges have to be admitted, and the session holds no admission of one.
+    NotAdmitted,
 }
 
 /// The host's number of a stream within its session; valid in every version.

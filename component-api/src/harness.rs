@@ -317,6 +317,7 @@ impl<C: Component> Harness<C> {
             DialFailure::Refused => failure::REFUSED,
             DialFailure::TimedOut => failure::TIMED_OUT,
             DialFailure::Full => failure::FULL,
+            DialFailure::NotAdmitted => failure::NOT_ADMITTED,
         };
         let number = server.map_or(0, |server| server.0 + 1);
         self.host.answers.push_back(RawEvent {

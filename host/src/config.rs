@@ -86,6 +86,9 @@ pub struct Service {
     pub reconnect: Option<Reconnect>,
     /// What becomes of its sessions, where that is not what the component says.
     pub policy: Option<Policy>,
+    /// Whether its exchanges have to be admitted.
+    #[serde(default)]
+    pub admission: Admission,
     /// The file that its records are appended to, as JSON lines.
     pub records: Option<PathBuf>,
     /// How long a keyed conversation stays bound to its version, and how many there may be.
@@ -93,6 +96,17 @@ pub struct Service {
     pub bindings: Bindings,
     /// The component's own configuration.
     pub config: Option<toml::Value>,
+}
+
+/// `admission = "required"`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Admission {
+    /// Its sessions ask for it where they do.
+    #[default]
+    Optional,
+    /// They call, dial and forward only while they hold one.
+    Required,
 }
 
 /// `bindings = { … }`

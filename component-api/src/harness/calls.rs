@@ -191,5 +191,6 @@ fn number(why: CallFailure) -> u32 {
         CallFailure::TimedOut => uncalled::TIMED_OUT,
         CallFailure::Ended => uncalled::ENDED,
         CallFailure::TooDeep => uncalled::TOO_DEEP,
+        CallFailure::NotAdmitted => uncalled::NOT_ADMITTED,
     }
 }

@@ -84,6 +84,13 @@
 //! session when it is carried, and one that holds something is carried and not renewed. A session may hold 4,096 at a time; more is
 //! against the rules.
 //!
+//! # What may not be skipped
+//!
+//! Where the operator says `admission = "required"` of a service, its sessions call, dial and forward only while they hold an
+//! admission of an exchange, so that no version can forget to ask. Otherwise the answer is
+//! [`NotAdmitted`](crate::CallFailure::NotAdmitted), or a forward that has failed with nothing moved. A component that is to serve there
+//! has its admissions [held](crate::Admission::held) for as long as their exchanges last.
+//!
 //! # What refuses
 //!
 //! A [`Limit`](crate::Limit), by the key that says it, and when it frees, where that is a matter of time: a protocol's own words

@@ -403,6 +403,11 @@ impl Holding {
 }
 
 impl Hold {
+    /// Whether it is of a session, and not of an exchange.
+    pub fn is_session(&self) -> bool {
+        self.session
+    }
+
     /// Counts one more, of each; or of none.
     fn of(counts: &Arc<[Holding]>, session: bool) -> Result<Self, Verdict> {
         for (nth, holding) in counts.iter().enumerate() {

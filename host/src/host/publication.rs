@@ -35,6 +35,7 @@ impl Host {
             configured: config.service.contains_key(name),
             connects: config.service.get(name).is_some_and(|service| !service.connect.is_empty()),
             instance: instances.remove(&number),
+            admission: config.service.get(name).map(|service| service.admission).unwrap_or_default(),
             records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
         });
         let services = services.collect();

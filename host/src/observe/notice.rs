@@ -67,6 +67,8 @@ pub enum Notice {
     AuthenticationPutOff,
     /// An agreement has refused an account something.
     AgreementRefused,
+    /// A session was to call, dial or forward without the admission that its service requires.
+    AdmissionMissing,
     /// The counts of an agreement cannot be kept, so nothing is admitted that needs more of them.
     AgreementFailing,
 }

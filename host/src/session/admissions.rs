@@ -6,6 +6,7 @@ use super::driver::Driver;
 use super::effects::Reason;
 use super::{Answer, Session};
 use crate::agreement::shares::{Asked, Hold, Verdict};
+use crate::observe::notice::Notice;
 use crate::store::Home;
 
 /// What a session holds, by token. Most hold nothing, so all that it costs them is a pointer.
@@ -50,6 +51,20 @@ impl Driver<'_, '_> {
             return Err(format!("it holds more than {HELD_MAX} admissions"));
         }
         Ok(())
+    }
+
+    /// Whether it may not call, dial or forward now: its service's exchanges have to be admitted, and it holds none.
+    pub(super) fn lacks_admission(&self, what: &str) -> bool {
+        let session = &*self.session;
+        let lacks = !session.admitted.has_exchange() && self.worker.requires_admission(session.service);
+        if lacks {
+            self.worker.notice(
+                session,
+                Notice::AdmissionMissing,
+                &format!("a {what} without an admission is not made"),
+            );
+        }
+        lacks
     }
 }
 
@@ -100,6 +115,11 @@ impl Admitted {
         {
             held.swap_remove(at);
         }
+    }
+
+    /// Whether an exchange is held.
+    pub(super) fn has_exchange(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.iter().any(|one| !one.1.is_session()))
     }
 
     /// All of it is over.

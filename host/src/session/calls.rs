@@ -88,6 +88,9 @@ impl Driver<'_, '_> {
 
     fn ask(&mut self, service: &str, asked: &[u8], within: u64, token: u64) -> Result<(), u32> {
         let service = self.worker.service(service).ok_or(uncalled::UNKNOWN)?;
+        if self.lacks_admission("call") {
+            return Err(uncalled::NOT_ADMITTED);
+        }
         let caller = self.home();
         let session = &mut *self.session;
         let calls = session.calls.get_or_insert_default();
@@ -383,6 +386,7 @@ pub fn call_failure(service: &str, why: u32) -> String {
         uncalled::FULL => "there are as many requests as there may be",
         uncalled::TIMED_OUT => "it was not answered in time",
         uncalled::ENDED => "the session that had it has ended without an answer",
+        uncalled::NOT_ADMITTED => "its service requires an admission, and it holds none",
         uncalled::TOO_DEEP => "it would be the ninth in a row; services call each other in a circle",
         _ => "no session of it takes requests now",
     };

@@ -27,9 +27,11 @@ impl Driver<'_, '_> {
                 Effect::Send { stream, bytes } => self.send(stream, batch.bytes(bytes))?,
                 Effect::Forward { from, to, n, idle, token } => {
                     let deadline = self.now.saturating_add(idle);
+                    let without = self.lacks_admission("forward");
                     let forward = Forward { to, left: n, moved: 0, idle, deadline, token };
                     match self.session.pipe_mut(from).filter(|pipe| pipe.gives()) {
                         None => self.session.answers.push_back(forward.failed(from, false)),
+                        Some(_) if without => self.session.answers.push_back(forward.failed(from, false)),
                         Some(pipe) if pipe.forward.is_some() => {
                             return Err(format!("it asked for a second forward from stream {from}"));
                         }
@@ -131,6 +133,9 @@ impl Driver<'_, '_> {
 
     fn dial<N: Iterator<Item = u64>>(&mut self, upstream: &[u8], avoid: impl Fn() -> N, fresh: bool, token: u64) {
         let failed = |detail, number| Answer { kind: kind::DIAL_FAILED, detail, token, number, ..Answer::default() };
+        if self.lacks_admission("dial") {
+            return self.session.answers.push_back(failed(failure::NOT_ADMITTED, 0));
+        }
         match self.worker.dial(upstream, avoid, fresh, self.now) {
             Dialed::Reused(socket, ticket) => {
                 let (stream, server) = (self.session.next_stream, ticket.server());

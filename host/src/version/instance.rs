@@ -166,6 +166,8 @@ pub struct Service {
     pub bindings: config::Bindings,
     /// Whether it keeps connections: requests go to their sessions, and to no others.
     pub connects: bool,
+    /// Whether its exchanges have to be admitted.
+    pub admission: config::Admission,
     /// Where its records go.
     pub records: Option<Records>,
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::Worker;
 use crate::agreement::ledger::Reserved;
 use crate::agreement::shares::{Asked, Shares, Told, Verdict};
+use crate::config::Admission;
 use crate::observe::notice::{self, Notice};
 use crate::store::Home;
 
@@ -23,6 +24,11 @@ impl Worker {
         let verdict = shares.admit(asked, at);
         tell_operator(&verdict);
         verdict
+    }
+
+    /// Whether a service's exchanges have to be admitted.
+    pub fn requires_admission(&self, service: usize) -> bool {
+        self.look(|snapshot| snapshot.services[service].admission == Admission::Required)
     }
 
     /// What waits for the ledger is told when that has reserved.

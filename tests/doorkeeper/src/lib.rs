@@ -5,7 +5,8 @@
 //!
 //! `admit N ACCOUNT [UNITS] [SENDER]`, `hold N ACCOUNT` (held until `done N`) and `session N ACCOUNT` are answered by `N admitted`,
 //! `N refused LIMIT [UNTIL]` or `N later`. `flood N ACCOUNT` asks so many times, one after the other, and then says how many
-//! were admitted and how many refused: `flooded A R`.
+//! were admitted and how many refused: `flooded A R`. `call N SERVICE` says `N called`, or `N failed WHY`; `dial N UPSTREAM` says `N dialed`,
+//! or as much.
 
 #![forbid(unsafe_code)]
 
@@ -49,6 +50,11 @@ pub enum Waiting {
     },
     /// An admission, by its number.
     Admission {
+        /// The number.
+        n: u64,
+    },
+    /// A call or a dial, by its number.
+    Elsewhere {
         /// The number.
         n: u64,
     },
@@ -104,6 +110,19 @@ impl Session for Conversation {
                 };
                 out.send(Stream::OWN, answer.as_bytes());
             }
+            Event::Answer { then: Waiting::Elsewhere { n }, answer } => {
+                let answer = match answer {
+                    Answer::CallFailed(why) => format!("{n} failed {why:?}\n"),
+                    Answer::DialFailed { why, .. } => format!("{n} failed {why:?}\n"),
+                    Answer::Dialed { stream, .. } => {
+                        out.close(stream);
+                        format!("{n} dialed\n")
+                    }
+                    _ => format!("{n} called\n"),
+                };
+                out.send(Stream::OWN, answer.as_bytes());
+            }
+            Event::Request { id, .. } => out.answer(id, &()),
             Event::Answer { then: Waiting::Flood, answer } => {
                 if let Some(flood) = &mut self.flood {
                     match answer {
@@ -177,6 +196,8 @@ impl Conversation {
                 }
                 out.send(Stream::OWN, format!("{n} done\n").as_bytes());
             }
+            "call" => drop(out.call(words.next().unwrap_or_default(), &(), Waiting::Elsewhere { n })),
+            "dial" => drop(out.dial(words.next().unwrap_or_default(), Waiting::Elsewhere { n })),
             "flood" => {
                 let account = words.next().unwrap_or_default().to_owned();
                 self.flood = Some(Flood { account, left: n, admitted: 0, refused: 0 });
