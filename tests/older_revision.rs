@@ -42,9 +42,12 @@ fn a_component_of_an_earlier_revision_serves_beside_one_of_ours() {
             assert_eq!(client.read(text.len()).unwrap(), text.as_bytes());
         };
         echo("by the older");
-        let mut caller = gateway.connect(front);
-        caller.send(b"ask echo anything\n").unwrap();
-        assert_eq!(caller.line().unwrap(), "failed Unknown", "it knows nothing of requests");
+        // The third knows of requests, but echo answers none.
+        if revision < 3 {
+            let mut caller = gateway.connect(front);
+            caller.send(b"ask echo anything\n").unwrap();
+            assert_eq!(caller.line().unwrap(), "failed Unknown", "it knows nothing of requests");
+        }
         for (library, number) in [(&libraries().echo, "1.0.0"), (&older, "1.0.1"), (&libraries().echo, "1.0.2")] {
             gateway.swap(library, number);
             echo(number);
