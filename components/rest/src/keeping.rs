@@ -208,7 +208,7 @@ impl Keeping {
             }
             // A row that cannot be taken back is one that comes twice, under the same id.
             if made && !failed {
-                out.delete(&EVENTS, &(account, n));
+                out.delete(&EVENTS, &(account, n, &pending.id));
             }
             lane.waiting.push_front(pending);
         }

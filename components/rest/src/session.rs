@@ -43,6 +43,8 @@ pub enum Then {
     },
     /// What was asked of the service behind this interface.
     Asked,
+    /// Where the account's events have got to, for who asks for them.
+    Reached,
     /// Events for who waits for them.
     Fetched,
     /// Events that are taken.
@@ -79,6 +81,11 @@ pub enum Then {
     },
     /// It is nobody's.
     Released,
+    /// Where the account's events have got to, for its webhook.
+    Due {
+        /// The account.
+        account: String,
+    },
     /// What the account's webhook is to be told.
     Owed {
         /// The account.

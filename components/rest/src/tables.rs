@@ -1,15 +1,18 @@
 //! What is kept: events until an account has taken them ([`EVENTS`]), where each account's numbers have got to ([`TAILS`]), and
 //! whose webhook is whose to tell ([`PUSHERS`]).
 //!
-//! Invariant: an account's events are numbered in the order of their commits. A number is taken by the compare-and-set of the
-//! account's tail, in one transaction with the event; so who has seen a number has seen all that are smaller.
+//! Invariant: an account's events are numbered in the order of their commits. Numbers are taken by the compare-and-set of the
+//! account's tail, in one transaction with the events; so who has read a tail can see all events up to it, and none comes up to it
+//! later. A session that has lost the compare-and-set leaves rows for a moment, with numbers that others have or will get. So
+//! nobody takes an event for one that is beyond the tail that was read before it, and a row is named by its `id` as well, so that nobody makes
+//! another's go.
 
 use tandem_component::prelude::*;
 
 /// What an account has not taken yet.
 pub const EVENTS: Table = Table {
     name: "events",
-    key: &["account", "n"],
+    key: &["account", "n", "id"],
     columns: &[
         Column::new("account", Kind::Text),
         Column::new("n", Kind::Integer),
@@ -58,9 +61,23 @@ pub(crate) struct Event {
 
 /// The place of an event among its account's.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Place<'a> {
-    pub(crate) account: &'a str,
+struct Place<'a> {
+    account: &'a str,
+    n: i64,
+    id: &'a str,
+}
+
+/// Which event it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Name {
     pub(crate) n: i64,
+    pub(crate) id: String,
+}
+
+impl From<&Event> for Name {
+    fn from(event: &Event) -> Self {
+        Name { n: event.n, id: event.id.clone() }
+    }
 }
 
 /// A row of [`TAILS`].
@@ -86,16 +103,18 @@ struct Gone<'a> {
 
 /// The events of an account after a place, the oldest first.
 pub(crate) fn after(account: &str, n: i64, limit: u32) -> Scan<'static> {
-    Scan::of(&EVENTS).by("account").at(&account).after(&Place { account, n }).limit(limit)
+    // No event has an empty name, so the first of the next number comes after this.
+    let place = Place { account, n: n.saturating_add(1), id: "" };
+    Scan::of(&EVENTS).by("account").at(&account).after(&place).limit(limit)
 }
 
 /// Makes events of an account go, all up to the last of them.
-pub(crate) fn remove<S: Session>(account: &str, events: &[i64], out: &mut Out<'_, S>) {
-    let Some(last) = events.iter().max() else { return };
-    for n in events {
-        out.delete(&EVENTS, &(account, n));
+pub(crate) fn remove<S: Session>(account: &str, events: &[Name], out: &mut Out<'_, S>) {
+    let Some(gone) = events.iter().map(|name| name.n).max() else { return };
+    for Name { n, id } in events {
+        out.delete(&EVENTS, &(account, n, id));
     }
-    out.update(&TAILS, &Gone { account, gone: *last });
+    out.update(&TAILS, &Gone { account, gone });
 }
 
 /// Events as they are told, in their order. Each is JSON already.

@@ -55,8 +55,11 @@ enum Stage {
     Ask,
     /// Events.
     Fetch(Waiting),
-    /// That events are gone.
-    Acknowledge,
+    /// That events are gone, of those up to there.
+    Acknowledge {
+        #[serde(default)]
+        reached: i64,
+    },
     /// The rest of a body that nobody wants; the answer is out.
     Discard,
     /// Nothing: the connection is closed.
@@ -126,6 +129,7 @@ impl Connection {
                 Then::Authenticated => self.authenticated(rest, answer, out),
                 Then::Submitted { n } => self.submitted(rest, n, answer, out),
                 Then::Asked => self.told(rest, answer, out),
+                Then::Reached => self.reached(rest, answer, out)?,
                 Then::Fetched => self.fetched(rest, answer, out)?,
                 Then::Taken => self.taken(rest, answer, failed, out)?,
                 _ => {}

@@ -17,6 +17,7 @@ use self::post::{Batch, Posting};
 use crate::Rest;
 use crate::keeping::Keeping;
 use crate::session::{Conversation, Then};
+use crate::tables::Name;
 
 /// What a worker does by itself.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,9 +43,12 @@ struct Lane {
     held_until: Option<Time>,
     /// How often it has failed in a row.
     failures: u32,
-    /// It was told up to here, which is not written down yet.
+    /// It was told of these, which is not written down yet.
     #[serde(default)]
-    told: Option<i64>,
+    told: Vec<Name>,
+    /// Up to there its events are all to be seen.
+    #[serde(default)]
+    reached: i64,
     /// Something has come since it was last looked.
     #[serde(default)]
     news: bool,
@@ -90,6 +94,7 @@ impl Resident {
                 Then::Pusher { account } => self.seen(rest, &account, answer, failed, out)?,
                 Then::Claimed { account } => self.claimed(&account, answer, failed, out),
                 Then::Renewed { account } => self.renewed(&account, answer, failed, out),
+                Then::Due { account } => self.is_due(rest, account, answer, out)?,
                 Then::Owed { account } => self.owed(rest, account, answer, failed, out)?,
                 Then::Outdated => self.outdated(rest, answer, failed, out)?,
                 Then::Dialed { account } => self.dialed(rest, &account, answer, out),
@@ -185,7 +190,7 @@ impl Resident {
 
 impl Lane {
     fn new(until: Time) -> Self {
-        Lane { stage: Stage::Away { until }, held_until: None, failures: 0, told: None, news: false }
+        Lane { stage: Stage::Away { until }, held_until: None, failures: 0, told: Vec::new(), reached: 0, news: false }
     }
 
     /// When there is something to do.

@@ -9,7 +9,7 @@ use super::post::Batch;
 use super::{Lane, NOBODY, Resident, Stage};
 use crate::Rest;
 use crate::session::{Conversation, Then};
-use crate::tables::{self, EVENTS, TAILS, nanos, remove};
+use crate::tables::{self, EVENTS, Name, TAILS, Tail, nanos, remove};
 
 #[derive(Serialize)]
 struct Dropped<'a> {
@@ -27,8 +27,7 @@ impl Lane {
             out.scan(&Scan::of(&EVENTS).by("kept_at").to(&until).limit(PAGE), Then::Outdated);
             return;
         }
-        let then = Then::Owed { account: account.to_owned() };
-        out.scan(&tables::after(account, 0, rest.config.webhooks.batch), then);
+        out.get(&TAILS, &account, Then::Due { account: account.to_owned() });
     }
 
     /// It has been told: what it was told of goes.
@@ -36,9 +35,9 @@ impl Lane {
         self.failures = 0;
         if failed {
             // Remembered, so that it is not told twice, and written down at the next look.
-            self.told = batch.numbers.last().copied();
+            self.told.clone_from(&batch.names);
         } else {
-            remove(account, &batch.numbers, out);
+            remove(account, &batch.names, out);
         }
         self.news = !failed;
         self.rest(out.now() + if failed { STORE_AGAIN } else { Duration::ZERO });
@@ -70,6 +69,26 @@ struct Failed<'a> {
 }
 
 impl Resident {
+    /// It is known how far the account's events go.
+    pub(super) fn is_due(
+        &mut self,
+        rest: &Rest,
+        account: String,
+        answer: Answer<'_>,
+        out: &mut Out<'_, Conversation>,
+    ) -> Result<(), Fault> {
+        let Some(lane) = self.lanes.get_mut(&account).filter(|lane| matches!(lane.stage, Stage::Look)) else {
+            return Ok(());
+        };
+        let Answer::Row(row) = answer else {
+            lane.rest(out.now() + STORE_AGAIN);
+            return Ok(());
+        };
+        lane.reached = row.map(|row| row.read::<Tail>()).transpose()?.map_or(0, |tail| tail.last);
+        out.scan(&tables::after(&account, 0, rest.config.webhooks.batch), Then::Owed { account });
+        Ok(())
+    }
+
     /// It is known what there is.
     pub(super) fn owed(
         &mut self,
@@ -86,15 +105,15 @@ impl Resident {
             lane.rest(out.now() + STORE_AGAIN);
             return Ok(());
         };
-        let events = rows.read::<tables::Event>()?;
-        let told: Vec<i64> = events.iter().map(|event| event.n).filter(|n| lane.told >= Some(*n)).collect();
+        let mut events = rows.read::<tables::Event>()?;
+        events.retain(|event| event.n <= lane.reached);
+        let told = std::mem::take(&mut lane.told);
         if !told.is_empty() {
             // It was told of them, and that could not be written down then.
             remove(&account, &told, out);
             lane.rest(out.now());
             return Ok(());
         }
-        lane.told = None;
         if events.is_empty() {
             lane.rest(out.now() + rest.config.events.look);
             return Ok(());
@@ -123,16 +142,16 @@ impl Resident {
         let events = rows.read::<tables::Event>()?;
         let again = if events.len() == PAGE as usize { Duration::ZERO } else { OUTDATED };
         lane.rest(out.now() + again);
-        let mut by_account: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+        let mut by_account: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
         for event in &events {
-            by_account.entry(&event.account).or_default().push(event.n);
+            by_account.entry(&event.account).or_default().push(Name::from(event));
         }
-        for (account, numbers) in by_account {
-            let dropped = numbers.len() as u64;
+        for (account, names) in by_account {
+            let dropped = names.len() as u64;
             tracing::warn!(account, dropped, "events that nobody has come for");
             out.record(&Dropped { account, dropped });
             out.add(&TAILS, &account, "dropped", i64::try_from(dropped).unwrap_or(i64::MAX));
-            remove(account, &numbers, out);
+            remove(account, &names, out);
         }
         Ok(())
     }

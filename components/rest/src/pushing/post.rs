@@ -10,12 +10,12 @@ use crate::config::Webhook;
 use crate::framing::Framing;
 use crate::session::{Conversation, Then};
 use crate::signature::sign;
-use crate::tables;
+use crate::tables::{self, Name};
 
 /// Events that go together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
-    pub(super) numbers: Vec<i64>,
+    pub(super) names: Vec<Name>,
     /// The request's body.
     body: String,
 }
@@ -62,7 +62,7 @@ impl Batch {
         }
         let events = &events[..fit];
         let body = format!("{{\"events\":{}}}", tables::list(events));
-        Batch { numbers: events.iter().map(|event| event.n).collect(), body }
+        Batch { names: events.iter().map(Name::from).collect(), body }
     }
 
     fn request(&self, webhook: &Webhook, now: Time) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 use tandem_component::prelude::*;
-use tandem_rest::EVENTS;
+use tandem_rest::{EVENTS, TAILS};
 use tandem_sms::{Address, Asked, Deliver, Delivered, Report, Sms, State, Submit, Submitted, status};
 
 use crate::support::*;
@@ -183,6 +183,94 @@ fn who_waits_is_told_when_something_comes_or_the_time_is_up() {
     });
 }
 
+/// Another session that has lost a race for numbers, and whose rows are there still.
+struct Rival;
+
+#[derive(Serialize, Deserialize)]
+struct Racing;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    account: &'a str,
+    n: i64,
+    id: &'a str,
+    kept_at: u64,
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct Tail<'a> {
+    account: &'a str,
+    last: i64,
+}
+
+impl Component for Rival {
+    type Config = ();
+    type Session = Racing;
+    const TABLES: &'static [Table] = &[EVENTS, TAILS];
+    const POLICY: Policy = Policy::Carry;
+
+    fn start((): (), _: &Starting<'_>) -> Result<Self, Refusal> {
+        Ok(Rival)
+    }
+
+    fn open(&self, _: &Opening<'_>) -> Result<Racing, Refusal> {
+        Ok(Racing)
+    }
+}
+
+impl Session for Racing {
+    type Component = Rival;
+    type Then = ();
+
+    fn handle(&mut self, _: &Rival, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+        if let Event::Opened = event {
+            out.put(&TAILS, &Tail { account: "acme", last: 2 });
+            for (n, id) in [(1, "real"), (2, "real"), (2, "stray"), (3, "stray"), (4, "stray")] {
+                let body = &format!("{{\"id\":\"{id}\"}}");
+                out.put(&EVENTS, &Row { account: "acme", n, id, kept_at: out.now().nanos(), body });
+            }
+        }
+        Ok(())
+    }
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_beyond_the_tail_is_not_there_yet() {
+    every_way(&config(), |client| {
+        client.session().copy_rows(&mut Harness::<Rival>::start(&()).unwrap());
+        let heard = client.ask(&request("GET /v1/events?limit=1"));
+        assert_eq!((&heard.body["cursor"], &heard.body["more"]), (&json!("1"), &json!(true)));
+        // Two have one number: a cursor stands for both.
+        let heard = client.ask(&request("GET /v1/events?limit=1&after=1"));
+        assert_eq!(
+            heard.body,
+            json!({ "events": [{ "id": "real" }, { "id": "stray" }], "cursor": "2", "more": false })
+        );
+        assert_eq!(client.ask(&request("GET /v1/events?after=2")).body["events"], json!([]));
+        assert_eq!(client.ask(&request("DELETE /v1/events?through=9")).status, 204);
+        let left: Vec<Value> = client.session().rows(&EVENTS);
+        assert_eq!(left.iter().map(|row| row["n"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 4]);
+    });
+    let webhook = json!({ "upstream": "app", "path": "/", "secret": "s" });
+    let config = json!({ "submit_to": "m", "accounts": { "acme": { "webhook": webhook } } });
+    for seed in 0..12 {
+        let mut resident = Client::connect_as(Transport::Resident, &config, seed, false, false);
+        resident.session().copy_rows(&mut Harness::<Rival>::start(&()).unwrap());
+        resident.wait(SECOND);
+        resident.session().dialing().unwrap();
+        let stream = resident.session().connect(Server(1), false);
+        let sent = String::from_utf8(resident.session().sent(stream)).unwrap();
+        assert!(sent.ends_with(r#"{"events":[{"id":"real"},{"id":"real"},{"id":"stray"}]}"#), "{sent}");
+        resident.session().bytes(stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(resident.session().rows::<Value>(&EVENTS).len(), 2);
+    }
+}
+
 #[test]
 fn a_store_that_fails_is_unavailable() {
     let mut resident = kept(&config(), 0, 1);
@@ -217,6 +305,6 @@ fn what_nobody_has_come_for_is_dropped() {
     resident.wait(SECOND * 3 * 86_400);
     resident.wait(SECOND * 120);
     assert!(resident.session().rows::<Value>(&EVENTS).is_empty());
-    let tails: Vec<Value> = resident.session().rows(&tandem_rest::TAILS);
+    let tails: Vec<Value> = resident.session().rows(&TAILS);
     assert_eq!((&tails[0]["dropped"], &tails[0]["gone"], &tails[0]["last"]), (&json!(3), &json!(3), &json!(3)));
 }
