@@ -28,7 +28,8 @@ pub struct Config {
     /// How long a message that says nothing of it is worth something.
     #[serde(default = "two_days", with = "humantime_serde")]
     pub validity: Duration,
-    /// How long a message can be asked after once it has its final state.
+    /// How long a message can be asked after once it has its final state; and for how long a front that is away is told something
+    /// again.
     #[serde(default = "three_days", with = "humantime_serde")]
     pub keep: Duration,
     /// How a text that is longer than one message is sent: `udh8`, `udh16`, `sar` or `payload`.

@@ -160,8 +160,14 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) {
-        if answer == Answer::Changed(true) && !failed {
-            self.hand_on(m, incoming, out);
+        if answer != Answer::Changed(true) || failed {
+            return;
         }
+        if after(incoming.received_at, m.config.keep) <= nanos(out.now()) {
+            let Incoming { id, account, .. } = &incoming;
+            tracing::error!(id, account, "a front was away for too long: a message for its account is dropped");
+            return out.delete(&INCOMING, id);
+        }
+        self.hand_on(m, incoming, out);
     }
 }

@@ -8,7 +8,7 @@ use tandem_sms::State;
 use crate::Messaging;
 use crate::config::Uncertain;
 use crate::desk::Desk;
-use crate::ending::{Found, SOON};
+use crate::ending::{Found, SOON, done};
 use crate::incoming::INCOMING;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::sending::{hold, lease};
@@ -231,6 +231,15 @@ impl Desk {
             }
             Phase::Accepting => self.accept_later(&message, out),
             Phase::Ending => self.count(m, &message, out),
+            Phase::Owing if message.ended_at.is_some_and(|at| after(at, m.config.keep) <= nanos(out.now())) => {
+                let (id, front) = (&message.id, &message.front);
+                tracing::error!(
+                    id,
+                    front,
+                    "a front was away for too long: it is not told what has become of a message"
+                );
+                done(m, id, out);
+            }
             Phase::Owing => self.report(&message, out),
             Phase::Ended => {
                 out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone { id: message.id });

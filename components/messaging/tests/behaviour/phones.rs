@@ -104,3 +104,20 @@ fn a_session_that_is_opened_for_it_keeps_it_for_a_resident() {
         assert_eq!(resident.told().1.sms.short_message, b"stop");
     }
 }
+
+#[test]
+fn what_a_front_never_takes_is_dropped_in_the_end() {
+    let mut config = config();
+    config["keep"] = "1m".into();
+    every_way(&config, |desk| {
+        assert_eq!(desk.delivered("smsc-a", from_a_phone("100", "stop")), status::OK);
+        for second in 0..80 {
+            if !desk.is_quiet() {
+                desk.fail(CallFailure::Unknown);
+            }
+            assert!(second > 55 || desk.incoming().len() == 1);
+            desk.wait(SECOND);
+        }
+        assert_eq!((desk.incoming(), desk.is_quiet()), (vec![], true));
+    });
+}

@@ -192,3 +192,23 @@ fn a_session_that_is_opened_for_one_request_keeps_it_for_a_resident() {
         }
     }
 }
+
+#[test]
+fn a_front_that_never_comes_back_is_given_up() {
+    let mut config = config();
+    config["keep"] = "1m".into();
+    every_way(&config, |desk| {
+        desk.accepted(submit("hello"));
+        desk.take("n1");
+        desk.receipt("smsc-a", "n1", State::Delivered);
+        for second in 0..140 {
+            if !desk.is_quiet() {
+                assert!(second < 75, "after {second} s it is still told");
+                desk.fail(CallFailure::Unknown);
+            }
+            desk.wait(SECOND);
+        }
+        assert_eq!((desk.messages(), desk.parts()), (vec![], vec![]));
+        assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() });
+    });
+}
