@@ -1,5 +1,6 @@
 //! What fronts see, and networks, one behaviour a file.
 
+mod anything;
 mod goodbye;
 mod keys;
 mod left_behind;
@@ -15,3 +16,4 @@ mod times;
 mod two;
 mod uncertain;
 mod watching;
+mod world;
