@@ -288,7 +288,11 @@ fn door(late: Option<u64>) -> (Gateway, u16) {
         format!("workers = 2\n[service.door]\ncomponent = \"doorkeeper\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n");
     let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
     let hash: PasswordHash = cheap.hash_password(b"right").unwrap();
-    let account = format!("[account.acme]\nsecret = \"{hash}\"\n");
+    // As many wrong ones as there are in the test.
+    let account = format!(
+        "[account.acme]\nsecret = \"{hash}\"\n[attempts]\nboth = {{ of = 1000, per = \"1m\" }}\n\
+         account = {{ of = 1000, per = \"1m\" }}\naddress = {{ of = 1000, per = \"1m\" }}\n"
+    );
     (builder(late).library(&doorkeeper()).toml(&service).toml(&account).start(), port)
 }
 
