@@ -14,7 +14,7 @@ fn whatever_happens_no_message_is_lost_and_none_ends_twice() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64
     });
-    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(30);
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     for round in 0..rounds {
         let one = seed.wrapping_add(round);
         let result = std::panic::catch_unwind(|| go_on(one));

@@ -98,7 +98,7 @@ fn a_session_that_is_opened_for_one_request_takes_it_once_as_well() {
 #[test]
 fn what_was_interrupted_is_sent_and_counted_once() {
     let mut interrupted = 0;
-    for seed in 1..300 {
+    for seed in 1..100 {
         for killed in [false, true] {
             let mut desk = Desk::open(&config(), seed, false);
             let mut submit = keyed("acme", "k");
@@ -125,5 +125,5 @@ fn what_was_interrupted_is_sent_and_counted_once() {
             assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() }, "seed {seed}");
         }
     }
-    assert!(interrupted > 20);
+    assert!(interrupted > 8);
 }

@@ -185,7 +185,7 @@ fn what_this_run_has_taken_on_is_left_to_whoever_has() {
 fn nothing_is_left_of_a_message_that_goes_wherever_that_is_interrupted() {
     let mut config = config();
     config["keep"] = "1m".into();
-    for seed in 1..320 {
+    for seed in 1..160 {
         let mut desk = Desk::open(&config, seed, false);
         desk.accepted(submit("hello"));
         desk.take("n1");
