@@ -52,7 +52,9 @@ impl Upstream {
     /// # Panics
     /// Where there is none.
     pub fn start(name: &str) -> Self {
-        Upstream::start_at(name, (Ipv4Addr::LOCALHOST, crate::port::free_port()).into())
+        // Tests of another checkout may take the port in between.
+        let listener = (0..10).find_map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, crate::port::free_port())).ok());
+        Upstream::serve(name, listener.expect("there is a free port"))
     }
 
     /// Starts one where another was.
@@ -60,7 +62,14 @@ impl Upstream {
     /// # Panics
     /// Where the address is taken.
     pub fn start_at(name: &str, address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("upstream at {address}: {error}"));
+        Upstream::serve(
+            name,
+            TcpListener::bind(address).unwrap_or_else(|error| panic!("upstream at {address}: {error}")),
+        )
+    }
+
+    fn serve(name: &str, listener: TcpListener) -> Self {
+        let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             address,
