@@ -61,6 +61,7 @@ extern crate self as tandem_component;
 #[doc(hidden)]
 pub mod abi;
 pub mod admission;
+mod alarm;
 mod boxed;
 pub mod calls;
 pub mod component;
@@ -83,6 +84,7 @@ pub mod session;
 pub mod table;
 
 pub use admission::{Admission, Limit};
+pub use alarm::Alarm;
 pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
@@ -96,9 +98,9 @@ pub use tandem_component_derive::Then;
 pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
-        Account, Admission, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault, Forward,
-        Index, Kind, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan, Server,
-        Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
+        Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
+        Forward, Index, Kind, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan,
+        Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -7,7 +7,6 @@
 
 #![forbid(unsafe_code)]
 
-mod alarm;
 pub mod config;
 mod credentials;
 mod date;

@@ -3,7 +3,6 @@
 use tandem_component::prelude::*;
 
 use crate::Rest;
-use crate::alarm::Alarm;
 use crate::exchange::Connection;
 use crate::keeping::Keeping;
 use crate::problem::Kind;
@@ -148,7 +147,7 @@ impl Session for Conversation {
                 resident.due(rest)
             }
         };
-        self.alarm.arm(due, out);
+        self.alarm.arm(due, Then::Alarm, out);
         Ok(())
     }
 

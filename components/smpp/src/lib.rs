@@ -8,7 +8,6 @@
 
 #![forbid(unsafe_code)]
 
-mod alarm;
 mod bind;
 mod client;
 pub mod config;

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
-use crate::alarm::Alarm;
 use crate::bind::{Login, RENEWAL, is_bind};
 use crate::config::Mode;
 use crate::frame::{self, Frame, NoFrame};
@@ -160,7 +159,7 @@ impl Session for Bind {
             Event::Closed { stream: Stream::OWN } => self.forget(failed, out),
             _ => {}
         }
-        self.alarm.arm(self.due(smpp), out);
+        self.alarm.arm(self.due(smpp), Then::Alarm, out);
         Ok(())
     }
 
