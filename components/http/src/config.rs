@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytesize::ByteSize;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tandem_component::Refusal;
 
 use crate::sticky::Sticky;
@@ -65,15 +64,15 @@ pub struct RouteConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// A head, of a request or an answer: 431, 502.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub head_bytes: u64,
     /// A request target: 414.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub target_bytes: u64,
     /// The fields of a request: 431.
     pub headers: usize,
     /// The body of a request: 413.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub body_bytes: u64,
 }
 
@@ -89,21 +88,7 @@ impl Limits {
     /// # Errors
     /// One of them is out of its range.
     pub fn checked(&self) -> Result<tandem_http1::Limits, Refusal> {
-        const HEAD_MAX: u64 = 1 << 20;
-        if !(256..=HEAD_MAX).contains(&self.head_bytes) {
-            return Err(Refusal::from("limits.head_bytes: between 256B and 1MiB"));
-        }
-        if !(1..=self.head_bytes).contains(&self.target_bytes) {
-            return Err(Refusal::from("limits.target_bytes: between 1B and limits.head_bytes"));
-        }
-        if !(1..=tandem_http1::FIELDS_MAX).contains(&self.headers) {
-            return Err(Refusal::from(format!("limits.headers: between 1 and {}", tandem_http1::FIELDS_MAX)));
-        }
-        Ok(tandem_http1::Limits {
-            head: usize::try_from(self.head_bytes).unwrap_or(usize::MAX),
-            target: usize::try_from(self.target_bytes).unwrap_or(usize::MAX),
-            fields: self.headers,
-        })
+        tandem_http1::Limits::checked(self.head_bytes, self.target_bytes, self.headers).map_err(Refusal::from)
     }
 }
 
@@ -178,22 +163,4 @@ fn two() -> u8 {
 
 fn tandem() -> String {
     "tandem".into()
-}
-
-/// A size as a number or as a text. `ByteSize` takes a text only where its format calls itself readable, which the
-/// format between host and component does not.
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "this is no size; write 1048576 or \"1MiB\"")]
-    enum Size {
-        Bytes(u64),
-        Text(String),
-    }
-    match Size::deserialize(deserializer)? {
-        Size::Bytes(bytes) => Ok(bytes),
-        Size::Text(text) => text
-            .parse()
-            .map(|ByteSize(bytes)| bytes)
-            .map_err(|_| serde::de::Error::custom(format_args!("`{text}` is no size; write 1048576 or \"1MiB\""))),
-    }
 }

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod chunked;
+pub mod config;
 mod date;
 mod fields;
 mod framing;

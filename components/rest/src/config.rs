@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytesize::ByteSize;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tandem_component::Refusal;
 use tandem_http1::is_field_value;
 
@@ -63,15 +62,15 @@ pub struct Webhook {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The head of a request: 431.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub head_bytes: u64,
     /// A request target: 414.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub target_bytes: u64,
     /// The fields of a request: 431.
     pub headers: usize,
     /// The body of a request: 413.
-    #[serde(deserialize_with = "size")]
+    #[serde(deserialize_with = "tandem_http1::config::size")]
     pub body_bytes: u64,
     /// The recipients of a request: 400.
     pub recipients: usize,
@@ -233,16 +232,6 @@ impl Limits {
     /// # Errors
     /// One of them is out of its range.
     pub fn checked(&self) -> Result<tandem_http1::Limits, Refusal> {
-        const HEAD_MAX: u64 = 1 << 20;
-        if !(256..=HEAD_MAX).contains(&self.head_bytes) {
-            return Err(Refusal::from("limits.head_bytes: between 256B and 1MiB"));
-        }
-        if !(1..=self.head_bytes).contains(&self.target_bytes) {
-            return Err(Refusal::from("limits.target_bytes: between 1B and limits.head_bytes"));
-        }
-        if !(1..=tandem_http1::FIELDS_MAX).contains(&self.headers) {
-            return Err(Refusal::from(format!("limits.headers: between 1 and {}", tandem_http1::FIELDS_MAX)));
-        }
         // A body is part of a session's state, which another version has to take.
         if !(1..=BODY_MAX).contains(&self.body_bytes) {
             return Err(Refusal::from("limits.body_bytes: between 1B and 16MiB"));
@@ -250,11 +239,7 @@ impl Limits {
         if !(1..=RECIPIENTS_MAX).contains(&self.recipients) {
             return Err(Refusal::from(format!("limits.recipients: between 1 and {RECIPIENTS_MAX}")));
         }
-        Ok(tandem_http1::Limits {
-            head: usize::try_from(self.head_bytes).unwrap_or(usize::MAX),
-            target: usize::try_from(self.target_bytes).unwrap_or(usize::MAX),
-            fields: self.headers,
-        })
+        tandem_http1::Limits::checked(self.head_bytes, self.target_bytes, self.headers).map_err(Refusal::from)
     }
 }
 
@@ -264,21 +249,3 @@ const BODY_MAX: u64 = 16 << 20;
 const RECIPIENTS_MAX: usize = 1000;
 /// The most events that are read at once.
 pub(crate) const PAGE_MAX: u32 = 500;
-
-/// A size as a number or as a text. `ByteSize` takes a text only where its format calls itself readable, which the
-/// format between host and component does not.
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "this is no size; write 1048576 or \"1MiB\"")]
-    enum Size {
-        Bytes(u64),
-        Text(String),
-    }
-    match Size::deserialize(deserializer)? {
-        Size::Bytes(bytes) => Ok(bytes),
-        Size::Text(text) => text
-            .parse()
-            .map(|ByteSize(bytes)| bytes)
-            .map_err(|_| serde::de::Error::custom(format_args!("`{text}` is no size; write 1048576 or \"1MiB\""))),
-    }
-}
