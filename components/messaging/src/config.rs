@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tandem_component::prelude::*;
-use tandem_sms::Sms;
 use tandem_sms::text::Concatenation;
+use tandem_sms::{Sms, fit};
 
 /// `[service.NAME.config]`
 #[derive(Debug, Deserialize)]
@@ -91,18 +91,6 @@ pub struct Account {
     pub joined: Option<bool>,
 }
 
-impl Account {
-    /// How well an address fits: the length of what it has in common.
-    fn fit(&self, address: &str) -> Option<usize> {
-        let fit = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => address.starts_with(prefix).then_some(prefix.len()),
-            // All of it is better than its beginning.
-            None => (pattern == address).then_some(usize::MAX),
-        };
-        self.addresses.iter().filter_map(fit).max()
-    }
-}
-
 /// When is tried again.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -171,7 +159,7 @@ impl Config {
     /// The account that messages to an address are for.
     pub(crate) fn account_at(&self, address: &str) -> Option<&str> {
         let address = address.trim_start_matches('+');
-        let fits = self.accounts.iter().filter_map(|(name, account)| Some((account.fit(address)?, name)));
+        let fits = self.accounts.iter().filter_map(|(name, account)| Some((fit(&account.addresses, address)?, name)));
         fits.max_by_key(|(fit, _)| *fit).map(|(_, name)| name.as_str())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tandem_component::prelude::*;
+use tandem_sms::fit;
 
 use crate::message::Message;
 use crate::pdu::{BIND_RECEIVER, BIND_TRANSCEIVER, BIND_TRANSMITTER};
@@ -90,18 +91,6 @@ impl Default for Account {
     fn default() -> Self {
         let binds = vec![Mode::Transmitter, Mode::Receiver, Mode::Transceiver];
         Account { max_binds: 4, binds, window: None, queue: 100_000, addresses: Vec::new() }
-    }
-}
-
-impl Account {
-    /// How well an address fits: the length of what it has in common.
-    fn fit(&self, address: &str) -> Option<usize> {
-        let fit = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(prefix) => address.starts_with(prefix).then_some(prefix.len()),
-            // All of it is better than its beginning.
-            None => (pattern == address).then_some(usize::MAX),
-        };
-        self.addresses.iter().filter_map(fit).max()
     }
 }
 
@@ -284,7 +273,7 @@ impl Config {
 
     /// The account that messages to an address are for.
     pub(crate) fn account_at(&self, address: &str) -> Option<&str> {
-        let fits = self.accounts.iter().filter_map(|(name, account)| Some((account.fit(address)?, name)));
+        let fits = self.accounts.iter().filter_map(|(name, account)| Some((fit(&account.addresses, address)?, name)));
         fits.max_by_key(|(fit, _)| *fit).map(|(_, name)| name.as_str())
     }
 

@@ -106,6 +106,16 @@ const DIGITS_MAX: usize = 15;
 /// A name has so many septets at most: they are ten octets in the network (3GPP 23.040, section 9.1.2.5).
 const NAME_MAX: usize = 11;
 
+/// How well an address fits one of these patterns, `100` or `4917*` for all that begin so: the longer what they have in common, the
+/// better, and all of it best.
+pub fn fit<'p>(patterns: impl IntoIterator<Item = &'p String>, address: &str) -> Option<usize> {
+    let fit = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(prefix) => address.starts_with(prefix).then_some(prefix.len()),
+        None => (pattern == address).then_some(usize::MAX),
+    };
+    patterns.into_iter().filter_map(fit).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,7 @@ pub mod status;
 pub mod text;
 pub mod tlv;
 
-pub use address::NoAddress;
+pub use address::{NoAddress, fit};
 pub use exchange::{
     Address, Asked, Cancel, Cancelled, Coding, Deliver, Delivered, Known, List, Listed, Queried, Query, Report, Sms,
     Submit, Submitted,
