@@ -110,6 +110,9 @@ pub enum Phase {
     Owing,
     /// Nothing. Due when it can go.
     Ended,
+    /// What a later version knows to do, and is left to it.
+    #[serde(other)]
+    Other,
 }
 
 impl Message {

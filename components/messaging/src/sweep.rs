@@ -146,9 +146,9 @@ impl Desk {
         rows.into_iter().filter(|message| self.take_on(m, message, out)).count()
     }
 
-    /// Claims a message that is due. False where there is no room for it.
+    /// Claims a message that is due. False where there is no room for it, or it is none of ours.
     fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
-        if self.leaving || self.attempts.contains_key(&message.id) {
+        if self.leaving || message.phase == Phase::Other || self.attempts.contains_key(&message.id) {
             return false;
         }
         let now = nanos(out.now());
@@ -244,7 +244,7 @@ impl Desk {
             Phase::Ended => {
                 out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone { id: message.id });
             }
-            Phase::Sent => {}
+            Phase::Sent | Phase::Other => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The gateway is killed, and another goes on with the rows.
 
-use tandem_messaging::message::Phase;
+use tandem_messaging::message::{Message, Phase};
 use tandem_sms::{Asked, State, Submit, status};
 
 use crate::nobody::Change;
@@ -208,4 +208,26 @@ fn nothing_is_left_of_a_message_that_goes_wherever_that_is_interrupted() {
         desk.wait(SECOND * 130);
         assert_eq!((desk.messages().len(), desk.parts().len()), (0, 0), "seed {seed}");
     }
+}
+
+#[test]
+fn what_a_later_version_has_to_do_is_left_to_it_and_hides_nothing() {
+    every_way(&config(), |desk| {
+        let theirs = desk.accepted(submit("theirs"));
+        desk.session().calling();
+        let ours = desk.accepted(submit("ours"));
+        desk.session().calling();
+        desk.change(&Change::Phase { id: theirs.clone(), phase: "translating".into() });
+        desk.restart(SECOND * 100);
+        // The one is sent again; of the other nothing is touched, though both are due.
+        assert_eq!(desk.sent().1.id, format!("{ours}/1"));
+        desk.take("n2");
+        assert_eq!(desk.receipt("smsc-a", "n2", State::Delivered), status::OK);
+        desk.thanks();
+        desk.wait(SECOND * 100);
+        assert!(desk.is_quiet());
+        let phase = |id: &str, messages: &[Message]| messages.iter().find(|it| it.id == id).unwrap().phase;
+        let messages = desk.messages();
+        assert_eq!((phase(&theirs, &messages), phase(&ours, &messages)), (Phase::Other, Phase::Ended));
+    });
 }

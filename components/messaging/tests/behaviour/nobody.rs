@@ -18,6 +18,8 @@ pub(crate) struct Silence;
 pub(crate) enum Change {
     /// That a message was taken on in this run.
     Run { id: String, run: i64 },
+    /// That there is something to be done about a message that only a later version knows.
+    Phase { id: String, phase: String },
     /// That a network has a part.
     Part(Part),
 }
@@ -26,6 +28,12 @@ pub(crate) enum Change {
 struct Row<'a> {
     id: &'a str,
     run: i64,
+}
+
+#[derive(Serialize)]
+struct Later<'a> {
+    id: &'a str,
+    phase: &'a str,
 }
 
 impl Component for Nobody {
@@ -51,6 +59,7 @@ impl Session for Silence {
         if let Event::Request { request, .. } = event {
             match request.read() {
                 Ok(Change::Run { id, run }) => out.update(&MESSAGES, &Row { id: &id, run }),
+                Ok(Change::Phase { id, phase }) => out.update(&MESSAGES, &Later { id: &id, phase: &phase }),
                 Ok(Change::Part(part)) => out.put(&SENT, &part),
                 Err(misfit) => panic!("{misfit}"),
             }
