@@ -70,23 +70,13 @@ impl Smsc {
     /// # Panics
     /// Where it does not serve.
     pub fn start_before(policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
-        let addresses = accounts.iter().zip(100..);
-        let addresses: String =
-            addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
+        let addresses = addresses(accounts);
         let more = format!(
             r#"submit_to = "smsc-a"
 {addresses}
 {more}
-[service.smsc-a]
-component = "smpp"
-connect = ["tcp://{smsc}"]
-reconnect = {{ from = "50ms", to = "500ms" }}
-policy = "{policy}"
-[service.smsc-a.config]
-password = "secret"
-deliver_to = "esme"
-timers = {{ enquire_link = "500ms" }}"#,
-            smsc = loopback(smsc)
+{connector}"#,
+            connector = connector(policy, smsc, "esme")
         );
         Smsc::serving((Gateway::builder(), "data"), policy, accounts, &more)
     }
@@ -97,9 +87,7 @@ timers = {{ enquire_link = "500ms" }}"#,
     /// # Panics
     /// Where it does not serve.
     pub fn start_with_messaging(policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
-        let addresses = accounts.iter().zip(100..);
-        let addresses: String =
-            addresses.map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect();
+        let addresses = addresses(accounts);
         let more = format!(
             r#"submit_to = "messages"
 {more}
@@ -110,16 +98,8 @@ routes = [{{ to = {{ smsc-a = 1 }} }}]
 front = "esme"
 retry.to = "2s"
 {addresses}
-[service.smsc-a]
-component = "smpp"
-connect = ["tcp://{smsc}"]
-reconnect = {{ from = "50ms", to = "500ms" }}
-policy = "{policy}"
-[service.smsc-a.config]
-password = "secret"
-deliver_to = "messages"
-timers = {{ enquire_link = "500ms" }}"#,
-            smsc = loopback(smsc)
+{connector}"#,
+            connector = connector(policy, smsc, "messages")
         );
         let builder = Gateway::builder().library(&libraries().messaging);
         Smsc::serving((builder, "data"), policy, accounts, &more)
@@ -277,4 +257,25 @@ versions = {{ keep = 0 }}
     fn store(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.store).expect("the store is there")
     }
+}
+
+/// The first account has the address `100`, the second `101`, and so on.
+fn addresses(accounts: &[&str]) -> String {
+    accounts.iter().zip(100..).map(|(name, at)| format!("accounts.{name}.addresses = [\"{at}\"]\n")).collect()
+}
+
+/// The service `smsc-a`, which is bound to an SMSC at a port.
+fn connector(policy: &str, smsc: u16, deliver_to: &str) -> String {
+    format!(
+        r#"[service.smsc-a]
+component = "smpp"
+connect = ["tcp://{smsc}"]
+reconnect = {{ from = "50ms", to = "500ms" }}
+policy = "{policy}"
+[service.smsc-a.config]
+password = "secret"
+deliver_to = "{deliver_to}"
+timers = {{ enquire_link = "500ms" }}"#,
+        smsc = loopback(smsc)
+    )
 }
