@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Gateway, Upstream, free_port, libraries};
+use support::esme::UNBIND;
+use support::{Esme, Gateway, Smsc, Upstream, free_port, libraries};
 
 #[test]
 fn sessions_of_a_configuration_that_was_replaced_are_asked_as_well() {
@@ -120,4 +121,48 @@ versions = {{ drain = "1s" }}
 
     assert!(closed >= Duration::from_secs(1), "{closed:?}: it has its time");
     assert!(closed < Duration::from_secs(9), "{closed:?}: it has no more than its time");
+}
+
+/// Each is told by its protocol and has its time to answer; and so many a second, that they do not all come back in one moment.
+#[test]
+fn binds_of_a_pinned_version_are_unbound_so_many_a_second() {
+    const BINDS: usize = 12;
+    /// By each of two workers.
+    const RATE: usize = 3;
+    let smsc = Smsc::start("pin", &["acme"], Duration::from_millis(50));
+    smsc.gateway.configure(|text| {
+        text.replace("versions = { keep = 0 }", &format!("versions = {{ keep = 0, drain = \"1s\", rate = {RATE} }}"))
+            .replace("timers.receipts", "unnamed.max_binds = 20\ntimers.receipts")
+    });
+    assert!(smsc.gateway.reload().ok);
+    let esmes: Vec<Esme> = (0..BINDS).map(|_| Esme::bound(smsc.port, "acme")).collect();
+    let begun = Instant::now();
+    smsc.gateway.swap(&libraries().smpp, "1.0.1");
+    let mut new = Esme::bound(smsc.port, "acme");
+
+    let waiting: Vec<_> = esmes
+        .into_iter()
+        .map(|mut esme| {
+            thread::spawn(move || {
+                let unbind = esme.take().unwrap();
+                assert_eq!(unbind.command, UNBIND, "{unbind:?}");
+                let at = begun.elapsed();
+                esme.answer(&unbind).unwrap();
+                esme.closed().unwrap();
+                at
+            })
+        })
+        .collect();
+    let mut times: Vec<Duration> = waiting.into_iter().map(|waits| waits.join().unwrap()).collect();
+    times.sort_unstable();
+
+    assert!(times[0] >= Duration::from_secs(1), "{times:?}: they have their time");
+    // As many as both workers may tell in a second, and one of each that begins it.
+    let in_a_second =
+        |from: Duration| times.iter().filter(|at| (from..from + Duration::from_secs(1)).contains(at)).count();
+    let most = times.iter().map(|from| in_a_second(*from)).max().unwrap();
+    assert!(most <= 2 * (RATE + 1), "{most} in one second: {times:?}");
+    assert!(times[BINDS - 1] - times[0] >= Duration::from_secs(1), "{times:?}");
+    new.submit("still bound").unwrap();
+    assert_eq!(new.response().unwrap().status, 0, "whoever runs the new version stays");
 }
