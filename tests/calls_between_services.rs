@@ -2,6 +2,8 @@
 //! was asked, each call is answered or fails, once.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -128,8 +130,9 @@ fn what_was_not_delivered_is_nobodys() {
     let mut callee = place.callee();
     let number: u64 = callee.says("number").parse().unwrap();
     let mut caller = place.caller_where(|worker| worker != number % WORKERS);
-    callee.tell("nap 400\n");
+    let held = place.hold(&mut callee, "");
     assert_eq!(caller.says("within 100 back keep it"), "failed TimedOut");
+    fs::remove_file(held).unwrap();
     // It is told neither of the request nor that it was withdrawn.
     assert_eq!(caller.says("ask back echo on"), "on");
     let taken = callee.says("count");
@@ -138,8 +141,10 @@ fn what_was_not_delivered_is_nobodys() {
 
     // Another gets what one that has ended was not given.
     let mut other = place.callee();
-    callee.tell("nap 400\nbye\n");
+    let held = place.hold(&mut callee, "bye");
     caller.tell(&"ask back keep it\n".repeat(10));
+    thread::sleep(Duration::from_millis(100));
+    fs::remove_file(held).unwrap();
     for _ in 0..10 {
         assert_eq!(other.hear(), "asked it");
         other.tell("answer done\n");
@@ -377,6 +382,14 @@ impl Place {
             unknown.is_empty().then_some(())
         });
         callee
+    }
+
+    /// Has a session not come back until the file that is returned is removed, and then obey a line.
+    fn hold(&self, session: &mut Line, then: &str) -> PathBuf {
+        let file = self.gateway.scratch("held");
+        session.tell(&format!("hold {} {then}\n", file.display()));
+        settled(true, || file.exists());
+        file
     }
 
     fn sessions(&self) -> u64 {

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_component::prelude::*;
 
@@ -220,6 +220,17 @@ impl Conversation {
             "bye" => out.close(Stream::OWN),
             // Does not come back for so many milliseconds, as no component may.
             "nap" => std::thread::sleep(Duration::from_millis(first.parse().unwrap_or(0))),
+            // hold FILE LINE: writes the file, does not come back until it is removed, and obeys the line.
+            "hold" => {
+                std::fs::write(first, "").expect("a path where it may write");
+                let begun = Instant::now();
+                while std::path::Path::new(first).exists() && begun.elapsed() < Duration::from_secs(20) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                if !text.is_empty() {
+                    self.obey(text, out);
+                }
+            }
             // note ID SERVICE REQUEST: as `ask`, and writes the request down in the same event.
             #[cfg(feature = "stores")]
             "note" => {
