@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use tandem::agreement::ledger::Reserved;
 use tandem::agreement::shares::{Asked, Shares, Verdict};
-use tandem::agreement::{Agreements, Ledger};
+use tandem::agreement::usage::Reserved;
+use tandem::agreement::{Agreements, Usage};
 use tandem::store::sqlite::Sqlite;
 use tandem::store::{HOST, Handle, Migrant, Store};
 use tandem_component::abi::admission;
@@ -59,12 +59,12 @@ fn turn(keys: &str, what: u32, threads: usize) -> (f64, u64) {
     let (tell, told): (Vec<_>, Vec<_>) = (0..threads).map(|_| channel()).unzip();
     let deliver = move |worker: usize, reserved| drop(tell[worker].send(reserved));
     let epoch = 1_767_268_800_000_000_000;
-    let ledger = Arc::new(Ledger::start(handle, threads, epoch, Box::new(deliver)).expect("there is a thread"));
+    let usage = Arc::new(Usage::start(handle, threads, epoch, Box::new(deliver)).expect("there is a thread"));
     let agreement = toml::from_str(keys).expect("an agreement");
     let agreements: Arc<Agreements> = Arc::new(BTreeMap::from([("gold".to_owned(), Arc::new(agreement))]));
     let begun = Instant::now();
     let run = |worker: usize, told: Receiver<Reserved>| {
-        let mut shares = Shares::new(Arc::clone(&ledger), worker);
+        let mut shares = Shares::new(Arc::clone(&usage), worker);
         shares.renew(|| (Arc::clone(&agreements), vec!["web".into()]));
         let asked = Asked { service: 0, account: "acme", sender: None, units: 1, what };
         let mut admitted = 0_u64;

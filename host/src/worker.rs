@@ -109,7 +109,7 @@ impl Worker {
         mut commands: mpsc::Receiver<Command>,
     ) {
         let Seat { index, workers, store, bindings, settled, verifiers, verified, .. } = seat;
-        let Seat { ledger, reserved, mailboxes, mail, late, .. } = seat;
+        let Seat { usage, reserved, mailboxes, mail, late, .. } = seat;
         let worker = Rc::new(Worker {
             index,
             workers: workers as u64,
@@ -132,7 +132,7 @@ impl Worker {
             bindings,
             reader: RefCell::default(),
             verifiers,
-            shares: RefCell::new(Shares::new(ledger, index)),
+            shares: RefCell::new(Shares::new(usage, index)),
             post: calls::Post::new(mailboxes),
             conversations: Conversations::default(),
             touched: Cell::default(),

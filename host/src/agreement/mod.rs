@@ -7,11 +7,11 @@
 //! | [`rate`] | whether a rate allows so much now |
 //! | [`count`] | what an account has used of one agreement and service: one for all workers |
 //! | [`shares`] | what a worker has taken of it in advance, so that an admission touches nothing that is shared |
-//! | [`ledger`] | all counts, and the thread that reserves of them in the store |
+//! | [`usage`] | all counts, and the thread that reserves of them in the store |
 //! | [`table`] | their rows |
 //!
 //! An admission is answered of the worker's share. Where that is used up another is taken of the count; where the count has
-//! nothing left that is reserved in the store, the admission waits until the ledger has committed a reservation.
+//! nothing left that is reserved in the store, the admission waits until a reservation is committed.
 //!
 //! Invariants:
 //! - A quota's unit is given to a worker only when a row that has it as used is committed. So a crash loses what was reserved
@@ -23,14 +23,14 @@
 
 pub mod calendar;
 pub mod count;
-pub mod ledger;
 pub mod rate;
 pub mod shares;
 pub mod table;
 pub mod terms;
+pub mod usage;
 
-pub use ledger::Ledger;
 pub use terms::{Agreement, Agreements};
+pub use usage::Usage;
 
 use tandem_component::Limit;
 

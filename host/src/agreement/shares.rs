@@ -11,16 +11,16 @@ use tandem_component::Limit;
 use tandem_component::abi::admission;
 
 use super::count::{Count, Untaken};
-use super::ledger::{Ledger, Request, Reserved};
 use super::terms::{Agreement, Agreements};
+use super::usage::{Request, Reserved, Usage};
 use super::{Moment, Refusal};
 use crate::store::{Failure, Home};
 
 /// What a worker has taken.
 pub struct Shares {
-    ledger: Arc<Ledger>,
+    usage: Arc<Usage>,
     worker: usize,
-    /// What the ledger said when these were made.
+    /// The generation of the counts when these were made.
     generation: u64,
     agreements: Arc<Agreements>,
     /// By the service's number.
@@ -127,9 +127,9 @@ const TELLING: u64 = 1_000_000_000;
 
 impl Shares {
     /// None yet.
-    pub fn new(ledger: Arc<Ledger>, worker: usize) -> Self {
+    pub fn new(usage: Arc<Usage>, worker: usize) -> Self {
         Shares {
-            ledger,
+            usage,
             worker,
             generation: 0,
             agreements: Arc::default(),
@@ -142,19 +142,19 @@ impl Shares {
     /// A moment, of the worker's time.
     #[inline]
     pub fn moment(&self, now: u64, wall: u64) -> Moment {
-        self.ledger.moment(now, wall)
+        self.usage.moment(now, wall)
     }
 
     /// Whether agreements or accounts have changed since they were [renewed](Shares::renew).
     #[inline]
     pub fn is_stale(&self) -> bool {
-        self.generation != self.ledger.generation()
+        self.generation != self.usage.generation()
     }
 
     /// Takes the agreements of a publication, and the services by number. What was taken is given back.
     pub fn renew(&mut self, look: impl FnOnce() -> (Arc<Agreements>, Vec<Arc<str>>)) {
         // First: what changes while they are looked at is seen the next time.
-        self.generation = self.ledger.generation();
+        self.generation = self.usage.generation();
         self.give_all_back();
         let (agreements, services) = look();
         self.agreements = agreements;
@@ -191,14 +191,14 @@ impl Shares {
         self.admit_slowly(place, asked, at)
     }
 
-    /// What waits is told when the ledger has reserved.
+    /// What waits is told when more is reserved.
     pub fn wait(&mut self, asked: &Asked<'_>, home: Home, number: u64) {
         let &Asked { service, account, sender, units, what } = asked;
         let (account, sender) = (account.into(), sender.map(Into::into));
         self.waiting.push(Waiting { home, number, service, account, sender, units, what });
     }
 
-    /// What is to be told now that the ledger has done something.
+    /// What is to be told now that something was reserved.
     pub fn reserved(&mut self, Reserved { count, outcome }: Reserved, at: Moment) -> Vec<Told> {
         let is_it = |holding: &Holding| Arc::ptr_eq(&holding.count, &count);
         for share in &mut self.shares {
@@ -236,8 +236,8 @@ impl Shares {
         if let Some(place) = places.get(asked.account) {
             return Some(*place);
         }
-        let counts = self.ledger.of(&self.agreements, asked.account, name)?;
-        let suspended = self.ledger.is_suspended(asked.account);
+        let counts = self.usage.of(&self.agreements, asked.account, name)?;
+        let suspended = self.usage.is_suspended(asked.account);
         let place = self.shares.len();
         places.insert(asked.account.into(), place);
         self.shares.push(Share::of(counts, suspended));
@@ -247,7 +247,7 @@ impl Shares {
     #[cold]
     fn admit_slowly(&mut self, place: usize, asked: &Asked<'_>, at: Moment) -> Verdict {
         let share = &mut self.shares[place];
-        match share.admit(asked, at, &self.ledger, self.worker) {
+        match share.admit(asked, at, &self.usage, self.worker) {
             Verdict::Refused(refusal, Some(which)) => {
                 let told = share.tell(at).then(|| {
                     let service = &self.services[asked.service].name;
@@ -282,7 +282,7 @@ impl Share {
     }
 
     /// Whether something may be done. A refusal says which agreement it is.
-    fn admit(&mut self, asked: &Asked<'_>, at: Moment, ledger: &Ledger, worker: usize) -> Verdict {
+    fn admit(&mut self, asked: &Asked<'_>, at: Moment, usage: &Usage, worker: usize) -> Verdict {
         if self.suspended {
             let refusal = Refusal { limit: Limit::Suspended, frees_at: None };
             return Verdict::Refused(refusal, Some("it is suspended".to_owned()));
@@ -302,14 +302,14 @@ impl Share {
             },
         };
         if asked.what & admission::SESSION == 0
-            && let Err(verdict) = self.use_units(asked.units, at, ledger, worker)
+            && let Err(verdict) = self.use_units(asked.units, at, usage, worker)
         {
             return verdict;
         }
         Verdict::Admitted(hold)
     }
 
-    fn use_units(&mut self, units: u64, at: Moment, ledger: &Ledger, worker: usize) -> Result<(), Verdict> {
+    fn use_units(&mut self, units: u64, at: Moment, usage: &Usage, worker: usize) -> Result<(), Verdict> {
         if at.steady >= self.until {
             self.expire();
         } else if units > self.left {
@@ -317,14 +317,14 @@ impl Share {
             self.size = self.size.saturating_mul(2).min(self.size_max);
         }
         if units > self.left {
-            self.take(units - self.left, at, ledger, worker)?;
+            self.take(units - self.left, at, usage, worker)?;
         }
         self.left -= units;
         Ok(())
     }
 
     /// Takes so many of each count, and more in advance.
-    fn take(&mut self, least: u64, at: Moment, ledger: &Ledger, worker: usize) -> Result<(), Verdict> {
+    fn take(&mut self, least: u64, at: Moment, usage: &Usage, worker: usize) -> Result<(), Verdict> {
         let mut units = least.max(self.size);
         let mut until = if self.left > 0 { self.until } else { u64::MAX };
         for (nth, holding) in self.counts.iter().enumerate() {
@@ -332,10 +332,10 @@ impl Share {
             let mut ask = |need| {
                 if !std::mem::replace(&mut self.asked[nth], true) {
                     let (count, terms) = (Arc::clone(count), Arc::clone(terms));
-                    ledger.ask(Request { count, terms, at, need, worker });
+                    usage.ask(Request { count, terms, at, need, worker });
                 }
             };
-            match count.take(terms, at, least, units, ledger.workers) {
+            match count.take(terms, at, least, units, usage.workers) {
                 Ok(taken) => {
                     if taken.reserve {
                         ask(0);

@@ -39,7 +39,7 @@ impl Host {
         let configured = &config.unwrap_or(&self.config).account;
         let stored = self.stored_accounts()?.into_iter().filter(|(name, _)| !configured.contains_key(name));
         let all = stored.chain(configured.clone());
-        self.ledger.set_suspended(all.filter(|(_, account)| account.suspended).map(|(name, _)| name).collect());
+        self.usage.set_suspended(all.filter(|(_, account)| account.suspended).map(|(name, _)| name).collect());
         Ok(())
     }
 

@@ -18,21 +18,21 @@ const SHOWN: usize = 1000;
 impl Host {
     /// Takes what was used in the run before, for the first configuration that has an agreement: before anything is counted.
     pub(super) fn read_agreements(&mut self, config: &Config) -> anyhow::Result<()> {
-        if self.ledger_read || config.agreement.is_empty() {
+        if self.usage_read || config.agreement.is_empty() {
             return Ok(());
         }
         let store = self.open_store().map_err(|reason| anyhow!(reason));
-        let read = store.and_then(|store| Ok(self.ledger.read(&mut *store.reader()?)?));
+        let read = store.and_then(|store| Ok(self.usage.read(&mut *store.reader()?)?));
         read.context("agreement: what was used cannot be read")?;
-        self.ledger_read = true;
+        self.usage_read = true;
         Ok(())
     }
 
     /// How full the agreements are, the fullest first, and how many are left out.
     pub(super) fn agreements_status(&self) -> (Vec<AgreementStatus>, usize) {
         let wall = time_of_day();
-        let at = self.ledger.moment(self.clock.now(), wall);
-        let counts = self.ledger.all().into_values();
+        let at = self.usage.moment(self.clock.now(), wall);
+        let counts = self.usage.all().into_values();
         let all = counts.filter_map(|count| Some(status(&count, self.config.agreement.get(&count.key.agreement)?, at)));
         let mut all: Vec<AgreementStatus> = all.collect();
         for (name, terms) in &self.config.agreement {
@@ -50,7 +50,7 @@ impl Host {
     /// Writes down exactly what was used, now that no worker is left. Where that fails it is as after a crash.
     pub(super) fn settle_agreements(&self) {
         if let Some(store) = self.store.get()
-            && let Err(failure) = self.ledger.settle(store)
+            && let Err(failure) = self.usage.settle(store)
         {
             tracing::warn!("what accounts have used of their agreements is not written down to the last: {failure}");
         }

@@ -26,7 +26,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::account::verifiers::Verifiers;
 use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
-use crate::agreement::Ledger;
+use crate::agreement::Usage;
 use crate::clock::{Clock, time_of_day};
 use crate::config::{Config, Source, Upstreams};
 use crate::loader::examine;
@@ -94,8 +94,8 @@ pub struct Host {
     /// Where each worker takes what the store has settled.
     homes: Vec<UnboundedSender<Vec<Settled>>>,
     /// What accounts have used of their agreements, and whether what the run before has used is among it.
-    ledger: Arc<Ledger>,
-    ledger_read: bool,
+    usage: Arc<Usage>,
+    usage_read: bool,
     verifiers: Arc<Verifiers>,
     /// The workers' time.
     clock: Clock,
@@ -168,8 +168,8 @@ impl Host {
         let (tell_reserved, reserved): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
         let deliver = move |worker: usize, reserved| drop(tell_reserved[worker].send(reserved));
         let epoch = time_of_day().saturating_sub(clock.now());
-        let ledger = Ledger::start(store.clone(), count, epoch, Box::new(deliver));
-        let ledger = Arc::new(ledger.context("agreements cannot be counted")?);
+        let usage = Usage::start(store.clone(), count, epoch, Box::new(deliver));
+        let usage = Arc::new(usage.context("agreements cannot be counted")?);
         let (mailboxes, mail) = mailboxes(count);
         let seats = settled.into_iter().zip(verified).zip(reserved).zip(mail).enumerate();
         let workers = seats
@@ -181,7 +181,7 @@ impl Host {
                 settled,
                 verifiers: Arc::clone(&verifiers),
                 verified,
-                ledger: Arc::clone(&ledger),
+                usage: Arc::clone(&usage),
                 reserved,
                 mailboxes: mailboxes.clone(),
                 mail,
@@ -215,8 +215,8 @@ impl Host {
             reader: None,
             looked_for_bindings: Instant::now(),
             homes,
-            ledger,
-            ledger_read: false,
+            usage,
+            usage_read: false,
             verifiers,
             clock,
             events,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Worker;
-use crate::agreement::ledger::Reserved;
 use crate::agreement::shares::{Asked, Shares, Told, Verdict};
+use crate::agreement::usage::Reserved;
 use crate::config::Admission;
 use crate::observe::notice::{self, Notice};
 use crate::store::Home;
@@ -31,7 +31,7 @@ impl Worker {
         self.look(|snapshot| snapshot.services[service].admission == Admission::Required)
     }
 
-    /// What waits for the ledger is told when that has reserved.
+    /// What waits for a reservation is told when it is committed.
     pub fn wait_for_admission(&self, asked: &Asked<'_>, home: Home, number: u64) {
         self.shares.borrow_mut().wait(asked, home, number);
     }

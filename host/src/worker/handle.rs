@@ -14,8 +14,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Following, Mail, Mailbox, Wanted, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
-use crate::agreement::Ledger;
-use crate::agreement::ledger::Reserved;
+use crate::agreement::Usage;
+use crate::agreement::usage::Reserved;
 use crate::clock::Clock;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
@@ -87,7 +87,7 @@ pub struct Seat {
     /// What was verified for this worker's sessions: one answer a question, of which the verifiers take so many at a time.
     pub verified: mpsc::UnboundedReceiver<Verified>,
     /// What accounts have used of their agreements.
-    pub ledger: Arc<Ledger>,
+    pub usage: Arc<Usage>,
     /// What was reserved for this worker: one answer a request, of which it has one under way for each of its shares.
     pub reserved: mpsc::UnboundedReceiver<Reserved>,
     /// Where each worker takes its mail.

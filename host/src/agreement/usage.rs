@@ -1,4 +1,4 @@
-//! All counts, and the thread that reserves of them in the store: [`Ledger`].
+//! All counts, and the thread that reserves of them in the store: [`Usage`].
 //!
 //! Reserving waits for the disk, so it is done by a thread of its own. What is asked of it meanwhile is one transaction.
 
@@ -14,7 +14,7 @@ use super::{Moment, table};
 use crate::store::{self, Failure, Reader, Step, Store};
 
 /// All counts.
-pub struct Ledger {
+pub struct Usage {
     counts: Mutex<HashMap<Key, Arc<Count>>>,
     /// The accounts that are suspended.
     suspended: Mutex<HashSet<String>>,
@@ -58,15 +58,15 @@ const COUNTS_MAX: usize = 1 << 20;
 /// So many requests are one transaction at most.
 const TOGETHER_MAX: usize = 1024;
 
-impl Ledger {
-    /// A ledger whose thread reserves in this store, once there is one. `epoch` is what is to be added to the workers' time.
+impl Usage {
+    /// Counts whose thread reserves in this store, once there is one. `epoch` is what is to be added to the workers' time.
     ///
     /// # Errors
     /// No thread can be had.
     pub fn start(store: store::Handle, workers: usize, epoch: u64, deliver: Deliver) -> io::Result<Self> {
         let (requests, asked) = channel();
-        std::thread::Builder::new().name("ledger".into()).spawn(move || reserve(&store, &asked, &deliver))?;
-        Ok(Ledger {
+        std::thread::Builder::new().name("usage".into()).spawn(move || reserve(&store, &asked, &deliver))?;
+        Ok(Usage {
             counts: Mutex::default(),
             suspended: Mutex::default(),
             generation: AtomicU64::new(1),
@@ -149,7 +149,7 @@ impl Ledger {
     /// Has more reserved; the worker is told.
     pub fn ask(&self, request: Request) {
         if self.requests.send(request).is_err() {
-            tracing::error!("the ledger's thread has ended: a bug in the host");
+            tracing::error!("the usage's thread has ended: a bug in the host");
         }
     }
 
