@@ -784,11 +784,12 @@ impl Host {
                 Effect::Serve { serving } => self.calls.serving = serving,
                 Effect::Authenticate { account, secret, token } => {
                     let (account, secret) = (self.batch.text(account), self.batch.bytes(secret));
-                    let detail = self.calls.identify(account, secret);
-                    if detail != authenticated::NOBODY {
+                    let (detail, until) = self.calls.identify(account, secret, self.now);
+                    if matches!(detail, authenticated::ACCOUNT | authenticated::SUSPENDED) {
                         self.found.insert(token, account.as_bytes().to_vec());
                     }
-                    self.answers.push_back(RawEvent { token, detail, ..RawEvent::new(kind::AUTHENTICATED, 0) });
+                    let identified = RawEvent::new(kind::AUTHENTICATED, 0);
+                    self.answers.push_back(RawEvent { token, detail, number: until, ..identified });
                 }
                 Effect::Admit { account, sender, units, what, token } => {
                     let (account, sender) = (self.batch.text(account), self.batch.text(sender));

@@ -41,7 +41,18 @@ impl Client {
     /// # Errors
     /// The system's.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Client::with(TcpStream::connect_timeout(&address, PATIENCE)?)
+    }
+
+    /// The other side of a connection that was made to us.
+    ///
+    /// # Panics
+    /// Where the system does not take the socket's options.
+    pub fn over(stream: TcpStream) -> Self {
+        Client::with(stream).expect("a socket has these options")
+    }
+
+    fn with(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -278,6 +289,14 @@ impl Answer {
     /// The value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The body as text.

@@ -35,6 +35,11 @@ impl Esme {
         Esme { client: Client::connect(loopback(port)), last: 0 }
     }
 
+    /// The other side of a connection that was made to us.
+    pub(crate) fn over(client: Client) -> Self {
+        Esme { client, last: 0 }
+    }
+
     /// Connects, and is bound as a transceiver.
     ///
     /// # Panics

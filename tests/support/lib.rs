@@ -2,6 +2,7 @@
 //!
 //! Nothing here retries, reconnects or falls back: a peer that sees a reset says so, and every wait has a bound.
 
+mod applications;
 mod beyond;
 mod bytes;
 mod client;
@@ -13,6 +14,7 @@ mod kannel;
 mod kills;
 mod libraries;
 mod manifest;
+mod network;
 mod patience;
 mod peer;
 mod port;
@@ -24,6 +26,7 @@ mod upstream;
 mod websocket;
 mod wrk;
 
+pub use applications::{ACME, Applications, Setup, request};
 pub use beyond::{Beyond, Happened, Taken};
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
@@ -37,6 +40,7 @@ pub use libraries::{
     Libraries, asks, built, cargo, doorkeeper, fixture, greeter, ledger, libraries, tally, target_directory,
 };
 pub use manifest::{StampError, relabel, rewrite, stamp};
+pub use network::Network;
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::Peer;
 pub use port::free_port;

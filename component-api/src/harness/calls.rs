@@ -1,6 +1,7 @@
 //! The harness's other services: a test asks, and answers what the session asks.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,8 @@ pub(super) struct Calls {
     responses: BTreeMap<u64, Vec<u8>>,
     secrets: BTreeMap<String, Vec<u8>>,
     suspended: BTreeSet<String>,
+    /// Until when no secret of theirs is looked at.
+    put_off: BTreeMap<String, u64>,
     requests: u64,
 }
 
@@ -126,6 +129,13 @@ impl<C: Component> Harness<C> {
         self.host.calls.suspended.insert(name.to_owned());
         self.host.admissions.suspend(name);
     }
+
+    /// Too many wrong secrets were tried of an account: none is looked at for so long.
+    pub fn put_off(&mut self, name: &str, span: Duration) {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.host.now.saturating_add(nanos);
+        self.host.calls.put_off.insert(name.to_owned(), until);
+    }
 }
 
 impl Calling {
@@ -161,13 +171,17 @@ impl Calls {
         }
     }
 
-    /// Whose secret it is: a number of [`authenticated`].
-    pub(super) fn identify(&self, account: &str, secret: &[u8]) -> u32 {
-        match self.secrets.get(account).is_some_and(|known| known == secret) {
+    /// Whose secret it is: a number of [`authenticated`], and until when nobody looks.
+    pub(super) fn identify(&self, account: &str, secret: &[u8], now: u64) -> (u32, u64) {
+        if let Some(until) = self.put_off.get(account).copied().filter(|until| *until > now) {
+            return (authenticated::PUT_OFF, until);
+        }
+        let identified = match self.secrets.get(account).is_some_and(|known| known == secret) {
             false => authenticated::NOBODY,
             true if self.suspended.contains(account) => authenticated::SUSPENDED,
             true => authenticated::ACCOUNT,
-        }
+        };
+        (identified, 0)
     }
 
     /// When the time of each call is up.

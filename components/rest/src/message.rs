@@ -173,7 +173,8 @@ impl<'a> Reader<'a> {
         match address(from) {
             Some(_) => Some(from.to_owned()),
             None => {
-                self.wrong("/from", "no number (`+` and 5 to 15 digits, or 1 to 20 digits) and no name of up to 11")
+                let name = "no name of up to 11 letters, digits, spaces and `.`, `_`, `&`, `-`";
+                self.wrong("/from", format!("{} is no number ({NUMBER}) and {name}", quoted(from)))
             }
         }
     }
@@ -204,7 +205,7 @@ impl<'a> Reader<'a> {
             let place = if self.members["to"].is_string() { "/to".to_owned() } else { format!("/to/{at}") };
             match one {
                 Value::String(text) if !is_recipient(text) => {
-                    self.wrong::<()>(place, "no number: `+` and 5 to 15 digits, or 1 to 20 digits");
+                    self.wrong::<()>(place, format!("{} is no number: {NUMBER}", quoted(text)));
                 }
                 Value::String(text) if !known.insert(text) => self.wrong(place, "it stands there twice").unwrap_or(()),
                 Value::String(text) => to.push(text.clone()),
@@ -232,7 +233,10 @@ impl<'a> Reader<'a> {
         match text.chars().count() {
             0 => self.wrong("/text", "it says nothing"),
             n if n > TEXT_MAX => self.wrong("/text", format!("{n} characters, where {TEXT_MAX} are as many as may be")),
-            _ => Some(Content::Text { text: text.to_owned(), coding }),
+            _ => match coding.map_or(Ok(Vec::new()), |coding| coding.encode(text)) {
+                Ok(_) => Some(Content::Text { text: text.to_owned(), coding }),
+                Err(why) => self.wrong("/text", format!("{why}: with `coding` left out, one is taken that does")),
+            },
         }
     }
 
@@ -303,11 +307,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What was said for a number, as far as it can be one.
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(NUMBER_SHOWN).collect();
+    format!("`{}`", shown.escape_debug())
+}
+
 /// Whether a message can be for it: a number.
 fn is_recipient(text: &str) -> bool {
     address(text).is_some_and(|address| address.ton != ALPHANUMERIC)
 }
 
+/// What a number is.
+const NUMBER: &str = "`+` and 5 to 15 digits, or 1 to 20 digits";
+/// As much of what is none is said again.
+const NUMBER_SHOWN: usize = 40;
 /// Type of number (section 5.2.5), and numbering plan (5.2.6).
 const INTERNATIONAL: u8 = 1;
 const ALPHANUMERIC: u8 = 5;
@@ -417,7 +431,7 @@ mod tests {
             ("to", json!([]), "/to", "nobody is to get it"),
             ("to", json!(["1", "2", "3", "4"]), "/to", "4 recipients, where 3 are as many as may be"),
             ("to", json!({}), "/to", "`to` is a string, or a list of them"),
-            ("to", json!("Shop"), "/to", "no number: `+` and 5 to 15 digits, or 1 to 20 digits"),
+            ("to", json!("Shop"), "/to", "`Shop` is no number: `+` and 5 to 15 digits, or 1 to 20 digits"),
             ("text", json!(""), "/text", "it says nothing"),
             ("binary", json!(""), "/binary", "there is `text` already, and a message is one of the two"),
             ("udh", json!("AA=="), "/udh", "`udh` is for `binary`: the headers of text are written by the gateway"),

@@ -43,7 +43,8 @@ impl Operation {
     /// There is no such path, it is not for this method, or its query is wrong.
     pub(crate) fn find(method: &str, target: &Target<'_>, wait_max_s: u64) -> Result<Self, Problem> {
         let plain = target.plain_path().ok_or_else(|| Kind::Malformed.because("the path is not encoded rightly"))?;
-        let path = Path::find(&plain).ok_or_else(|| Kind::NoPath.because(""))?;
+        let path =
+            Path::find(&plain).ok_or_else(|| Kind::NoPath.because("what is served is described by /openapi.json"))?;
         let query = target.rest.get(target.path.len()..).unwrap_or_default();
         let mut query = Query::read(query.strip_prefix('?').unwrap_or_default());
         let method = if method == "HEAD" { "GET" } else { method };
@@ -62,7 +63,9 @@ impl Operation {
                 limit: query.number("limit", 1, PAGE_MAX).unwrap_or(100),
             },
             ("DELETE", Path::Events) => Operation::Acknowledge { through: query.needed("through") },
-            (_, path) => return Err(Problem { allow: Some(path.methods()), ..Kind::OtherMethods.because("") }),
+            (_, path) => {
+                return Err(Problem { allow: Some(path.methods()), ..Kind::OtherMethods.because(path.methods()) });
+            }
         };
         query.done().map(|()| operation)
     }

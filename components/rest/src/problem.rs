@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 use tandem_http1::{Unchunkable, Unreadable};
 
+use crate::config::Limits;
+
 /// One problem: what kind it is, and what is wrong in this case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -65,6 +67,8 @@ kinds! {
     Invalid = 400, "invalid", "The request is not valid";
     /// It is not known who asks.
     Unauthenticated = 401, "unauthenticated", "Account and secret are needed";
+    /// The secret is right, and its account may use nothing for now.
+    Suspended = 403, "account-suspended", "The account is suspended";
     /// Nothing is there.
     NoPath = 404, "no-such-path", "Nothing is served there";
     /// There is no such message.
@@ -95,6 +99,8 @@ kinds! {
     Destination = 422, "destination-refused", "It cannot be sent there";
     /// Until when it is worth something.
     Validity = 422, "validity-refused", "It cannot be sent in that time";
+    /// Too many wrong secrets were tried.
+    PutOff = 429, "too-many-attempts", "Too many wrong secrets were tried";
     /// Too many in too short a time.
     Throttled = 429, "throttled", "Too many in too short a time";
     /// As much waits as may.
@@ -205,24 +211,30 @@ impl FieldError {
     }
 }
 
-impl From<Unreadable> for Problem {
-    fn from(reason: Unreadable) -> Self {
+impl Problem {
+    /// A head that cannot be read, under these limits.
+    pub(crate) fn with_head(reason: Unreadable, limits: &Limits) -> Self {
         match reason {
             Unreadable::Malformed(what) => Kind::Malformed.because(what),
-            Unreadable::Version => Kind::OtherVersion.because(""),
-            Unreadable::TargetTooLong => Kind::TargetTooLong.because(""),
-            Unreadable::TooLarge => Kind::HeadTooLarge.because(""),
+            Unreadable::Version => Kind::OtherVersion.because("say HTTP/1.1"),
+            Unreadable::TargetTooLong => {
+                Kind::TargetTooLong.because(format!("a request target has at most {} bytes", limits.target_bytes))
+            }
+            Unreadable::TooLarge => Kind::HeadTooLarge
+                .because(format!("a head has at most {} bytes and {} fields", limits.head_bytes, limits.headers)),
             Unreadable::Coding => Kind::NotImplemented.because("the only transfer coding is chunked"),
-            Unreadable::LengthRequired => Kind::NoLength.because(""),
+            Unreadable::LengthRequired => Kind::NoLength.because("say how long the body is"),
         }
     }
-}
 
-impl From<Unchunkable> for Problem {
-    fn from(reason: Unchunkable) -> Self {
+    /// A body that cannot be taken, under these limits.
+    pub(crate) fn with_body(reason: Unchunkable, limits: &Limits) -> Self {
         match reason {
             Unchunkable::Malformed(what) => Kind::Malformed.because(what),
-            Unchunkable::TooLarge => Kind::TooLarge.because(""),
+            Unchunkable::TooLarge => {
+                let max = limits.body_bytes;
+                Kind::TooLarge.because(format!("a body has at most {max} bytes: send it as several requests"))
+            }
         }
     }
 }

@@ -163,7 +163,11 @@ impl Session for Conversation {
         if let Side::Client(connection) = &mut self.side
             && connection.owes_an_answer()
         {
-            connection.last_words(rest, &Kind::Broken.because(""), out);
+            connection.last_words(
+                rest,
+                &Kind::Broken.because("whether it was done, nobody knows; its log has more"),
+                out,
+            );
         }
     }
 }

@@ -8,13 +8,13 @@ use crate::problem::{FieldError, Kind, Problem};
 /// What a status other than 0 means. `reason` is for people, and may be empty.
 pub(crate) fn problem(status: u32, reason: &str, retry_after_ms: Option<u64>) -> Problem {
     let (kind, words, place) = match status {
-        status::THROTTLED => (Kind::Throttled, "", None),
-        status::FULL => (Kind::Full, "", None),
+        status::THROTTLED => (Kind::Throttled, "ask again later", None),
+        status::FULL => (Kind::Full, "as much waits as may: ask again later", None),
         status::TEMPORARY | status::LATER => (Kind::Unavailable, "it cannot be done now, and can be later", None),
         status::SOURCE => (Kind::Source, "from there this account may not send", Some("/from")),
         status::DESTINATION => (Kind::Destination, "nothing leads there", Some("/to")),
         status::VALIDITY => (Kind::Validity, "its time is over, or none", Some("/validity")),
-        status::NO_MESSAGE => (Kind::NoMessage, "", None),
+        status::NO_MESSAGE => (Kind::NoMessage, "this account has none of that name, or not any more", None),
         status::NOT_CANCELLED => (Kind::NotCancelled, "it has its final state, or is with a network already", None),
         status::UNKNOWN_COMMAND => (Kind::NotImplemented, "the service behind this interface does not know how", None),
         _ => (Kind::Refused, "", None),

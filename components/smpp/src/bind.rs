@@ -165,6 +165,10 @@ impl Bind {
             }
             // For an account that there is not as well: who guesses shall not learn which names exist.
             Answer::Authenticated(None) => Status::EsmeRinvpaswd,
+            // The password is right.
+            Answer::Suspended(_) => Status::EsmeRbindfail,
+            // Nobody has looked whether it is.
+            Answer::PutOff { .. } => Status::EsmeRthrottled,
             _ => Status::EsmeRsyserr,
         };
         self.refuse_bind(command, sequence, refused, out);

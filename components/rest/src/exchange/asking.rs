@@ -68,7 +68,9 @@ impl Connection {
             Some(Operation::Query { .. }) => {
                 let queried: Queried = response.read().map_err(misfit)?;
                 sound(queried.status)?;
-                let known = queried.message.ok_or_else(|| Kind::NoMessage.because(""))?;
+                let known = queried
+                    .message
+                    .ok_or_else(|| Kind::NoMessage.because("this account has none of that name, or not any more"))?;
                 Ok(Told::json(200, &message(&known)))
             }
             _ => {

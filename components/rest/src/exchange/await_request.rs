@@ -20,7 +20,7 @@ impl Connection {
         match RequestHead::read(bytes, &mut slots, &rest.limits) {
             Ok(Some(head)) => self.take_request(rest, &head, out),
             Ok(None) => self.incomplete(rest, seen, bytes, out),
-            Err(reason) => self.refuse_unread(rest, &reason.into(), out),
+            Err(reason) => self.refuse_unread(rest, &Problem::with_head(reason, &rest.config.limits), out),
         }
     }
 
@@ -68,17 +68,22 @@ impl Connection {
         self.consume(head.length, out);
         let target = match head.target() {
             Ok(target) => target,
-            Err(reason) => return self.refuse_and_close(rest, &reason.into(), out),
+            Err(reason) => {
+                return self.refuse_and_close(rest, &Problem::with_head(reason, &rest.config.limits), out);
+            }
         };
         target.path.clone_into(&mut self.exchange.path);
         // Before anything else: without it nobody knows where the next request begins.
         match Framing::of(head.body, rest.config.limits.body_bytes) {
             Ok(body) => self.exchange.body = body,
-            Err(reason) => return self.refuse_and_close(rest, &reason.into(), out),
+            Err(reason) => {
+                return self.refuse_and_close(rest, &Problem::with_body(reason, &rest.config.limits), out);
+            }
         }
         match self.examine(rest, head, &target) {
             Ok(Some(credentials)) => {
                 self.stage = Stage::Authenticate;
+                self.exchange.claimed = credentials.account.chars().take(CLAIMED_MAX).collect();
                 // The host answers, and says itself when it cannot.
                 self.due = None;
                 out.authenticate(&credentials.account, &credentials.secret, Then::Authenticated);
@@ -138,8 +143,23 @@ impl Connection {
             }
             // For an account that there is not as well: who guesses shall not learn which names exist.
             Answer::Authenticated(None) => {
-                let problem = Kind::Unauthenticated.because("there is no such account, or its secret is another");
-                self.refuse(rest, &problem, out);
+                let name = self.exchange.claimed.escape_debug();
+                let words = format!("there is no account `{name}` here, or its secret is another: {ASK}");
+                self.refuse(rest, &Kind::Unauthenticated.because(words), out);
+            }
+            // Who has said its secret may know.
+            Answer::Suspended(account) => {
+                let name = account.name().escape_debug();
+                let words = format!("the account `{name}` may use nothing until it is resumed: {ASK}");
+                self.refuse(rest, &Kind::Suspended.because(words), out);
+            }
+            // Nobody has looked whether this secret is right.
+            Answer::PutOff { until } => {
+                let seconds = until.since(out.now()).as_secs_f64().ceil().max(1.0) as u64;
+                let name = self.exchange.claimed.escape_debug();
+                let words =
+                    format!("of the account `{name}`, or from this address: the next is looked at in {seconds} s");
+                self.refuse(rest, &Kind::PutOff.because(words).after(seconds), out);
             }
             _ => self.refuse(rest, &unstored(), out),
         }
@@ -198,6 +218,10 @@ fn key(head: &RequestHead<'_, '_>) -> Result<Option<String>, Problem> {
     Ok(Some(text.to_owned()))
 }
 
+/// The way out of what only an operator can change.
+const ASK: &str = "ask who runs the gateway";
+/// As much of a name is said again that may be none.
+const CLAIMED_MAX: usize = 64;
 const FORMS: &str = "Authorization is Basic, or Bearer with account:secret in base64url";
 /// The longest `Idempotency-Key`.
 const KEY_MAX: usize = 255;

@@ -5,7 +5,7 @@ use tandem_component::prelude::*;
 use super::answer::DISCARD_MAX;
 use super::{Connection, Stage};
 use crate::Rest;
-use crate::problem::Kind;
+use crate::problem::{Kind, Problem};
 use crate::session::Conversation;
 
 impl Connection {
@@ -28,7 +28,9 @@ impl Connection {
         let buffer = &mut self.buffer;
         let taken = match self.exchange.body.take(bytes, |run| buffer.extend_from_slice(run)) {
             Ok(taken) => taken,
-            Err(reason) => return self.refuse_and_close(rest, &reason.into(), out),
+            Err(reason) => {
+                return self.refuse_and_close(rest, &Problem::with_body(reason, &rest.config.limits), out);
+            }
         };
         self.consume(taken, out);
         if self.exchange.body.is_through() {

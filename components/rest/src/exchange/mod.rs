@@ -86,7 +86,9 @@ pub(crate) struct Exchange {
     path: String,
     /// `Idempotency-Key`.
     key: Option<String>,
-    /// Who asks.
+    /// Who says to ask …
+    claimed: String,
+    /// … and who does.
     pub(crate) account: String,
     /// What is still to come of its body, and how much of it nobody wanted.
     body: Framing,

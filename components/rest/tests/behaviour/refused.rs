@@ -29,6 +29,32 @@ fn who_asks_has_to_be_known() {
 }
 
 #[test]
+fn who_is_suspended_or_has_tried_too_often_is_told_so() {
+    every_way(&config(), |client| {
+        client.session().suspend("other");
+        let heard = client.ask(b"GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Basic b3RoZXI6aGlkZGVu\r\n\r\n");
+        assert_eq!((heard.status, heard.problem()), (403, "account-suspended"));
+        assert_eq!(
+            heard.body["detail"],
+            "the account `other` may use nothing until it is resumed: ask who runs the gateway"
+        );
+        // With another secret nobody learns that it is.
+        let heard = client.ask(b"GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Basic b3RoZXI6d3Jvbmc=\r\n\r\n");
+        assert_eq!((heard.status, heard.problem()), (401, "unauthenticated"));
+
+        client.session().put_off("acme", SECOND * 5 / 2);
+        let heard = client.ask(&post(&hello()));
+        assert_eq!((heard.status, heard.problem()), (429, "too-many-attempts"));
+        let seconds = heard.field("retry-after").unwrap().parse::<u64>().unwrap();
+        assert!((1..=3).contains(&seconds) && heard.body["retry_after"] == seconds, "{heard:?}");
+        assert!(heard.body["detail"].as_str().unwrap().starts_with("of the account `acme`"), "{heard:?}");
+        assert!(client.session().calling().is_none());
+        client.wait(SECOND * 3);
+        assert_eq!(client.ask(&request("GET /v1/events")).status, 200);
+    });
+}
+
+#[test]
 fn what_is_not_there_is_not_found_and_methods_are_listed() {
     every_way(&config(), |client| {
         let heard = client.ask(&request("GET /v1/nothing?a=1"));
@@ -139,6 +165,7 @@ fn a_body_over_the_limit_is_refused_and_one_that_nobody_wants_thrown_away() {
         );
         let heard = client.ask(long.as_bytes());
         assert_eq!((heard.status, heard.problem(), client.is_closed()), (413, "body-too-large", true));
+        assert_eq!(heard.body["detail"], "a body has at most 400 bytes: send it as several requests");
     });
     let mut client = Client::plain(&config);
     let heard = client.ask(b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 401\r\n\r\n");
@@ -164,9 +191,11 @@ fn what_is_no_http_ends_the_connection() {
     let mut client = Client::plain(&config());
     let heard = client.ask(format!("GET /{} HTTP/1.1\r\n", "a".repeat(5000)).as_bytes());
     assert_eq!(heard.problem(), "target-too-long");
+    assert_eq!(heard.body["detail"], "a request target has at most 4096 bytes");
     let mut client = Client::plain(&config());
     let heard = client.ask(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "a".repeat(17_000)).as_bytes());
     assert_eq!(heard.problem(), "head-too-large");
+    assert_eq!(heard.body["detail"], "a head has at most 16384 bytes and 100 fields");
 }
 
 #[test]

@@ -29,6 +29,20 @@ fn whoever_is_unknown_or_has_a_wrong_password_is_refused_alike_and_sent_away() {
 }
 
 #[test]
+fn whoever_is_suspended_or_has_tried_too_often_is_told_so_and_sent_away() {
+    every_way(&config(), |esme| {
+        esme.session().suspend("acme");
+        assert_eq!(esme.ask(&bind(TRANSCEIVER, 3, "acme", "secret")).status, RBINDFAIL);
+        assert!(esme.is_closed());
+    });
+    every_way(&config(), |esme| {
+        esme.session().put_off("acme", std::time::Duration::from_secs(60));
+        assert_eq!(esme.ask(&bind(TRANSMITTER, 3, "acme", "secret")).status, RTHROTTLED);
+        assert!(esme.is_closed());
+    });
+}
+
+#[test]
 fn a_second_bind_on_a_connection_is_refused_and_the_first_goes_on() {
     every_way(&config(), |esme| {
         esme.bind(TRANSMITTER);
