@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::table::Table;
 
@@ -26,6 +27,9 @@ pub trait Component: Sized + Send + Sync + 'static {
 
     /// The tables that this version reads and writes, with their columns.
     const TABLES: &'static [Table] = &[];
+
+    /// How these tables tell what became of all that was accepted, where they do.
+    const LEDGER: Option<Ledger> = None;
 
     /// What becomes of a session when a newer version is active.
     const POLICY: Policy;

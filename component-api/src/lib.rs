@@ -51,7 +51,7 @@
 //! ```
 //!
 //! The modules, in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
-//! [`calls`], [`admission`], [`harness`], then [`manifest`] and [`table`], and the [`manual`].
+//! [`calls`], [`admission`], [`harness`], then [`manifest`], [`table`] and [`ledger`], and the [`manual`].
 
 #![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary.
 #![allow(clippy::needless_doctest_main)] // A library's `main` is its export; the examples show whole files.
@@ -74,6 +74,7 @@ pub mod export;
 pub mod harness;
 #[doc(hidden)]
 pub mod late;
+pub mod ledger;
 pub mod manifest;
 pub mod manual;
 pub mod named;
@@ -88,6 +89,7 @@ pub use alarm::Alarm;
 pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
+pub use ledger::Ledger;
 pub use out::{Dial, Forward, Out, Token};
 pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
@@ -99,8 +101,8 @@ pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
         Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
-        Forward, Index, Kind, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows, Scan,
-        Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
+        Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows,
+        Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

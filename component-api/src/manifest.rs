@@ -7,6 +7,7 @@
 
 use crate::abi::REVISION;
 use crate::component::Component;
+use crate::ledger::Ledger;
 use crate::session::{Session, Then};
 use crate::table::{Column, Index, Literal, Table};
 
@@ -65,7 +66,32 @@ impl<const LENGTH: usize> Json<LENGTH> {
             self.table(&C::TABLES[at]);
             at += 1;
         }
-        self.raw(if C::RESIDENT { "],\"resident\":true}" } else { "]}" });
+        self.raw("]");
+        if C::RESIDENT {
+            self.raw(",\"resident\":true");
+        }
+        if let Some(ledger) = C::LEDGER {
+            self.ledger(&ledger);
+        }
+        self.raw("}");
+    }
+
+    const fn ledger(&mut self, ledger: &Ledger) {
+        self.raw(",\"ledger\":{\"totals\":");
+        self.text(ledger.totals);
+        self.raw(",\"rows\":");
+        self.text(ledger.rows);
+        self.raw(",\"version\":");
+        self.text(ledger.version);
+        self.raw(",\"parts\":");
+        self.text(ledger.parts);
+        self.raw(",\"uncertain\":");
+        self.text(ledger.uncertain);
+        self.raw(",\"phase\":");
+        self.text(ledger.phase);
+        self.raw(",\"pending\":");
+        self.texts(ledger.pending);
+        self.raw("}");
     }
 
     const fn table(&mut self, table: &Table) {

@@ -15,7 +15,7 @@ use crate::libraries::libraries;
 use crate::manifest;
 use crate::patience::{PATIENCE, eventually};
 use crate::process;
-use crate::said::{Reload, Status};
+use crate::said::{Balance, Ledger, Reload, Status, Sums};
 
 /// A running gateway. It is killed when it is dropped; where the test has failed, its log is printed.
 #[derive(Debug)]
@@ -154,6 +154,38 @@ impl Gateway {
         let output = self.tandem(&["status", "--json"]);
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("tandem status --json: {error}: {output:?}"))
+    }
+
+    /// `tandem status --ledger --json`, of which each line adds up: what became of all that each version has accepted.
+    ///
+    /// # Panics
+    /// Where something does not add up, or the command says nothing that can be read.
+    pub fn ledger(&self) -> Vec<Balance> {
+        let output = self.tandem(&["status", "--ledger", "--json"]);
+        let ledgers: Vec<Ledger> = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("tandem status --ledger --json: {error}: {output:?}"));
+        let balances: Vec<Balance> = ledgers.into_iter().flat_map(|ledger| ledger.balances).collect();
+        let adds_up = |balance: &Balance| balance.whole.add_up() && balance.parts.add_up();
+        assert!(balances.iter().all(adds_up) && output.status.success(), "{balances:#?}");
+        balances
+    }
+
+    /// The same over all versions, in whole.
+    ///
+    /// # Panics
+    /// As for [`Gateway::ledger`].
+    pub fn ledger_in_all(&self) -> Sums {
+        let mut all = Sums::default();
+        for Balance { whole, .. } in self.ledger() {
+            all.accepted += whole.accepted;
+            all.delivered += whole.delivered;
+            all.rejected += whole.rejected;
+            all.expired += whole.expired;
+            all.cancelled += whole.cancelled;
+            all.pending += whole.pending;
+            all.uncertain += whole.uncertain;
+        }
+        all
     }
 
     /// Runs the command line on this gateway's configuration.

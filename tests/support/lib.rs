@@ -46,7 +46,8 @@ pub use peer::Peer;
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{
-    Agreement, Connection, File, Moves, Notice, Quota, Refused, Reload, Service, Status, Stopping, Version,
+    Agreement, Balance, Connection, File, Ledger, Moves, Notice, Quota, Refused, Reload, Service, Status, Stopping,
+    Sums, Version,
 };
 pub use small_disk::SmallDisk;
 pub use smsc::{SECRET, Smsc, Stored};

@@ -104,6 +104,52 @@ pub struct Stopping {
     pub within_ms: u64,
 }
 
+/// What `tandem status --ledger` says of a component.
+#[derive(Debug, Deserialize)]
+pub struct Ledger {
+    /// The component.
+    pub component: String,
+    /// What became of all that each version has accepted.
+    pub balances: Vec<Balance>,
+}
+
+/// What became of all that a version has accepted.
+#[derive(Debug, Deserialize)]
+pub struct Balance {
+    /// The version.
+    pub version: String,
+    /// In whole.
+    pub whole: Sums,
+    /// Its parts.
+    pub parts: Sums,
+}
+
+/// So many were accepted, and have come to this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Sums {
+    /// All.
+    pub accepted: i64,
+    /// They have arrived.
+    pub delivered: i64,
+    /// They will not.
+    pub rejected: i64,
+    /// Their time was over first.
+    pub expired: i64,
+    /// They were taken back.
+    pub cancelled: i64,
+    /// They have not come to an end.
+    pub pending: i64,
+    /// Of these, so many that somebody else may have.
+    pub uncertain: i64,
+}
+
+impl Sums {
+    /// Whether each that was accepted is somewhere.
+    pub fn add_up(&self) -> bool {
+        self.accepted == self.delivered + self.rejected + self.expired + self.cancelled + self.pending
+    }
+}
+
 /// A version, as the gateway knows it.
 #[derive(Debug, Deserialize)]
 pub struct Version {

@@ -87,6 +87,14 @@ impl Smsc {
     /// # Panics
     /// Where it does not serve.
     pub fn start_with_messaging(policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
+        Smsc::start_with_messaging_by(Gateway::builder(), policy, accounts, smsc, more)
+    }
+
+    /// The same of a gateway with more components.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start_with_messaging_by(builder: Builder, policy: &str, accounts: &[&str], smsc: u16, more: &str) -> Self {
         let addresses = addresses(accounts);
         let more = format!(
             r#"submit_to = "messages"
@@ -101,7 +109,7 @@ retry.to = "2s"
 {connector}"#,
             connector = connector(policy, smsc, "messages")
         );
-        let builder = Gateway::builder().library(&libraries().messaging);
+        let builder = builder.library(&libraries().messaging);
         Smsc::serving((builder, "data"), policy, accounts, &more)
     }
 
@@ -222,18 +230,6 @@ versions = {{ keep = 0 }}
     pub fn maybe_twice(&self) -> u32 {
         let count = "SELECT count(*) FROM \"messaging.messages\" WHERE maybe_twice";
         self.store().query_row(count, [], |row| row.get(0)).expect("there are messages")
-    }
-
-    /// What `messages` has counted, over all versions: accepted, delivered, rejected, expired, cancelled.
-    ///
-    /// # Panics
-    /// Where the store cannot be read.
-    pub fn totals(&self) -> [i64; 5] {
-        let sums = "SELECT sum(accepted), sum(delivered), sum(rejected), sum(expired), sum(cancelled) FROM \"messaging.totals\"";
-        let sums = self
-            .store()
-            .query_row(sums, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
-        sums.expect("there are totals")
     }
 
     /// How many binds count.

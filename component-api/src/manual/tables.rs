@@ -103,3 +103,10 @@
 //!
 //! A column keeps one kind for good. [`Nested`](crate::Kind::Nested) takes any value of serde as a whole: what an older version
 //! does not know inside of it is lost when that version writes it. What versions share goes into columns.
+//!
+//! # A ledger
+//!
+//! A component that takes things on and answers for each of them, as a service that keeps messages does, declares with
+//! [`LEDGER`](crate::Component::LEDGER) how its tables tell what became of them. The host then looks from time to time whether
+//! accepted = delivered + rejected + expired + cancelled + pending, for each version, and says so where it is not: see
+//! [`Ledger`](crate::Ledger) for what the tables have to have.

@@ -94,7 +94,7 @@ impl Desk {
         if message.phase != Phase::Ending {
             return;
         }
-        count_ended(&message.version, message.state, out);
+        count_ended(message, out);
         if message.owes(message.state) {
             let due_at = self.soon(out.now());
             out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at, run: m.run });

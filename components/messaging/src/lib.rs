@@ -38,7 +38,7 @@ pub use crate::message::MESSAGES;
 pub use crate::pieces::PIECES;
 pub use crate::sent::SENT;
 pub use crate::then::Then;
-pub use crate::totals::TOTALS;
+pub use crate::totals::{LEDGER, TOTALS};
 
 /// The service, with one configuration.
 pub struct Messaging {
@@ -53,6 +53,7 @@ impl Component for Messaging {
     type Config = Config;
     type Session = Desk;
     const TABLES: &'static [Table] = &[MESSAGES, SENT, INCOMING, PIECES, TOTALS];
+    const LEDGER: Option<Ledger> = Some(LEDGER);
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;
 

@@ -82,7 +82,7 @@ impl Desk {
             message.network = Some(network.clone());
         }
         out.put(&MESSAGES, &message);
-        count_accepted(&message.version, out);
+        count_accepted(&message, out);
         taken(asked, &message, out);
         if let Some(network) = network {
             self.send(m, &message, &network, &[], out);
@@ -121,7 +121,7 @@ impl Desk {
     pub(crate) fn accept_later(&mut self, message: &Message, out: &mut Out<'_, Desk>) {
         let due_at = scheduled(message);
         out.update(&MESSAGES, &Waits { id: &message.id, phase: Phase::Queued, due_at });
-        count_accepted(&message.version, out);
+        count_accepted(message, out);
     }
 
     /// What was answered the first time.

@@ -1,9 +1,11 @@
-//! What has become of all messages, by the version that has taken them: [`TOTALS`]. What is taken and has not ended is pending.
+//! What has become of all messages, by the version that has taken them: [`TOTALS`]. What is taken and has not ended is pending: see
+//! [`LEDGER`].
 
 use tandem_component::prelude::*;
 use tandem_sms::State;
 
 use crate::desk::Desk;
+use crate::message::Message;
 
 /// A row for each version.
 pub const TOTALS: Table = Table {
@@ -11,26 +13,54 @@ pub const TOTALS: Table = Table {
     key: &["version"],
     columns: &[
         Column::new("version", Kind::Text),
-        Column::new("accepted", Kind::Integer).or(Literal::Integer(0)),
-        Column::new("delivered", Kind::Integer).or(Literal::Integer(0)),
-        Column::new("rejected", Kind::Integer).or(Literal::Integer(0)),
-        Column::new("expired", Kind::Integer).or(Literal::Integer(0)),
-        Column::new("cancelled", Kind::Integer).or(Literal::Integer(0)),
+        counting("accepted"),
+        counting("delivered"),
+        counting("rejected"),
+        counting("expired"),
+        counting("cancelled"),
+        counting("accepted_more"),
+        counting("delivered_more"),
+        counting("rejected_more"),
+        counting("expired_more"),
+        counting("cancelled_more"),
     ],
 };
 
+/// A message is counted as accepted when it is queued or sent for the first time, and as what has become of it when there is nothing
+/// left but to tell its front: each in the event that changes its phase.
+pub const LEDGER: Ledger = Ledger {
+    totals: TOTALS.name,
+    rows: "messages",
+    version: "version",
+    parts: "parts",
+    uncertain: "uncertain",
+    phase: "phase",
+    pending: &["queued", "sending", "sent", "ending"],
+};
+
+const fn counting(name: &'static str) -> Column {
+    Column::new(name, Kind::Integer).or(Literal::Integer(0))
+}
+
 /// One more was taken.
-pub(crate) fn count_accepted(version: &str, out: &mut Out<'_, Desk>) {
-    out.add(&TOTALS, &version, "accepted", 1);
+pub(crate) fn count_accepted(message: &Message, out: &mut Out<'_, Desk>) {
+    count(message, ["accepted", "accepted_more"], out);
 }
 
 /// One has ended.
-pub(crate) fn count_ended(version: &str, state: State, out: &mut Out<'_, Desk>) {
-    let column = match state {
-        State::Delivered | State::Accepted => "delivered",
-        State::Expired => "expired",
-        State::Deleted => "cancelled",
-        _ => "rejected",
+pub(crate) fn count_ended(message: &Message, out: &mut Out<'_, Desk>) {
+    let columns = match message.state {
+        State::Delivered | State::Accepted => ["delivered", "delivered_more"],
+        State::Expired => ["expired", "expired_more"],
+        State::Deleted => ["cancelled", "cancelled_more"],
+        _ => ["rejected", "rejected_more"],
     };
-    out.add(&TOTALS, &version, column, 1);
+    count(message, columns, out);
+}
+
+fn count(message: &Message, [column, more]: [&'static str; 2], out: &mut Out<'_, Desk>) {
+    out.add(&TOTALS, &message.version, column, 1);
+    if message.parts > 1 {
+        out.add(&TOTALS, &message.version, more, i64::from(message.parts) - 1);
+    }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observe::notice::Tally;
 use crate::store::Migration;
+use crate::store::ledger::Balance;
 
 pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
@@ -29,6 +30,8 @@ pub enum Request {
     Status,
     /// Say what was ever added to the tables of components.
     Schema,
+    /// Say what became of all that components have accepted.
+    Ledger,
     /// Say which accounts there are, or change them.
     Account(AccountRequest),
     /// Do what SIGTERM does. The connection then stays until the host's process is gone.
@@ -192,6 +195,15 @@ pub enum ConnectionStage {
     Down,
 }
 
+/// What became of all that a component has accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerStatus {
+    /// The component.
+    pub component: String,
+    /// By the version that has accepted it.
+    pub balances: Vec<Balance>,
+}
+
 /// A file that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -227,6 +239,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// Every change to the tables, oldest first.
     Schema(Vec<Migration>),
+    /// What became of all that components have accepted, by component.
+    Ledger(Vec<LedgerStatus>),
     /// Every account, by name.
     Accounts(Vec<AccountStatus>),
     /// To a change of an account.

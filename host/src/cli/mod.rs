@@ -3,6 +3,7 @@
 mod account;
 mod check;
 mod inspect;
+mod ledger;
 mod reload;
 mod status;
 mod stop;
@@ -44,8 +45,11 @@ enum Verb {
         #[command(flatten)]
         configured: Configured,
         /// Say instead what was ever added to the tables of components, by which version and when
-        #[arg(long)]
+        #[arg(long, conflicts_with = "ledger")]
         schema: bool,
+        /// Say instead what became of all that was accepted, by version; exit code 1 where it does not add up
+        #[arg(long)]
+        ledger: bool,
     },
     /// Say and change who may authenticate
     #[command(subcommand)]
@@ -95,8 +99,9 @@ pub fn main() -> ExitCode {
             .map(|()| ExitCode::SUCCESS),
         Verb::Check(configured) => check::check(&configured.source(), configured.json),
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
-        Verb::Status { configured, schema: true } => status::schema(&configured.source(), configured.json),
-        Verb::Status { configured, schema: false } => status::status(&configured.source(), configured.json),
+        Verb::Status { configured, schema: true, .. } => status::schema(&configured.source(), configured.json),
+        Verb::Status { configured, ledger: true, .. } => ledger::ledger(&configured.source(), configured.json),
+        Verb::Status { configured, .. } => status::status(&configured.source(), configured.json),
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),

@@ -8,6 +8,7 @@ mod agreements;
 mod bound;
 mod connectors;
 mod findings;
+mod ledger;
 mod publication;
 mod reload;
 mod retire;
@@ -97,6 +98,7 @@ pub struct Host {
     usage: Arc<Usage>,
     usage_read: bool,
     verifiers: Arc<Verifiers>,
+    auditor: ledger::Auditor,
     /// The workers' time.
     clock: Clock,
     events: Sender<Event>,
@@ -190,6 +192,7 @@ impl Host {
             .map(|seat| Handle::start(seat, &table, &clock))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
+        let auditor = ledger::Auditor::start(store.clone()).context("ledgers cannot be looked at")?;
         Ok(Host {
             source,
             run: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0).max(1),
@@ -218,6 +221,7 @@ impl Host {
             usage,
             usage_read: false,
             verifiers,
+            auditor,
             clock,
             events,
             _lock: lock,
@@ -261,6 +265,7 @@ impl Host {
                     let schema = self.schema().map_err(|error| format!("{error:#}"));
                     let _ = reply.send(schema.map_or_else(Answer::Unknown, Answer::Schema));
                 }
+                Event::Asked(Request::Ledger, reply) => self.auditor.ask(reply),
                 Event::Asked(Request::Account(request), reply) => drop(reply.send(self.account(request))),
                 // Who asks is told first, and then has it stop: `Event::Stop` follows.
                 Event::Asked(Request::Stop, reply) => drop(reply.send(Answer::Stop(self.stopping()))),

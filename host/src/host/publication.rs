@@ -45,6 +45,7 @@ impl Host {
         let agreements = config.agreement.iter().map(|(name, one)| (name.clone(), Arc::new(one.clone())));
         let agreements = Arc::new(agreements.collect());
         self.table.publish(Snapshot { number, services, upstreams, accounts, agreements });
+        self.auditor.keep(self.ledgers());
         self.usage.renew();
         // What is bound now may be on its way to the store: it is looked for a while later.
         self.looked_for_bindings = Instant::now();

@@ -203,7 +203,7 @@ impl Host {
             return Ok(at);
         }
         let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
-        manifest.tables().map_err(|error| error.to_string())?;
+        manifest.tables().and_then(|_| manifest.books()).map_err(|error| error.to_string())?;
         self.seen += 1;
         let mut version = Version::new(shelved.digest, manifest, self.seen);
         version.shelved = Some(shelved);

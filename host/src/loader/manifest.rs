@@ -16,6 +16,7 @@ use serde_json::Value;
 use tandem_component::Policy;
 
 use super::elf::NotLoadable;
+use crate::store::ledger::Books;
 use crate::store::table::{Misdeclared, Table};
 
 /// What a component's library says of itself.
@@ -39,6 +40,29 @@ pub struct Manifest {
     /// Whether each worker keeps a session of it without a peer.
     #[serde(default)]
     pub resident: bool,
+    /// How its tables tell what became of all that it has accepted, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerManifest>,
+}
+
+/// How the tables of a version tell what became of all that it has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LedgerManifest {
+    /// The table of the totals.
+    pub totals: String,
+    /// The table of what was accepted.
+    pub rows: String,
+    /// Its column with the version that has accepted it.
+    pub version: String,
+    /// Its column with the number of its parts.
+    pub parts: String,
+    /// Its column that says whether somebody else may have it.
+    pub uncertain: String,
+    /// Its column with what there is to be done about it.
+    pub phase: String,
+    /// What stands there while it is pending.
+    pub pending: Vec<String>,
 }
 
 /// One table, as a version knows it.
@@ -97,6 +121,14 @@ impl Manifest {
     /// One of them cannot be one.
     pub fn tables(&self) -> Result<Vec<Table>, Misdeclared> {
         self.tables.iter().map(|table| Table::of(&self.name, table)).collect()
+    }
+
+    /// Its ledger, checked, where it has one.
+    ///
+    /// # Errors
+    /// A table or a column of it is not there, or is not of that kind.
+    pub fn books(&self) -> Result<Option<Books>, Misdeclared> {
+        self.ledger.as_ref().map(|ledger| Books::of(ledger, &self.tables()?)).transpose()
     }
 
     /// Reads the manifest from the bytes of its section, or as the loaded library gives it.

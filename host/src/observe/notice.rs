@@ -69,6 +69,8 @@ pub enum Notice {
     AgreementRefused,
     /// A session was to call, dial or forward without the admission that its service requires.
     AdmissionMissing,
+    /// What a version has accepted is not what has become of it: see `tandem status --ledger`.
+    LedgerUnbalanced,
     /// The counts of an agreement cannot be kept, so nothing is admitted that needs more of them.
     AgreementFailing,
 }

@@ -5,6 +5,7 @@
 //! | [`table`] | a table as one version knows it |
 //! | [`schema`] | what tables there are, and what a version may add |
 //! | [`row`] | rows, as they cross to a component and as they are held |
+//! | [`ledger`] | whether what a component has accepted adds up with what became of it |
 //! | [`bindings`] | which version a keyed conversation is bound to: rows of the host's own |
 //! | [`sqlite`] | the store that needs nothing: SQLite |
 //!
@@ -18,6 +19,7 @@
 //! - An error of one transaction (two rows that may not share a value) fails that one alone.
 
 pub mod bindings;
+pub mod ledger;
 pub mod row;
 pub mod schema;
 pub mod sqlite;
@@ -30,6 +32,7 @@ use std::sync::{Arc, OnceLock};
 use semver::Version as Number;
 use serde::{Deserialize, Serialize};
 
+use ledger::{Balance, Books};
 use row::{Columns, Value};
 use schema::Misfit;
 use table::Table;
@@ -99,6 +102,13 @@ pub trait Reader {
     /// # Errors
     /// The store cannot be reached.
     fn ask(&mut self, table: &Table, question: &Question) -> Result<Found, Failure>;
+
+    /// What became of all that each version of a component has accepted, at one moment. It looks at all rows: for a thread that
+    /// may wait.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    fn balances(&mut self, books: &Books) -> Result<Vec<Balance>, Failure>;
 }
 
 /// What one event writes, and what it asks after that.

@@ -3,6 +3,7 @@
 //! The writer is a thread of its own. It takes all transactions that wait and commits them with one sync of the disk
 //! (group commit), so the more sessions write, the less each pays. What fails by itself is taken out of its group.
 
+mod ledger;
 mod migrations;
 mod statement;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::ledger::{Balance, Books};
 use super::schema::{self, Known};
 use super::table::Table;
 use super::{
@@ -177,6 +179,10 @@ struct Reading {
 impl Reader for Reading {
     fn ask(&mut self, table: &Table, question: &Question) -> Result<Found, Failure> {
         statement::ask(&self.connection, &mut self.text, table, question).map_err(failure)
+    }
+
+    fn balances(&mut self, books: &Books) -> Result<Vec<Balance>, Failure> {
+        ledger::balances(&mut self.connection, books).map_err(failure)
     }
 }
 
