@@ -333,6 +333,30 @@ fn an_account_that_is_suspended_is_told_so_with_its_secret_and_is_admitted_nothi
 }
 
 #[test]
+fn a_session_of_an_account_that_was_removed_is_admitted_nothing_more() {
+    let place = Place::start(&account("its", &hashed("own", USUAL), ""));
+    place.add("acme", "secret", &[], "added acme");
+    let mut session = place.connect();
+    session.says("login 1 acme secret", "1 welcome acme");
+    session.says("hold 2 acme", "2 admitted");
+    session.says("admit 3 its", "3 admitted");
+    session.says("admit 4 nobody", "4 admitted");
+
+    place.says(&["remove", "acme"], "removed acme");
+    place.gateway.configure(|text| text.replace("[account.its]", "[account.another]"));
+    assert!(place.gateway.reload().ok);
+
+    session.says("admit 5 acme", "5 refused suspended");
+    session.says("admit 6 its", "6 refused suspended");
+    session.says("admit 7 nobody", "7 admitted");
+    session.says("done 2", "2 done");
+    let said = place.gateway.status().notice("agreement-refused").unwrap().to_owned();
+    assert!(said.contains("account \"its\": it was removed"), "{said}");
+    place.add("acme", "another", &[], "added acme");
+    session.says("admit 8 acme", "8 admitted");
+}
+
+#[test]
 fn another_secret_leaves_the_rest_of_an_account() {
     let place = Place::start("");
     place.add("acme", "secret", &["--services", "door"], "added acme");

@@ -180,6 +180,10 @@ fn senders_hours_units_and_services() {
     let said = session.asks("admit 7 late");
     let millis: u64 = said.strip_prefix("7 refused hours ").unwrap().parse().unwrap();
     assert!((2 * 3_600_000..=3 * 3_600_000).contains(&millis), "{said}");
+    assert!(
+        session.asks("session 8 late").starts_with("8 refused hours "),
+        "a session is an exchange of all its hours"
+    );
 }
 
 #[test]

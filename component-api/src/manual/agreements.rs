@@ -95,6 +95,6 @@
 //!
 //! A [`Limit`](crate::Limit), by the key that says it, and when it frees, where that is a matter of time: a protocol's own words
 //! for it (`Retry-After`, `ESME_RTHROTTLED`) are made of that. A limit is the operator's, who may change it at any reload: the counts
-//! go on. [`Suspended`](crate::Limit::Suspended) is an account that may use nothing for now, also of sessions that it has open: they
+//! go on. [`Suspended`](crate::Limit::Suspended) is an account that may use nothing for now, or was removed. Sessions that it has open
 //! go on with what they have under way, and are admitted nothing more. Whoever authenticates as one is answered
 //! [`Suspended`](crate::Answer::Suspended) where the secret is right.

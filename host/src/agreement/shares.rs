@@ -97,7 +97,8 @@ struct Share {
     until: u64,
     /// Nothing but the units is to be looked at.
     plain: bool,
-    suspended: bool,
+    /// Why nothing is admitted.
+    barred: Option<&'static str>,
     counts: Arc<[Holding]>,
     /// Of which of them a reservation is asked.
     asked: Vec<bool>,
@@ -237,10 +238,10 @@ impl Shares {
             return Some(*place);
         }
         let counts = self.usage.of(&self.agreements, asked.account, name)?;
-        let suspended = self.usage.is_suspended(asked.account);
+        let barred = self.usage.barred(asked.account);
         let place = self.shares.len();
         places.insert(asked.account.into(), place);
-        self.shares.push(Share::of(counts, suspended));
+        self.shares.push(Share::of(counts, barred));
         Some(place)
     }
 
@@ -262,16 +263,16 @@ impl Shares {
 }
 
 impl Share {
-    fn of(counts: Vec<(Arc<Count>, Arc<Agreement>)>, suspended: bool) -> Self {
+    fn of(counts: Vec<(Arc<Count>, Arc<Agreement>)>, barred: Option<&'static str>) -> Self {
         let size_max = counts.iter().map(|(_, terms)| terms.share()).min().unwrap_or(u64::MAX);
-        let free = counts.is_empty() && !suspended;
-        let plain = !suspended && counts.iter().all(|(_, terms)| !terms.asks_senders());
+        let free = counts.is_empty() && barred.is_none();
+        let plain = barred.is_none() && counts.iter().all(|(_, terms)| !terms.asks_senders());
         Share {
             // Where nothing is counted there is no end of it.
             left: if free { u64::MAX } else { 0 },
             until: if free { u64::MAX } else { 0 },
             plain,
-            suspended,
+            barred,
             asked: vec![false; counts.len()],
             counts: counts.into_iter().map(|(count, terms)| Holding { count, terms }).collect(),
             taken: Moment { steady: 0, wall: 0 },
@@ -283,9 +284,9 @@ impl Share {
 
     /// Whether something may be done. A refusal says which agreement it is.
     fn admit(&mut self, asked: &Asked<'_>, at: Moment, usage: &Usage, worker: usize) -> Verdict {
-        if self.suspended {
+        if let Some(why) = self.barred {
             let refusal = Refusal { limit: Limit::Suspended, frees_at: None };
-            return Verdict::Refused(refusal, Some("it is suspended".to_owned()));
+            return Verdict::Refused(refusal, Some(why.to_owned()));
         }
         if let Some(sender) = asked.sender
             && let Some(holding) = self.counts.iter().find(|holding| !holding.terms.allows_sender(sender))
@@ -293,6 +294,12 @@ impl Share {
             // As a literal: the peer chooses it.
             let more = format!(", sender {:?}", sender.chars().take(32).collect::<String>());
             return holding.refuses(Refusal { limit: Limit::Sender, frees_at: None }, &more);
+        }
+        // Of what takes no units, a session above all, nobody else looks at the hours.
+        if asked.units == 0
+            && let Some((holding, opens)) = self.counts.iter().find_map(|it| Some((it, it.closed(at.wall)?)))
+        {
+            return holding.refuses(Refusal { limit: Limit::TimeOfDay, frees_at: Some(opens) }, "");
         }
         let hold = match asked.what & (admission::HELD | admission::SESSION) {
             0 => None,
@@ -395,6 +402,11 @@ impl Holding {
     fn refuses(&self, refusal: Refusal, more: &str) -> Verdict {
         self.count.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Verdict::Refused(refusal, Some(format!("agreement.{}: {}{more}", self.count.key.agreement, refusal.limit)))
+    }
+
+    /// When its hours begin, where it is none of them.
+    fn closed(&self, wall: u64) -> Option<u64> {
+        self.terms.hours?.open_until(wall).err()
     }
 
     fn limit(&self, session: bool) -> Option<u64> {

@@ -2,7 +2,7 @@
 //!
 //! Reserving waits for the disk, so it is done by a thread of its own. What is asked of it meanwhile is one transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,8 +16,9 @@ use crate::store::{self, Failure, Reader, Step, Store};
 /// All counts.
 pub struct Usage {
     counts: Mutex<HashMap<Key, Arc<Count>>>,
-    /// The accounts that are suspended.
-    suspended: Mutex<HashSet<String>>,
+    /// The accounts that there are, or have been in this run: a session of one that was removed is admitted nothing more. Who
+    /// was never one is not the host's to judge.
+    accounts: Mutex<HashMap<String, Standing>>,
     /// Counts publications, and changes of what is suspended: what a worker has made of them holds until then. It is written
     /// after them and read before, with release and acquire.
     generation: AtomicU64,
@@ -26,6 +27,17 @@ pub struct Usage {
     epoch: u64,
     /// How many workers share what there is.
     pub workers: u64,
+}
+
+/// How it is with an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may use what it may.
+    Good,
+    /// It may use nothing for now.
+    Suspended,
+    /// It is none any more.
+    Removed,
 }
 
 /// A worker wants more to be reserved.
@@ -68,7 +80,7 @@ impl Usage {
         std::thread::Builder::new().name("usage".into()).spawn(move || reserve(&store, &asked, &deliver))?;
         Ok(Usage {
             counts: Mutex::default(),
-            suspended: Mutex::default(),
+            accounts: Mutex::default(),
             generation: AtomicU64::new(1),
             requests,
             epoch,
@@ -106,19 +118,30 @@ impl Usage {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// These accounts are suspended, and no others.
-    pub fn set_suspended(&self, names: HashSet<String>) {
-        let mut suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
-        if *suspended != names {
-            *suspended = names;
-            drop(suspended);
+    /// These are all accounts that there are, each in good standing or suspended.
+    pub fn set_accounts(&self, mut now: HashMap<String, Standing>) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in accounts.keys() {
+            if !now.contains_key(name) {
+                now.insert(name.clone(), Standing::Removed);
+            }
+        }
+        let barred = |all: &HashMap<String, Standing>, name| all.get(name).is_some_and(|it| *it != Standing::Good);
+        let changed = now.keys().any(|name| barred(&accounts, name) != barred(&now, name));
+        *accounts = now;
+        drop(accounts);
+        if changed {
             self.renew();
         }
     }
 
-    /// Whether an account is suspended.
-    pub fn is_suspended(&self, account: &str) -> bool {
-        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).contains(account)
+    /// Why an account is admitted nothing, where it is one that is not.
+    pub fn barred(&self, account: &str) -> Option<&'static str> {
+        match self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(account)? {
+            Standing::Good => None,
+            Standing::Suspended => Some("it is suspended"),
+            Standing::Removed => Some("it was removed"),
+        }
     }
 
     /// The counts of an account and a service, with their terms. `None` where there are as many as there may be.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Host;
 use crate::account::{self, Account, Hashed, table};
 use crate::admin::{AccountRequest, AccountStatus, Answer, Changed, From};
+use crate::agreement::usage::Standing;
 use crate::config::Config;
 use crate::store::{Found, Question};
 
@@ -25,21 +26,22 @@ impl Host {
             AccountRequest::Remove { name } => self.remove_account(name),
             AccountRequest::List => self.accounts().map(Answer::Accounts),
         };
-        if let Err(reason) = self.suspend_accounts(None) {
-            tracing::warn!("which accounts are suspended cannot be read: {reason}");
+        if let Err(reason) = self.tell_standings(None) {
+            tracing::warn!("which accounts there are, and which are suspended, cannot be read: {reason}");
         }
         answer.unwrap_or_else(Answer::Refused)
     }
 
-    /// Tells the workers which accounts are suspended, by a configuration that is about to hold, or the one that does.
+    /// Tells the workers which accounts there are and which are suspended, by a configuration that is about to hold, or the one that does.
     ///
     /// # Errors
     /// Those of the store cannot be read: it is left as it is.
-    pub(super) fn suspend_accounts(&self, config: Option<&Config>) -> Result<(), String> {
+    pub(super) fn tell_standings(&self, config: Option<&Config>) -> Result<(), String> {
         let configured = &config.unwrap_or(&self.config).account;
         let stored = self.stored_accounts()?.into_iter().filter(|(name, _)| !configured.contains_key(name));
         let all = stored.chain(configured.clone());
-        self.usage.set_suspended(all.filter(|(_, account)| account.suspended).map(|(name, _)| name).collect());
+        let standing = |account: &Account| if account.suspended { Standing::Suspended } else { Standing::Good };
+        self.usage.set_accounts(all.map(|(name, account)| (name, standing(&account))).collect());
         Ok(())
     }
 

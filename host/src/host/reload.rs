@@ -108,8 +108,8 @@ impl Host {
         let before = self.active_versions();
         let loaded = self.load_bound(&config, &decisions);
         self.verifiers.limit(config.attempts);
-        if let Err(reason) = self.suspend_accounts(Some(&config)) {
-            self.findings.push(format!("account: which are suspended cannot be read: {reason}"));
+        if let Err(reason) = self.tell_standings(Some(&config)) {
+            self.findings.push(format!("account: which there are, and which are suspended, cannot be read: {reason}"));
         }
         self.publish(config, &decisions, loaded, bound);
         self.take_stages(&decisions);
