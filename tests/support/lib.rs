@@ -22,6 +22,7 @@ mod process;
 mod said;
 mod small_disk;
 mod smsc;
+pub mod told;
 mod upstream;
 mod websocket;
 mod wrk;

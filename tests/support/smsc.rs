@@ -64,6 +64,14 @@ impl Smsc {
         Smsc::serving((Gateway::builder(), data), "carry", accounts, more)
     }
 
+    /// Starts one under a policy, with more in the configuration of `esme` and behind it.
+    ///
+    /// # Panics
+    /// Where it does not serve.
+    pub fn start_under(policy: &str, accounts: &[&str], more: &str) -> Self {
+        Smsc::serving((Gateway::builder(), "data"), policy, accounts, more)
+    }
+
     /// Starts one whose messages go to an SMSC at a port, by way of the service `smsc-a`. What that one sends to `100` is for
     /// the first of the accounts, to `101` for the second, and so on. There may be more in the configuration of `esme`.
     ///

@@ -151,7 +151,7 @@ fn refused(limit: Limit, frees_at: Option<Time>, now: Time) -> Submitted {
     };
     let retry_after = frees_at.map(|at| at.nanos().saturating_sub(now.nanos()).div_ceil(1_000_000));
     let reason = format!("the account's agreement does not allow it: {limit}");
-    Submitted { status, reason, retry_after, ..Submitted::default() }
+    Submitted { status, reason, retry_after, limit: limit.word().to_owned(), ..Submitted::default() }
 }
 
 fn taken(asked: RequestId, message: &Message, out: &mut Out<'_, Desk>) {

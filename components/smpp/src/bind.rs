@@ -74,6 +74,9 @@ pub(crate) struct Login {
     command: u32,
     /// Whether the peer speaks 3.4 or later, and so may be sent TLVs in the response (section 3.4).
     tlvs: bool,
+    /// That the account's agreements count it as a session.
+    #[serde(default)]
+    admission: Option<Token>,
 }
 
 impl Login {
@@ -83,6 +86,13 @@ impl Login {
 
     pub(crate) fn receives(&self) -> bool {
         self.command != BIND_TRANSMITTER
+    }
+
+    /// It counts no more for the account's agreements.
+    pub(crate) fn give_back(&self, out: &mut Out<'_, Bind>) {
+        if let Some(admission) = self.admission {
+            out.done(admission);
+        }
     }
 
     /// Holds the lease for another while, if it is still ours.
@@ -144,6 +154,7 @@ impl Bind {
             holder,
             command: frame.id,
             tlvs: u8::from(version) >= VERSION,
+            admission: None,
         };
         out.authenticate(&login.system_id, password.as_str().as_bytes(), Then::Authenticated);
         self.stage = Stage::Binding { sequence: frame.sequence, login, tries: 0 };
@@ -159,7 +170,9 @@ impl Bind {
                 let may = smpp.config.account(account.name());
                 // The password is right, but not for this: the generic refusal of a bind.
                 if may.binds.iter().any(|mode| mode.command() == command) {
-                    return self.look_at_binds(out);
+                    let session = Admission::session(&login.system_id);
+                    login.admission = Some(out.admit(session, Then::BindAdmitted));
+                    return;
                 }
                 Status::EsmeRbindfail
             }
@@ -172,6 +185,18 @@ impl Bind {
             _ => Status::EsmeRsyserr,
         };
         self.refuse_bind(command, sequence, refused, out);
+    }
+
+    /// Whether the account may have another session.
+    pub(crate) fn bind_admitted(&mut self, answer: Answer<'_>, out: &mut Out<'_, Bind>) {
+        let Stage::Binding { sequence, login, .. } = &self.stage else { return };
+        let (sequence, command) = (*sequence, login.command);
+        match answer {
+            Answer::Admitted => self.look_at_binds(out),
+            // The password is right, and nothing else is wrong with the bind.
+            Answer::Refused { .. } => self.refuse_bind(command, sequence, Status::EsmeRbindfail, out),
+            _ => self.refuse_bind(command, sequence, Status::EsmeRsyserr, out),
+        }
     }
 
     fn look_at_binds(&mut self, out: &mut Out<'_, Bind>) {
@@ -237,7 +262,9 @@ impl Bind {
     fn refuse_bind(&mut self, id: u32, sequence: u32, status: Status, out: &mut Out<'_, Bind>) {
         tracing::warn!(status = u32::from(status), "bind refused");
         self.refuse(id, sequence, status, out);
-        self.stage = Stage::Over;
+        if let Stage::Binding { login, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+            login.give_back(out);
+        }
         out.close(Stream::OWN);
     }
 }

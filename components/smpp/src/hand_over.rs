@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
+use crate::admitting::refused_there;
 use crate::message::{MESSAGES, Message};
 use crate::pdu::{SUBMIT_MULTI, Status, encode};
 use crate::session::{Bind, Stage};
@@ -64,23 +65,43 @@ struct HandOver {
     /// How many are not answered for yet, and how many were taken.
     left: usize,
     taken: usize,
+    /// What is held until the response is sent.
+    #[serde(default)]
+    admission: Option<Token>,
+}
+
+impl HandOvers {
+    fn messages(&self) -> usize {
+        self.open.values().map(|hand_over| hand_over.submission.messages.len()).sum()
+    }
+
+    /// No response is sent any more, so nothing is held for one.
+    pub(crate) fn give_back(&mut self, out: &mut Out<'_, Bind>) {
+        let admissions = self.open.values_mut().filter_map(|hand_over| hand_over.admission.take());
+        admissions.for_each(|admission| out.done(admission));
+    }
 }
 
 impl Bind {
+    /// Whether so many more messages may be with another service, beside those that wait for their admission.
+    pub(crate) fn has_room_for(&self, smpp: &Smpp, messages: usize) -> bool {
+        if smpp.config.submit_to.is_none() {
+            return true;
+        }
+        let there = self.hand_overs.messages() + self.admissions.messages();
+        there == 0 || there + messages <= MESSAGES_MAX
+    }
+
     /// Asks a service to submit the messages.
     pub(crate) fn hand_over(
         &mut self,
         smpp: &Smpp,
         service: &str,
-        sequence: u32,
+        (sequence, admission): (u32, Token),
         submission: Submission,
         out: &mut Out<'_, Bind>,
-    ) -> Result<(), Status> {
+    ) {
         let left = submission.messages.len();
-        let open: usize = self.hand_overs.open.values().map(|it| it.submission.messages.len()).sum();
-        if open > 0 && open + left > MESSAGES_MAX {
-            return Err(Status::EsmeRthrottled);
-        }
         self.hand_overs.last += 1;
         let key = self.hand_overs.last;
         let Submission { command, message_id, messages, refused } = submission;
@@ -107,9 +128,8 @@ impl Bind {
         };
         let messages = messages.into_iter().enumerate().map(ask).collect();
         let submission = Submission { command, message_id, messages, refused };
-        self.hand_overs.open.insert(key, HandOver { sequence, submission, left, taken: 0 });
+        self.hand_overs.open.insert(key, HandOver { sequence, submission, left, taken: 0, admission: Some(admission) });
         self.pending += 1;
-        Ok(())
     }
 
     /// A message was submitted, or was not.
@@ -153,8 +173,13 @@ impl Bind {
         if hand_over.left > 0 {
             return;
         }
-        let Some(HandOver { sequence, submission, taken, .. }) = self.hand_overs.open.remove(&key) else { return };
+        let Some(HandOver { sequence, submission, taken, admission, .. }) = self.hand_overs.open.remove(&key) else {
+            return;
+        };
         self.pending = self.pending.saturating_sub(1);
+        if let Some(admission) = admission {
+            out.done(admission);
+        }
         if matches!(self.stage, Stage::Over) {
             return;
         }
@@ -175,7 +200,10 @@ impl Bind {
 fn outcome(answer: Answer<'_>) -> Submitted {
     let status = match answer {
         Answer::Answered(response) => match response.read() {
-            Ok(submitted) => return submitted,
+            Ok(submitted) => {
+                let status = refused_there(&submitted).map_or(submitted.status, u32::from);
+                return Submitted { status, ..submitted };
+            }
             Err(misfit) => {
                 tracing::warn!(%misfit, "a service answers what nobody here knows");
                 TEMPORARY

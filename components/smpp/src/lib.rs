@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admitting;
 mod bind;
 mod client;
 pub mod config;

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use tandem_component::prelude::*;
 
 use crate::Smpp;
+use crate::admitting::Admissions;
 use crate::bind::{Login, RENEWAL, is_bind};
 use crate::config::Mode;
 use crate::frame::{self, Frame, NoFrame};
 use crate::hand_over::HandOvers;
-use crate::message::seconds;
-use crate::message::{MESSAGES, Message};
+use crate::message::Message;
 use crate::outdated::look_for_outdated;
-use crate::pdu::{self, Status, decode, encode, header};
-use crate::queue::{Queue, count};
+use crate::pdu::{self, Status, decode, header};
+use crate::queue::Queue;
 use crate::receipt::release;
 use crate::submit::submit;
 use crate::submitting::{TEMPORARY, Waiting, refuse};
@@ -25,7 +25,7 @@ use crate::window::{Request, Window};
 pub struct Bind {
     pub(crate) stage: Stage,
     pub(crate) window: Window,
-    /// The peer's requests that wait for the store or for another service.
+    /// The peer's requests that wait for an admission, the store or another service.
     pub(crate) pending: u32,
     /// What the last event wrote was not stored.
     store_failed: bool,
@@ -44,6 +44,9 @@ pub struct Bind {
     /// Messages for the SMSC that wait for the window.
     #[serde(default)]
     pub(crate) waiting: VecDeque<Waiting>,
+    /// An ESME's submissions that wait for their admission.
+    #[serde(default)]
+    pub(crate) admissions: Admissions,
     /// An ESME's submissions that another service has.
     #[serde(default)]
     pub(crate) hand_overs: HandOvers,
@@ -58,8 +61,8 @@ pub struct Bind {
 pub(crate) enum Stage {
     /// Awaits a bind.
     Unbound { since: Time },
-    /// Awaits whose password it is, then what the store knows of the account's other binds, then one of its leases. Nothing is
-    /// read meanwhile.
+    /// Awaits whose password it is, then whether the account may have another session, what the store knows of its other binds,
+    /// and one of its leases. Nothing is read meanwhile.
     Binding {
         sequence: u32,
         login: Login,
@@ -86,14 +89,6 @@ pub(crate) enum Stage {
     Over,
 }
 
-/// What the requests of one event have in common.
-struct Turn {
-    /// What they would write cannot be stored.
-    failed: bool,
-    /// How many of them were taken.
-    taken: u32,
-}
-
 impl Session for Bind {
     type Component = Smpp;
     type Then = Then;
@@ -109,6 +104,8 @@ impl Session for Bind {
             Event::Answer { then, answer } => match then {
                 Then::Alarm => {}
                 Then::Authenticated => self.authenticated(smpp, answer, out),
+                Then::BindAdmitted => self.bind_admitted(answer, out),
+                Then::Admitted { key } => self.admitted(smpp, key, answer, failed, out),
                 Then::Leased => self.leased(smpp, answer, failed, out),
                 Then::Renewed => self.renewed(smpp, answer, out),
                 Then::GivenBack => {}
@@ -189,6 +186,7 @@ impl Bind {
             claims: 0,
             unsettled: Vec::new(),
             waiting: VecDeque::new(),
+            admissions: Admissions::default(),
             hand_overs: HandOvers::default(),
             queue: Queue::default(),
             alarm: Alarm::default(),
@@ -201,16 +199,16 @@ impl Bind {
         (self.heard, self.transacted) = (out.now(), out.now());
     }
 
-    /// Answers all whole PDUs. What they write is one transaction.
+    /// Takes all whole PDUs. What they write is one transaction, which cannot be stored where it has `failed`.
     fn read(&mut self, smpp: &Smpp, bytes: &[u8], failed: bool, out: &mut Out<'_, Self>) {
-        let (mut turn, mut rest) = (Turn { failed, taken: 0 }, bytes);
+        let mut rest = bytes;
         while !rest.is_empty() && !matches!(self.stage, Stage::Binding { .. } | Stage::Invited | Stage::Over) {
             match frame::next(rest, smpp.config.pdu_bytes_max) {
                 // A goodbye waits until all is answered that came before it.
                 Ok(frame) if frame.id == pdu::UNBIND && self.pending > 0 => break,
                 Ok(frame) => {
                     rest = &rest[frame.length()..];
-                    self.take(smpp, &frame, &mut turn, out);
+                    self.take(smpp, &frame, failed, out);
                 }
                 Err(NoFrame::Incomplete) => break,
                 Err(NoFrame::Length(length)) => {
@@ -226,10 +224,10 @@ impl Bind {
         }
     }
 
-    fn take(&mut self, smpp: &Smpp, frame: &Frame<'_>, turn: &mut Turn, out: &mut Out<'_, Self>) {
+    fn take(&mut self, smpp: &Smpp, frame: &Frame<'_>, failed: bool, out: &mut Out<'_, Self>) {
         self.heard = out.now();
         if frame.id & pdu::RESPONSE != 0 {
-            return self.response(smpp, frame, turn, out);
+            return self.response(smpp, frame, failed, out);
         }
         if frame.id != pdu::ENQUIRE_LINK {
             self.transacted = out.now();
@@ -243,11 +241,11 @@ impl Bind {
             pdu::UNBIND => match self.stage {
                 Stage::Bound { .. } | Stage::Unbinding { .. } | Stage::Joined { .. } | Stage::Parting { .. } => {
                     self.refuse(frame.id, frame.sequence, Status::EsmeRok, out);
-                    self.leave(turn.failed, out);
+                    self.leave(failed, out);
                 }
                 _ => self.refuse(frame.id, frame.sequence, Status::EsmeRinvbndsts, out),
             },
-            pdu::OUTBIND => self.outbind(smpp, frame, turn.failed, out),
+            pdu::OUTBIND => self.outbind(smpp, frame, failed, out),
             pdu::DELIVER_SM | pdu::DATA_SM if self.is_esme() => {
                 if let Err(status) = self.deliver(smpp, frame, out) {
                     self.acknowledge(frame.id, frame.sequence, status.into(), out);
@@ -256,7 +254,7 @@ impl Bind {
             // It has no response (section 4.12), and nobody who could be told.
             pdu::ALERT_NOTIFICATION if self.is_esme() => tracing::info!("alert_notification"),
             pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM | pdu::QUERY_SM | pdu::CANCEL_SM | pdu::REPLACE_SM => {
-                if let Err(status) = self.request(smpp, frame, turn, out) {
+                if let Err(status) = self.request(smpp, frame, failed, out) {
                     self.refuse(frame.id, frame.sequence, status, out);
                 }
             }
@@ -265,53 +263,35 @@ impl Bind {
     }
 
     /// What only a bound transmitter may ask.
-    fn request(
-        &mut self,
-        smpp: &Smpp,
-        frame: &Frame<'_>,
-        turn: &mut Turn,
-        out: &mut Out<'_, Self>,
-    ) -> Result<(), Status> {
+    fn request(&mut self, smpp: &Smpp, frame: &Frame<'_>, failed: bool, out: &mut Out<'_, Self>) -> Result<(), Status> {
         let login = match &self.stage {
             Stage::Bound { login, .. } if login.transmits() => login,
             _ => return Err(Status::EsmeRinvbndsts),
         };
-        // All that one event has brought is unanswered, whatever of it was read before.
         let window = smpp.config.account(&login.system_id).window.unwrap_or(smpp.config.window.submit);
-        if turn.taken + self.pending >= window {
+        if self.pending >= window {
             return Err(Status::EsmeRthrottled);
         }
         let body = decode(frame).ok_or(Status::EsmeRinvcmdlen)?;
         if matches!(frame.id, pdu::QUERY_SM | pdu::CANCEL_SM | pdu::REPLACE_SM) {
             return self.recall(body, frame.sequence, out);
         }
-        if turn.failed {
+        if failed {
             return Err(Status::EsmeRsyserr);
         }
-        let id = format!("{:08x}{:016x}", seconds(out.now()), out.random());
-        let submission = submit(&body, id, &login.system_id, &smpp.config.smsc, out.now())?;
+        let submission = submit(&body, String::new(), &login.system_id, &smpp.config.smsc, out.now())?;
         if submission.messages.iter().any(Message::may_owe) && !self.queue.has_room(smpp, &login.system_id, out) {
             return Err(Status::EsmeRmsgqful);
         }
-        if let Some(service) = &smpp.config.submit_to {
-            return self.hand_over(smpp, service, frame.sequence, submission, out);
+        if !self.has_room_for(smpp, submission.messages.len()) {
+            return Err(Status::EsmeRthrottled);
         }
-        let owed = submission.messages.iter().filter(|message| message.receipt_for.is_some()).count();
-        count(&login.system_id, i64::try_from(owed).expect("at most 254"), &mut self.queue, out);
-        for message in submission.messages.iter().filter(|message| smpp.config.messages.has(message)) {
-            out.put(&MESSAGES, message);
-            if message.receipt_for.is_some() && login.receives() {
-                let due = Time::from_nanos(message.due_at.cast_unsigned());
-                self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
-            }
-        }
-        out.send(Stream::OWN, &encode(Status::EsmeRok, frame.sequence, &submission.response()));
-        turn.taken += 1;
+        self.admit(frame, &submission, out);
         Ok(())
     }
 
     /// The peer has answered. A response that nobody waits for is passed over.
-    fn response(&mut self, smpp: &Smpp, frame: &Frame<'_>, turn: &Turn, out: &mut Out<'_, Self>) {
+    fn response(&mut self, smpp: &Smpp, frame: &Frame<'_>, failed: bool, out: &mut Out<'_, Self>) {
         let answered = self.window.answered(frame.sequence, frame.id);
         if !matches!(answered, None | Some(Request::EnquireLink)) {
             self.transacted = out.now();
@@ -319,11 +299,11 @@ impl Bind {
         match answered {
             Some(Request::Receipt { id }) => {
                 // A peer that does not know deliver_sm says so in a status that is none of success.
-                self.acknowledged(smpp, id, frame.status, turn.failed, out);
+                self.acknowledged(smpp, id, frame.status, failed, out);
             }
-            Some(Request::Unbind) => self.leave(turn.failed, out),
+            Some(Request::Unbind) => self.leave(failed, out),
             Some(Request::EnquireLink) => {}
-            Some(Request::Bind { .. }) => self.bind_answered(frame, turn.failed, out),
+            Some(Request::Bind { .. }) => self.bind_answered(frame, failed, out),
             Some(Request::Submit { asked }) => self.submitted(smpp, asked, frame, out),
             None => tracing::debug!(sequence = frame.sequence, "a response to no request"),
         }
@@ -438,6 +418,9 @@ impl Bind {
             self.settle(out);
         }
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        if let Stage::Bound { login, .. } | Stage::Unbinding { login, .. } | Stage::Binding { login, .. } = &stage {
+            login.give_back(out);
+        }
         match stage {
             Stage::Bound { login, .. } | Stage::Unbinding { login, .. } if !failed => {
                 self.window.receipts().for_each(|id| release(id, out));
@@ -447,6 +430,8 @@ impl Bind {
             Stage::Binding { login, .. } if !failed => login.end(out),
             _ => {}
         }
+        self.admissions.give_back(out);
+        self.hand_overs.give_back(out);
         // Whether the SMSC has what it has not answered, nobody knows.
         self.submit_no_more(out);
         self.window.take_submits(|_| true).into_iter().for_each(|asked| refuse(asked, TEMPORARY, out));

@@ -14,6 +14,13 @@ pub enum Then {
     Alarm,
     /// Whose password it is.
     Authenticated,
+    /// Whether the account may have another session.
+    BindAdmitted,
+    /// Whether a submission may be made.
+    Admitted {
+        /// Which.
+        key: u64,
+    },
     /// The account's other binds.
     OtherBinds,
     /// Whether a lease was free.

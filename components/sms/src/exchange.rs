@@ -67,6 +67,8 @@ pub struct Submitted {
     pub parts: u32,
     /// In how many milliseconds the same may be asked again, where somebody knows.
     pub retry_after: Option<u64>,
+    /// Which limit of an agreement has refused it, by the agreement's key (`rate`, `day`); empty where none has.
+    pub limit: String,
 }
 
 /// What a network has for an account.

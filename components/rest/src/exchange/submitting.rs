@@ -165,7 +165,7 @@ impl Outcome {
                     tracing::warn!("a message was taken and has no name");
                     Outcome::Unanswered { why: Silence::Lost }
                 }
-                Ok(Submitted { status, message_id, reason, parts, retry_after }) => {
+                Ok(Submitted { status, message_id, reason, parts, retry_after, .. }) => {
                     Outcome::Answered { status, message_id, reason, parts, retry_after }
                 }
                 Err(misfit) => {

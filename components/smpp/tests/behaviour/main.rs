@@ -1,5 +1,6 @@
 //! What an ESME sees, and an SMSC that is bound to, one behaviour a file.
 
+mod admitting;
 mod anything;
 mod binding;
 mod connector_binding;
