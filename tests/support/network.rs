@@ -106,6 +106,15 @@ impl Esme {
         self.ask(DELIVER_SM, &body).expect("it is there")
     }
 
+    /// [`tell`](Esme::tell), and the status by which that is answered.
+    ///
+    /// # Panics
+    /// Where it is not, or a message comes.
+    pub fn tell_and_hear(&mut self, name: &str, state: &str) -> u32 {
+        let sequence = self.tell(name, state);
+        self.answered(sequence)
+    }
+
     /// The status by which the gateway answers the request of this number; what it asks in between is kept from it.
     ///
     /// # Panics

@@ -61,6 +61,7 @@ impl Session for Desk {
                 if !self.leaving {
                     self.sweep(out);
                     self.look_for_lone_pieces(out);
+                    self.look_for_early(out);
                 }
             }
             Event::Timeout { then: Then::LookAgain { reported } } => self.look_for(reported, out),
@@ -156,6 +157,12 @@ impl Desk {
             Then::Reported { reported } => self.reported(reported, answer, failed, out)?,
             Then::Parts { asked, id } => self.parts_of(asked, id, answer, out)?,
             Then::Message { asked, parts } => self.message_of(m, (asked, &parts), answer, failed, out)?,
+            Then::Parked { asked } => self.parked(asked, answer, failed, out),
+            Then::EarlyDue => self.early_due(answer, failed, out)?,
+            Then::EarlyClaimed { early } => self.early_claimed(early, answer, failed, out),
+            Then::EarlyReported { early } => self.early_reported(early, answer, failed, out)?,
+            Then::EarlyParts { early, id } => self.early_parts(early, &id, answer, out)?,
+            Then::EarlyMessage { early, parts } => self.early_message(m, (&early, &parts), answer, failed, out)?,
             Then::Pieces { asked, total } => self.pieces(m, (asked, total), answer, failed, out)?,
             Then::Joined { asked, incoming } => self.joined(m, (asked, *incoming), answer, failed, out),
             Then::LonePieces => self.lone_pieces(m, answer, failed, out)?,

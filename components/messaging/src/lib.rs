@@ -13,6 +13,7 @@
 
 pub mod config;
 mod desk;
+pub mod early;
 mod ending;
 pub mod incoming;
 pub mod message;
@@ -32,6 +33,7 @@ use tandem_component::prelude::*;
 
 use crate::config::Config;
 pub use crate::desk::Desk;
+pub use crate::early::EARLY;
 pub use crate::incoming::INCOMING;
 
 pub use crate::message::MESSAGES;
@@ -52,7 +54,7 @@ pub struct Messaging {
 impl Component for Messaging {
     type Config = Config;
     type Session = Desk;
-    const TABLES: &'static [Table] = &[MESSAGES, SENT, INCOMING, PIECES, TOTALS];
+    const TABLES: &'static [Table] = &[MESSAGES, SENT, EARLY, INCOMING, PIECES, TOTALS];
     const LEDGER: Option<Ledger> = Some(LEDGER);
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;

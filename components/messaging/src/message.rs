@@ -137,6 +137,7 @@ impl Message {
             error: self.error.unwrap_or_default(),
             parts: self.parts,
             maybe_twice: self.maybe_twice,
+            uncertain: self.uncertain && self.state == State::Enroute,
         }
     }
 }

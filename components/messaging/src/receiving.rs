@@ -8,16 +8,8 @@ use tandem_sms::{Deliver, Delivered, State, status};
 use crate::Messaging;
 use crate::desk::Desk;
 use crate::message::{MESSAGES, Message};
-use crate::sent::{Part, SENT, outcome};
+use crate::sent::{Ended, Part, SENT, outcome};
 use crate::then::{Reported, Then};
-
-#[derive(Serialize)]
-struct Ended<'a> {
-    network: &'a str,
-    network_id: &'a str,
-    state: State,
-    error: &'a str,
-}
 
 impl Desk {
     pub(crate) fn deliver(
@@ -55,9 +47,7 @@ impl Desk {
                 let part: Part = row.read()?;
                 let Reported { asked, report, .. } = reported;
                 if part.state == State::Enroute {
-                    let (network, network_id) = (&part.network, &part.network_id);
-                    let ended = Ended { network, network_id, state: report.state, error: &report.error };
-                    out.update(&SENT, &ended);
+                    out.update(&SENT, &Ended::of(&part, report.state, &report.error));
                 }
                 // Also where this receipt came before: what followed from it may not have happened.
                 out.scan(&Scan::of(&SENT).by("id").at(&part.id).limit(1000), Then::Parts { asked, id: part.id });
@@ -67,11 +57,7 @@ impl Desk {
                 reported.looked += 1;
                 out.after(BETWEEN_LOOKS * reported.looked, Then::LookAgain { reported });
             }
-            Answer::Row(None) => {
-                let message_id = reported.report.message_id;
-                tracing::warn!(network = reported.network, message_id, "a receipt of no message");
-                answer(reported.asked, status::UNWANTED, out);
-            }
+            Answer::Row(None) => self.park(reported, out),
             _ => answer(reported.asked, status::LATER, out),
         }
         Ok(())

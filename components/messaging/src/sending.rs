@@ -6,6 +6,7 @@ use tandem_component::prelude::*;
 use tandem_sms::{Asked, State, Submit, Submitted, status};
 
 use crate::Messaging;
+use crate::config::Uncertain;
 use crate::desk::Desk;
 use crate::ending::Found;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
@@ -43,6 +44,15 @@ struct Queued<'a> {
     due_at: i64,
     tries: u32,
     error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Again<'a> {
+    phase: Phase,
+    due_at: i64,
+    tries: u32,
+    error: &'a str,
+    uncertain: bool,
 }
 
 #[derive(Serialize)]
@@ -157,9 +167,20 @@ impl Desk {
             return;
         };
         let found = given(due_at);
-        // Nothing is written: the row is due when the network has had its time, and is looked at then as what it is, uncertain.
-        if !failed && !unknown {
+        // What cannot be written is not: the row is due when the network has had its time, and is looked at then as what it is,
+        // uncertain.
+        if !failed {
             match failure {
+                _ if unknown && m.config.on_uncertain == Uncertain::Hold => {
+                    with_network((&id, due_at), expires_at, true, out);
+                }
+                _ if unknown => {
+                    let wait = m.config.retry.wait(tries, out.random());
+                    let due_at = after(nanos(out.now()), wait).min(expires_at);
+                    let error = "its network was sent it, and has not answered";
+                    let again = Again { phase: Phase::Queued, due_at, tries: tries + 1, error, uncertain: true };
+                    out.swap(&MESSAGES, &Ours { id: &id, found }, &again, Then::WrittenDown);
+                }
                 None if !m.config.network(&network).receipts => {
                     self.end(m, &id, Some(found), (State::Delivered, ""), out);
                 }
@@ -181,7 +202,9 @@ impl Desk {
 /// A network has all parts of a message, which somebody has until `due_at`.
 fn with_network((id, due_at): (&str, i64), expires_at: i64, uncertain: bool, out: &mut Out<'_, Desk>) {
     let ours = Ours { id, found: given(due_at) };
-    let with = WithNetwork { phase: Phase::Sent, due_at: after(expires_at, GRACE), uncertain };
+    // Of what nobody has named nobody can tell anything later.
+    let due_at = if uncertain { expires_at } else { after(expires_at, GRACE) };
+    let with = WithNetwork { phase: Phase::Sent, due_at, uncertain };
     out.swap(&MESSAGES, &ours, &with, Then::WrittenDown);
 }
 
@@ -234,6 +257,7 @@ impl From<Answer<'_>> for Outcome {
         match answer {
             Answer::Answered(response) => match response.read::<Submitted>() {
                 Ok(Submitted { status: status::OK, message_id, .. }) => Outcome::Taken { network_id: message_id },
+                Ok(Submitted { uncertain: true, .. }) => Outcome::Unknown,
                 Ok(Submitted { status, reason, .. }) => {
                     let reason = if reason.is_empty() { format!("status {status:#x}") } else { reason };
                     Outcome::Not { status, reason }

@@ -34,6 +34,21 @@ pub struct Part {
     pub(crate) error: String,
 }
 
+/// What a receipt says of one.
+#[derive(Serialize)]
+pub(crate) struct Ended<'a> {
+    network: &'a str,
+    network_id: &'a str,
+    state: State,
+    error: &'a str,
+}
+
+impl<'a> Ended<'a> {
+    pub(crate) fn of(part: &'a Part, state: State, error: &'a str) -> Self {
+        Ended { network: &part.network, network_id: &part.network_id, state, error }
+    }
+}
+
 /// What has become of a message, by its parts: `None` as long as one of them is under way. One that is not delivered decides.
 pub(crate) fn outcome(parts: &[Part], of: u32) -> Option<(State, String)> {
     // One that was sent twice has two rows: whichever ends well counts.

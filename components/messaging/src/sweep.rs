@@ -158,11 +158,15 @@ impl Desk {
         let (network, phase, due_at) = match message.phase {
             Phase::Queued | Phase::Sending if message.expires_at <= now => {
                 let (state, why) = if uncertain || message.uncertain {
-                    (State::Unknown, "nobody knows whether its network has it")
+                    (State::Unknown, NOBODY_KNOWS)
                 } else {
                     (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
                 };
                 self.end(m, &message.id, Some(found), (state, why), out);
+                return true;
+            }
+            Phase::Sent if message.uncertain => {
+                self.end(m, &message.id, Some(found), (State::Unknown, NOBODY_KNOWS), out);
                 return true;
             }
             Phase::Sent => {
@@ -189,8 +193,9 @@ impl Desk {
             self.take_room(network, message.parts);
         }
         let network = network.or_else(|| message.network.clone());
-        let maybe_twice = message.maybe_twice || uncertain && m.config.on_uncertain == Uncertain::Retry;
         let uncertain = message.uncertain || uncertain;
+        let resent = uncertain && room.is_some();
+        let maybe_twice = message.maybe_twice || resent;
         let claim = Claim { phase, due_at, run: m.run, network: network.as_deref(), uncertain, maybe_twice };
         let ours = Message { due_at, network: network.clone(), maybe_twice, uncertain, ..message.clone() };
         let expected = Expected { id: &message.id, found };
@@ -217,7 +222,8 @@ impl Desk {
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => hold(&message, out),
             Phase::Queued | Phase::Sending => {
                 // Of one that was tried before a network may have parts.
-                let fresh = message.phase == Phase::Queued && (message.tries == 0 || message.parts == 1);
+                let fresh =
+                    message.phase == Phase::Queued && !message.uncertain && (message.tries == 0 || message.parts == 1);
                 match &message.network {
                     Some(network) if fresh => self.send(m, &message, network, &[], out),
                     network => {
@@ -300,6 +306,7 @@ struct After<'a> {
     due_at: i64,
 }
 
+const NOBODY_KNOWS: &str = "nobody knows whether its network has it";
 /// So many are looked at in one go.
 const PAGE: u32 = 100;
 /// So many times in a row, where more than that is due. The next sweep goes on from there.

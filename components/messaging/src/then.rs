@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tandem_component::RequestId;
 use tandem_sms::Report;
 
+use crate::early::Early;
 use crate::incoming::Incoming;
 use crate::message::Message;
 use crate::sending::{OfPart, Outcome};
@@ -112,6 +113,37 @@ pub enum Then {
         /// The request.
         asked: RequestId,
         /// What has become of its parts.
+        parts: Vec<crate::sent::Part>,
+    },
+    /// Whether there was a place for a receipt whose message is not known.
+    Parked {
+        /// The request.
+        asked: RequestId,
+    },
+    /// Such receipts, which are to be looked at again.
+    EarlyDue,
+    /// Whether one is ours to look at.
+    EarlyClaimed {
+        /// As it was found.
+        early: Early,
+    },
+    /// The part that it is of.
+    EarlyReported {
+        /// It.
+        early: Early,
+    },
+    /// All parts of the message that it is of.
+    EarlyParts {
+        /// It.
+        early: Early,
+        /// The message.
+        id: String,
+    },
+    /// The message that it is of.
+    EarlyMessage {
+        /// It.
+        early: Early,
+        /// What has become of the parts.
         parts: Vec<crate::sent::Part>,
     },
     /// The parts of a long message that are there.

@@ -18,6 +18,8 @@ pub(crate) struct Problem {
     pub(crate) allow: Option<&'static str>,
     /// The SMPP status of whoever has refused it.
     pub(crate) smpp_status: Option<u32>,
+    /// It may have been done nevertheless.
+    pub(crate) uncertain: bool,
 }
 
 /// What is wrong with one member or parameter.
@@ -141,6 +143,7 @@ impl Kind {
             retry_after: None,
             allow: None,
             smpp_status: None,
+            uncertain: false,
         }
     }
 }
@@ -178,6 +181,9 @@ impl Problem {
         }
         if let Some(status) = self.smpp_status {
             map.insert("smpp_status".into(), status.into());
+        }
+        if self.uncertain {
+            map.insert("uncertain".into(), true.into());
         }
         map
     }

@@ -30,11 +30,19 @@ pub(crate) fn problem(status: u32, reason: &str, retry_after_ms: Option<u64>) ->
     problem
 }
 
+/// What it means that a message was sent on, and that nobody has answered.
+pub(crate) fn uncertain(reason: &str, retry_after_ms: Option<u64>) -> Problem {
+    let detail = format!("{reason}: it may be sent, or not. Whoever sends it again may have it sent twice");
+    let problem = Problem { uncertain: true, ..Kind::Unavailable.because(detail) };
+    problem.after(retry_after_ms.map_or(RETRY_AFTER, |ms| ms.div_ceil(1000)).max(1))
+}
+
 /// What it means that there is no answer.
 pub(crate) fn silence(why: CallFailure) -> Problem {
     let detail = match why {
         CallFailure::TimedOut | CallFailure::Ended => {
-            "there is no answer: whether it was done, nobody knows. The same with the same Idempotency-Key is done once"
+            let words = "there is no answer: whether it was done, nobody knows. The same with the same Idempotency-Key is done once";
+            return Problem { uncertain: true, ..Kind::Unavailable.because(words).after(RETRY_AFTER) };
         }
         CallFailure::Full => "as much waits as may",
         _ => "the service behind this interface is not there",

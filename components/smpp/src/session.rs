@@ -16,7 +16,7 @@ use crate::pdu::{self, Status, decode, header};
 use crate::queue::Queue;
 use crate::receipt::release;
 use crate::submit::submit;
-use crate::submitting::{TEMPORARY, Waiting, refuse};
+use crate::submitting::{Waiting, lose};
 use crate::then::Then;
 use crate::window::{Request, Window};
 
@@ -434,7 +434,7 @@ impl Bind {
         self.hand_overs.give_back(out);
         // Whether the SMSC has what it has not answered, nobody knows.
         self.submit_no_more(out);
-        self.window.take_submits(|_| true).into_iter().for_each(|asked| refuse(asked, TEMPORARY, out));
+        self.window.take_submits(|_| true).into_iter().for_each(|asked| lose(asked, out));
         self.window = Window::default();
     }
 

@@ -111,7 +111,7 @@ impl Bind {
         let (now, span) = (out.now(), smpp.config.timers.response);
         for asked in self.window.take_submits(|at| at + span <= now) {
             tracing::warn!("no response to a submit_sm in time");
-            refuse(asked, TEMPORARY, out);
+            lose(asked, out);
         }
         self.submit_more(smpp, out);
     }
@@ -139,6 +139,12 @@ fn sm_body(sms: &Sms) -> Result<Vec<u8>, Status> {
 /// Answers that a message was not submitted.
 pub(crate) fn refuse(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) {
     out.answer(asked, &Submitted { status: status.into(), ..Submitted::default() });
+}
+
+/// Answers that nobody knows whether the SMSC has a message that it was sent.
+pub(crate) fn lose(asked: RequestId, out: &mut Out<'_, Bind>) {
+    let reason = "the SMSC was sent it, and has not answered".to_owned();
+    out.answer(asked, &Submitted { status: TEMPORARY.into(), uncertain: true, reason, ..Submitted::default() });
 }
 
 /// What an ESME tries again later.

@@ -69,6 +69,8 @@ pub struct Submitted {
     pub retry_after: Option<u64>,
     /// Which limit of an agreement has refused it, by the agreement's key (`rate`, `day`); empty where none has.
     pub limit: String,
+    /// Of one that was not taken as far as anybody knows: it was sent, and nobody has answered, so it may be there.
+    pub uncertain: bool,
 }
 
 /// What a network has for an account.
@@ -167,6 +169,9 @@ pub struct Known {
     /// A crash may have sent it to the network without the answer being heard, and it was sent again.
     #[serde(default)]
     pub maybe_twice: bool,
+    /// It is under way, and its network may have it or not: the answer was not heard.
+    #[serde(default)]
+    pub uncertain: bool,
 }
 
 /// Not to send a message.

@@ -1,5 +1,6 @@
 //! What networks say of messages: once, twice, too early, of none.
 
+use sha2::{Digest, Sha256};
 use tandem_component::StoreFailure;
 use tandem_messaging::message::Phase;
 use tandem_sms::{Asked, Delivered, State, status};
@@ -42,15 +43,66 @@ fn two_at_once_are_one() {
 }
 
 #[test]
-fn a_receipt_of_no_message_is_not_wanted() {
+fn a_receipt_of_no_message_is_kept_for_a_while_and_changes_nothing() {
     every_way(&config(), |desk| {
         desk.accepted(submit("hello"));
         desk.take("n1");
-        assert_eq!(desk.receipt("smsc-a", "n2", State::Delivered), status::UNWANTED);
-        assert_eq!(desk.receipt("smsc-b", "n1", State::Delivered), status::UNWANTED, "another network's name");
+        assert_eq!(desk.receipt("smsc-a", "n2", State::Delivered), status::OK);
+        assert_eq!(desk.receipt("smsc-b", "n1", State::Delivered), status::OK, "another network's name");
+        desk.wait(SECOND * 30);
         assert!(desk.is_quiet());
         assert_eq!(desk.messages()[0].state, State::Enroute);
+        assert_eq!(desk.early(), [("smsc-a".to_owned(), "n2".to_owned()), ("smsc-b".to_owned(), "n1".to_owned())]);
+        desk.wait(SECOND * 600);
+        assert_eq!(desk.early(), []);
+        assert_eq!(desk.messages()[0].state, State::Enroute);
     });
+}
+
+/// Only one of the names can have the place: the other is left with the network.
+#[test]
+fn receipts_of_no_message_are_bounded() {
+    let (one, other) = same_place();
+    every_way(&config(), |desk| {
+        assert_eq!(desk.receipt("smsc-a", &one, State::Delivered), status::OK);
+        assert_eq!(desk.receipt("smsc-a", &other, State::Delivered), status::LATER);
+        assert_eq!(desk.receipt("smsc-b", &other, State::Delivered), status::OK);
+        assert_eq!(desk.early().len(), 2);
+        desk.wait(SECOND * 610);
+        assert_eq!(desk.receipt("smsc-a", &other, State::Delivered), status::OK);
+    });
+}
+
+/// The receipt is there long before the network says what it calls the message.
+#[test]
+fn a_receipt_that_comes_first_is_joined_to_the_answer() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Undeliverable), status::OK);
+        desk.wait(SECOND * 15);
+        assert_eq!(desk.state(&id), State::Enroute);
+        desk.take("n1");
+        desk.until_called(SECOND * 6);
+        assert_eq!(desk.told_receipt().state, State::Undeliverable);
+        desk.thanks();
+        assert_eq!((desk.state(&id), desk.early()), (State::Undeliverable, vec![]));
+        assert_eq!(desk.totals(), Totals { accepted: 1, rejected: 1, ..Totals::default() });
+    });
+}
+
+/// It is killed in the middle of that: the receipt is there until the message has ended.
+#[test]
+fn a_receipt_that_comes_first_outlives_a_kill() {
+    for seed in 0..8 {
+        let mut desk = Desk::open(&config(), seed, false);
+        let id = desk.accepted(submit("hello"));
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        desk.take("n1");
+        desk.is_quiet();
+        desk.restart(SECOND);
+        desk.until_called(SECOND * 10);
+        assert_eq!((desk.told_receipt().state, desk.state(&id)), (State::Delivered, State::Delivered));
+    }
 }
 
 #[test]
@@ -117,4 +169,12 @@ fn of_whom_a_message_with_an_id_of_a_network_is_decides_the_network() {
         assert_eq!(desk.receipt("smsc-b", "n1", State::Delivered), status::OK);
         assert_eq!((desk.state(&one), desk.state(&other)), (State::Enroute, State::Delivered));
     });
+}
+
+/// Two names that would have one place.
+fn same_place() -> (String, String) {
+    let place = |name: &str| Sha256::digest(name)[..2].to_vec();
+    let mut names = (2..).map(|n| format!("n{n}"));
+    let other = names.find(|name| place(name) == place("n1"));
+    ("n1".to_owned(), other.expect("one in 65536 has it"))
 }

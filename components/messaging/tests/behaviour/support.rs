@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tandem_component::prelude::*;
 use tandem_messaging::message::Message;
-use tandem_messaging::{INCOMING, MESSAGES, Messaging, SENT, TOTALS};
+use tandem_messaging::{EARLY, INCOMING, MESSAGES, Messaging, SENT, TOTALS};
 use tandem_sms::{Address, Asked, Cancel, Cancelled, Deliver, Delivered, Known, List, Listed, Queried, Query};
 use tandem_sms::{Report, Sms, State, Submit, Submitted};
 
@@ -40,6 +40,13 @@ pub(crate) struct Part {
     pub(crate) part: u32,
     pub(crate) state: State,
     pub(crate) error: String,
+}
+
+/// A row of the receipts whose messages are not known.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Early {
+    network: String,
+    network_id: String,
 }
 
 /// A row of what came in.
@@ -306,6 +313,11 @@ impl Desk {
 
     pub(crate) fn parts(&mut self) -> Vec<Part> {
         self.session().rows(&SENT)
+    }
+
+    /// The receipts whose messages are not known: of which network, and which names.
+    pub(crate) fn early(&mut self) -> Vec<(String, String)> {
+        self.session().rows::<Early>(&EARLY).into_iter().map(|it| (it.network, it.network_id)).collect()
     }
 
     pub(crate) fn incoming(&mut self) -> Vec<Incoming> {

@@ -108,6 +108,9 @@ fn message(known: &Known) -> Value {
     if known.parts > 0 {
         message.insert("parts".into(), known.parts.into());
     }
+    if known.uncertain {
+        message.insert("uncertain".into(), true.into());
+    }
     if known.maybe_twice {
         message.insert("maybe_twice".into(), true.into());
     }

@@ -39,6 +39,8 @@ enum Outcome {
         parts: u32,
         #[serde(default)]
         retry_after: Option<u64>,
+        #[serde(default)]
+        uncertain: bool,
     },
     /// It was not.
     Unanswered { why: Silence },
@@ -165,8 +167,8 @@ impl Outcome {
                     tracing::warn!("a message was taken and has no name");
                     Outcome::Unanswered { why: Silence::Lost }
                 }
-                Ok(Submitted { status, message_id, reason, parts, retry_after, .. }) => {
-                    Outcome::Answered { status, message_id, reason, parts, retry_after }
+                Ok(Submitted { status, message_id, reason, parts, retry_after, uncertain, .. }) => {
+                    Outcome::Answered { status, message_id, reason, parts, retry_after, uncertain }
                 }
                 Err(misfit) => {
                     tracing::warn!(%misfit, "a service answers what nobody here knows");
@@ -198,6 +200,9 @@ impl Outcome {
     fn problem(&self) -> Option<Problem> {
         match self {
             Outcome::Answered { status: 0, .. } => None,
+            Outcome::Answered { uncertain: true, reason, retry_after, .. } => {
+                Some(status::uncertain(reason, *retry_after))
+            }
             Outcome::Answered { status, reason, retry_after, .. } => {
                 Some(status::problem(*status, reason, *retry_after))
             }

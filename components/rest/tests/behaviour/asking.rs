@@ -17,6 +17,7 @@ fn known(message_id: &str) -> Known {
         error: "000".into(),
         parts: 2,
         maybe_twice: false,
+        uncertain: false,
     }
 }
 

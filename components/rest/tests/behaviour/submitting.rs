@@ -66,3 +66,23 @@ fn what_is_refused_has_the_status_of_its_reason() {
         assert_eq!((heard.field("retry-after"), &heard.body["smpp_status"]), (retry_after, &json!(refused)));
     }
 }
+
+#[test]
+fn what_may_be_sent_is_told_apart_from_what_was_refused() {
+    let told = |submitted: &Submitted| {
+        let mut client = Client::plain(&config());
+        client.say(&post(&hello()));
+        client.reply(submitted);
+        let heard = client.one();
+        assert_eq!((heard.status, heard.problem(), heard.field("retry-after")), (503, "unavailable", Some("1")));
+        heard.body
+    };
+    let refused = Submitted { status: status::TEMPORARY, ..Submitted::default() };
+    assert_eq!(told(&refused).get("uncertain"), None);
+    let lost = told(&Submitted { uncertain: true, reason: "the SMSC has not answered".to_owned(), ..refused });
+    assert_eq!(lost["uncertain"], true);
+    assert!(
+        lost["detail"].as_str().unwrap().starts_with("the SMSC has not answered: it may be sent, or not"),
+        "{lost}"
+    );
+}

@@ -92,7 +92,8 @@ fn an_unbind_of_the_smsc_is_answered_and_whoever_waits_is_told() {
         assert_eq!(smsc.heard().len(), 1);
         assert_eq!(smsc.ask(&pdu(UNBIND, 9, &[])), Pdu { id: UNBIND | RESP, status: 0, sequence: 9, body: vec![] });
         assert!(smsc.is_closed());
-        assert_eq!(smsc.submitted(id).unwrap().status, RSYSERR);
+        let lost = smsc.submitted(id).unwrap();
+        assert_eq!((lost.status, lost.uncertain), (RSYSERR, true));
     });
 }
 
@@ -109,7 +110,8 @@ fn a_drain_unbinds_and_what_the_smsc_still_answers_is_passed_on() {
         let unbind = smsc.heard().remove(0);
         assert_eq!(unbind.id, UNBIND);
         assert!(!smsc.session().serving());
-        assert_eq!(smsc.submitted(waits).unwrap().status, RSYSERR);
+        let waited = smsc.submitted(waits).unwrap();
+        assert_eq!((waited.status, waited.uncertain), (RSYSERR, false), "it was not sent");
         smsc.say(&answer(SUBMIT_SM | RESP, 0, 2, b"m1\0"));
         assert_eq!(smsc.submitted(sent).unwrap().message_id, "m1");
         let late = smsc.request("three");
