@@ -23,6 +23,7 @@ mod said;
 mod small_disk;
 mod smsc;
 pub mod told;
+mod unruly;
 mod upstream;
 mod websocket;
 mod wrk;
@@ -52,6 +53,7 @@ pub use said::{
 };
 pub use small_disk::SmallDisk;
 pub use smsc::{SECRET, Smsc, Stored};
+pub use unruly::{Manner, Telling, Unruly};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;
 pub use wrk::{Load, Wrk};

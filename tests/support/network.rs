@@ -58,6 +58,24 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Takes each message that comes, under a name of its own, until the process of the test ends.
+    pub fn oblige(self) {
+        std::thread::spawn(move || {
+            for connection in 1.. {
+                let mut line = self.bound();
+                for n in 1.. {
+                    let Ok(pdu) = line.take() else { break };
+                    let named = if pdu.command == SUBMIT_SM { format!("n{connection}.{n}\0") } else { String::new() };
+                    if pdu.command & RESPONSE == 0 && line.respond(&pdu, 0, named.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+}
+
 impl Esme {
     /// Answers a request by a status and a body.
     ///

@@ -45,8 +45,8 @@ impl Lane {
 
     /// It could not be told: it is tried again, after a while that grows.
     pub(super) fn fail(&mut self, rest: &Rest, account: &str, why: &str, out: &mut Out<'_, Conversation>) {
+        // The server is not blamed: it would be left out for other accounts as well, whose webhooks it may answer.
         if let Stage::Post(posting) = &self.stage {
-            out.blame(posting.stream);
             out.abort(posting.stream);
         }
         let config = &rest.config.webhooks;

@@ -178,7 +178,7 @@ fn a_server_that_is_not_there_or_silent_is_tried_again() {
         let stream = resident.accept(false);
         resident.wait(5 * SECOND);
         assert_eq!(resident.session().ending(stream), Some(Ending::Aborted));
-        assert_eq!(resident.session().blamed(), [stream]);
+        assert!(resident.session().blamed().is_empty(), "it may answer others");
         resident.wait(2 * SECOND);
         let stream = resident.accept(true);
         resident.session().break_off(stream);
