@@ -9,6 +9,7 @@ Each work stands in a module of its own; this one takes the arguments and prints
     scripts/bench --work swaps,reload-latency       what a swap does to traffic
     scripts/bench --work carry,idle-memory          what many sessions cost that last
     scripts/bench --work durable,smpp-submit        what is on the disk before it is answered; messages of ESMEs to an SMSC
+    scripts/bench --work messages                   messages kept, acknowledged and sent, beside Kannel and Jasmin
 """
 
 import argparse
@@ -25,6 +26,7 @@ import carry
 import durable
 import instructions
 import latency
+import messages
 import meter
 import submit
 import swaps
@@ -35,7 +37,7 @@ from rounds import side_by_side
 from works import PROXY_SMALL, SIDE_BY_SIDE
 
 PEERS = {"tandem": tandem, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "relay": relay}
-WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit"]
+WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit", "messages"]
 
 
 def main():
@@ -79,6 +81,8 @@ def run(name, options):
         return run_durable(options)
     if name == "smpp-submit":
         return run_submit(options)
+    if name == "messages":
+        return run_messages(options)
     return run_side_by_side(SIDE_BY_SIDE[name], options)
 
 
@@ -169,6 +173,16 @@ def run_submit(options):
     return {"rounds": found, "targets": shown}
 
 
+def run_messages(options):
+    found, kept = messages.measure(options, say)
+    ends = f"{messages.CONNECTIONS} connections over HTTP, {messages.BINDS} binds with windows of {messages.WINDOW}"
+    print(f"\nmessages: {ends}; {options.rounds} rounds of {options.seconds} s, and until all has come to the SMSC")
+    print(messages.messages_table(found, kept))
+    shown = show(targets.of_messages(found))
+    print()
+    return {"rounds": {messages.said(turn): rounds for turn, rounds in found.items()}, "targets": shown}
+
+
 def show(found):
     print("\n" + targets_table(found))
     return [asdict(target) | {"met": target.met} for target in found]
@@ -202,15 +216,19 @@ def arguments():
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each peer (5)")
     parser.add_argument("--seconds", type=positive, default=8, metavar="N", help="length of a turn (8)")
     parser.add_argument("--peers", type=among(PEERS), default=list(PEERS), metavar="A,B", help=", ".join(PEERS))
+    systems = list(messages.SYSTEMS)
+    parser.add_argument("--systems", type=among(systems), default=systems, metavar="A,B", help=f"of messages: {', '.join(systems)}")
     parser.add_argument("--work", type=among(WORKS), default=WORKS, metavar="A,B", help=", ".join(WORKS))
     parser.add_argument("--subject", choices=PEERS, default="tandem", help="the peer that ratios are of (tandem)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round there")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--release", type=Path, default=Path("target/release"), metavar="DIR", help="what cargo built")
     parser.add_argument("--envoy", type=Path, default=Path("target/bench/envoy"), metavar="FILE", help="Envoy's binary")
+    parser.add_argument("--jasmin", type=Path, default=Path("target/bench/jasmin"), metavar="DIR", help="where Jasmin is installed")
     options = parser.parse_args()
     options.release = options.release.absolute()
     options.envoy = options.envoy.absolute()
+    options.jasmin = options.jasmin.absolute()
     return options
 
 

@@ -1,4 +1,4 @@
-"""Tandem with one component, for the works whose sessions last or keep rows; with two workers where it is not said otherwise."""
+"""Tandem with a component, for the works whose sessions last or keep rows; with two workers where it is not said otherwise."""
 
 import json
 import os
@@ -17,9 +17,10 @@ STATUS_SECONDS_MAX = 60
 
 
 class Gateway(Process):
-    """Serves a component on `port`, on every address of the loopback; `config` is the rest of its configuration file."""
+    """Serves a component on `port`, on every address of the loopback; `config` is the rest of its configuration file, `others` are
+    the components that it needs besides."""
 
-    def __init__(self, component, directory, options, config="", workers=WORKERS):
+    def __init__(self, component, directory, options, config="", workers=WORKERS, others=()):
         self.directory = directory
         self.component = component
         self.release = options.release
@@ -30,7 +31,9 @@ class Gateway(Process):
         self.configuration = directory / "tandem.toml"
         self.stamped = 0
         (directory / "components").mkdir()
-        self.install(built(self, self.library))
+        self.install(built(self, self.library), self.library)
+        for other in others:
+            self.install(built(self, f"libtandem_{other}.so"), f"libtandem_{other}.so")
         self.configuration.write_text(f"""\
 components = "{directory}/components"
 data = "{directory}/data"
@@ -51,9 +54,9 @@ versions = {{ keep = 0 }}
                 raise RuntimeError(f"the gateway does not serve: {self.tail()}")
             time.sleep(0.05)
 
-    def install(self, path):
+    def install(self, path, library):
         """Copies under a name that the host does not look at, then renames: the host finds all of it or none."""
-        target = self.directory / "components" / self.library
+        target = self.directory / "components" / library
         hidden = target.with_name("." + target.name)
         hidden.write_bytes(path.read_bytes())
         os.rename(hidden, target)
@@ -65,7 +68,7 @@ versions = {{ keep = 0 }}
         path = self.directory / f"{number}.so"
         command = [self.stamp, built(self, self.library), path, number]
         subprocess.run(command, check=True, capture_output=True, timeout=STATUS_SECONDS_MAX)
-        self.install(path)
+        self.install(path, self.library)
         path.unlink()
         done = self.tandem("reload")
         if done.returncode != 0:

@@ -15,7 +15,7 @@ STOP_SECONDS_MAX = 5
 class Process:
     """What runs until `stop`. Its output goes to a file that is quoted when it fails."""
 
-    def __init__(self, command, directory, pass_fds=(), stdin=subprocess.DEVNULL):
+    def __init__(self, command, directory, pass_fds=(), stdin=subprocess.DEVNULL, env=None):
         self.name = Path(command[0]).name
         self.output = Path(directory) / "output"
         with self.output.open("wb") as output:
@@ -26,6 +26,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=pass_fds,
+                env={**os.environ, **env} if env else None,
             )
         self.pid = self.popen.pid
 

@@ -65,7 +65,7 @@ def turn(sms, process, port, sink, seconds):
 
 
 def submit(sms, port, seconds):
-    with place("submit") as directory, Process([sms, "submit", port, BINDS, WINDOW, seconds], directory) as load:
+    with place("submit") as directory, Process([sms, "submit", port, BINDS, WINDOW, seconds, 0], directory) as load:
         if load.wait(seconds + 60) != 0:
             raise RuntimeError(f"submitting failed: {load.tail()}")
         found = json.loads(load.output.read_text())

@@ -108,6 +108,31 @@ def of_submit(found):
     ]
 
 
+def of_messages(found):
+    """`found`: the rounds by path and system."""
+    none, ours = "nothing between", {path: found[path, "tandem"] for path in ("rest", "smpp") if (path, "tandem") in found}
+
+    def against(path, name):
+        return rate(found, "messages_s", (path, "tandem"), (path, name)) if path in ours and (path, name) in found else None
+
+    def room(path):
+        """What the bench itself allows, to the fastest system."""
+        ratios = [rate(found, "messages_s", (path, none), turn) for turn in found if turn[0] == path and turn[1] != none]
+        return min(ratios, default=None)
+
+    every = [figures for turn, rounds in found.items() if turn[1] == "tandem" for figures in rounds]
+    return [
+        Target("REST → SMPP, messages a second, to Kannel's", against("rest", "kannel"), 5, ">=", places=1),
+        Target("… to Kannel's with its other store", against("rest", "kannel-file"), 5, ">=", places=1),
+        Target("REST → SMPP, messages a second, to Jasmin's", against("rest", "jasmin"), 20, ">=", places=1),
+        Target("SMPP → SMPP, messages a second, to Jasmin's", against("smpp", "jasmin"), 20, ">=", places=1),
+        Target("what the applications of the bench allow, to the fastest", room("rest"), 1, ">="),
+        Target("what its ESMEs and its SMSC allow, to the fastest", room("smpp"), 1, ">="),
+        Target("messages lost or doubled", sum(abs(one["lost"]) + one["doubled"] for one in every), 0, "<=", places=0),
+        Target("messages refused or not answered", sum(one["failed"] for one in every), 0, "<=", places=0),
+    ]
+
+
 def rate(found, name, ours, theirs):
     return ratio_of(name, found[ours], found[theirs])
 

@@ -1,6 +1,6 @@
 //! The ESMEs: binds whose windows are always full.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -13,43 +13,29 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::cpu;
+use crate::figures::Figures;
+use crate::marked;
 use crate::pdu::{BIND_TRANSCEIVER, RESPONSE, SUBMIT_SM, Unread, encoded, number};
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// What was seen.
-#[derive(Default)]
-struct Figures {
-    messages: usize,
-    refused: usize,
-    waits: Vec<Duration>,
-}
-
 /// Submits for as long as it is told, and says what has come of it.
-pub(crate) async fn submit(port: u16, binds: u32, window: u32, span: Duration) -> io::Result<()> {
+/// Each message has a number of its own, from `first` on.
+pub(crate) async fn submit(port: u16, binds: u32, window: u32, span: Duration, first: u64) -> io::Result<()> {
     let mut bound = Vec::new();
     for _ in 0..binds {
         bound.push(bind(port).await?);
     }
-    let figures = Rc::new(RefCell::new(Figures::default()));
-    let (begun, mut submitting) = (Instant::now(), JoinSet::new());
+    let figures = Rc::new(RefCell::new(Figures::begin()));
+    let (until, next, mut submitting) = (Instant::now() + span, Rc::new(Cell::new(first)), JoinSet::new());
     for (stream, unread) in bound {
-        submitting.spawn_local(keep_full(stream, unread, window, begun + span, Rc::clone(&figures)));
+        submitting.spawn_local(keep_full(stream, unread, window, until, Rc::clone(&next), Rc::clone(&figures)));
     }
     while let Some(done) = submitting.join_next().await {
         done.map_err(io::Error::other)??;
     }
-    let took = begun.elapsed().as_secs_f64();
-    let Figures { messages, refused, mut waits } = figures.take();
-    waits.sort_unstable();
-    let ms = |share: f64| waits.get((waits.len() as f64 * share) as usize).map_or(0.0, |wait| wait.as_secs_f64() * 1e3);
-    println!(
-        r#"{{"messages": {messages}, "seconds": {took:.6}, "p50_ms": {:.3}, "p99_ms": {:.3}, "failed": {refused}, "cpu_seconds": {:.6}}}"#,
-        ms(0.5),
-        ms(0.99),
-        cpu::seconds()
-    );
+    let figures = Rc::into_inner(figures).expect("all who had it are done");
+    figures.into_inner().print();
     Ok(())
 }
 
@@ -69,9 +55,11 @@ async fn keep_full(
     mut unread: Unread,
     window: u32,
     until: Instant,
+    next: Rc<Cell<u64>>,
     figures: Rc<RefCell<Figures>>,
 ) -> io::Result<()> {
     let mut message = encoded(SUBMIT_SM, 0, Some(&message()));
+    let place = marked::place(&message).expect("its text has a number");
     let mut last = 1;
     // When each was sent, by its number: those of a window have places of their own.
     let places = window.next_power_of_two() * 2;
@@ -84,6 +72,7 @@ async fn keep_full(
             for _ in 0..std::mem::take(&mut room) {
                 last += 1;
                 number(&mut message, last);
+                marked::write(&mut message, place, next.replace(next.get() + 1));
                 out.extend_from_slice(&message);
                 sent[(last % places) as usize] = Some(now);
                 open += 1;
@@ -101,12 +90,7 @@ async fn keep_full(
             let at = sent[(frame.sequence % places) as usize].take();
             let at =
                 at.ok_or_else(|| io::Error::other(format!("a response to {}, which was not asked", frame.sequence)))?;
-            if frame.status == 0 {
-                figures.messages += 1;
-                figures.waits.push(now - at);
-            } else {
-                figures.refused += 1;
-            }
+            figures.answered(frame.status == 0, at, now);
             (open, room) = (open - 1, room + 1);
         }
     }
@@ -114,7 +98,7 @@ async fn keep_full(
 
 /// 100 characters, no receipt.
 fn message() -> Pdu {
-    let text_of_it = OctetString::from_vec(vec![b'x'; 100]).expect("up to 255 bytes");
+    let text_of_it = OctetString::from_vec(marked::TEXT.as_bytes().to_vec()).expect("up to 255 bytes");
     SubmitSm::builder()
         .source_addr(text("447700900001"))
         .destination_addr(text("447700900002"))
