@@ -21,7 +21,6 @@ component = "http"
 listen = ["tcp://127.0.0.1:{port}"]
 records = "records.jsonl"
 [service.web.config]
-access_log = true
 routes = [{{ path = "/", status = 200, body = "fine" }}]
 "#
         ))
@@ -63,7 +62,6 @@ component = "http"
 listen = ["tcp://127.0.0.1:{port}"]
 records = "{}"
 [service.web.config]
-access_log = true
 routes = [{{ path = "/", status = 200 }}]
 "#,
             file.display()
@@ -92,7 +90,6 @@ component = "http"
 listen = ["tcp://127.0.0.1:{port}"]
 records = "records.jsonl"
 [service.web.config]
-access_log = true
 routes = [{{ path = "/", status = 200 }}]
 "#
         ))
@@ -123,7 +120,6 @@ component = "http"
 listen = ["tcp://127.0.0.1:{port}"]
 records = "records.jsonl"
 [service.web.config]
-access_log = true
 routes = [{{ path = "/", status = 200 }}]
 "#
         ))
@@ -159,4 +155,102 @@ routes = [{{ path = "/", status = 200 }}]
 fn lines(file: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn each_record_is_in_one_of_the_files_and_in_the_table_also_after_swaps_and_a_restart() {
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&libraries().http)
+        .data("data")
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+records = {{ file = "records.jsonl", max_size = "16KiB", keep = 1000, table = "1h" }}
+[service.web.config]
+routes = [{{ path = "/", status = 200, body = "fine" }}, {{ path = "/gone", status = 410 }}]
+"#
+        ))
+        .start();
+    let ask = |gateway: &Gateway, from: usize| {
+        let mut client = gateway.connect(port);
+        for n in from..from + 300 {
+            let target = if n % 10 == 0 { format!("/gone/{n}") } else { format!("/{n}") };
+            client.get(&target).unwrap();
+        }
+    };
+    ask(&gateway, 0);
+    gateway.swap(&libraries().http, "1.0.1");
+    ask(&gateway, 300);
+    gateway.stop_and_start();
+    ask(&gateway, 600);
+    assert_eq!(gateway.stop(libc::SIGTERM, Duration::from_secs(10)).code(), Some(0));
+
+    let directory = gateway.file().parent().unwrap().to_owned();
+    let names = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = names.filter(|path| path.to_string_lossy().contains("records.jsonl")).collect();
+    assert!(files.len() > 3, "{files:?}");
+    assert!(files.iter().all(|file| file.metadata().unwrap().len() <= 16 << 10), "{files:?}");
+    let mut targets: Vec<usize> = Vec::new();
+    for line in files.iter().flat_map(|file| lines(file)) {
+        let target = line["target"].as_str().unwrap();
+        let outcome = if target.starts_with("/gone") { "refused" } else { "done" };
+        assert_eq!((&line["outcome"], &line["component"]), (&outcome.into(), &"http".into()), "{line}");
+        assert!(line["duration_us"].is_u64() && line["bytes_in"].is_u64() && line["bytes_out"].is_u64(), "{line}");
+        targets.push(target.rsplit_once('/').unwrap().1.parse().unwrap());
+    }
+    targets.sort_unstable();
+    assert_eq!(targets, (0..900).collect::<Vec<_>>());
+
+    let store = rusqlite::Connection::open(directory.join("data/store.sqlite")).unwrap();
+    let rows = "SELECT outcome, count(*), count(DISTINCT version), min(bytes_out) > 0 FROM \"tandem.records\"
+        WHERE service = 'web' AND component = 'http' AND json_extract(more, '$.method') = 'GET' GROUP BY 1 ORDER BY 1";
+    let mut rows = store.prepare(rows).unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+    let rows: Vec<(String, i64, i64, bool)> = rows.collect::<Result<_, _>>().unwrap();
+    assert_eq!(rows, [("done".to_owned(), 810, 2, true), ("refused".to_owned(), 90, 2, true)]);
+}
+
+#[test]
+fn where_records_go_can_be_changed_while_exchanges_are_under_way() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+[service.web.config]
+routes = [{{ path = "/", status = 200 }}]
+"#
+        ))
+        .start();
+    let mut client = gateway.connect(port);
+    assert_eq!(client.get("/none").unwrap().status, 200);
+    let file = gateway.file().with_file_name("records.jsonl");
+    let written = |records: &str| {
+        let line = format!("listen = [\"tcp://127.0.0.1:{port}\"]\n");
+        gateway.configure(|text| {
+            let kept = text.lines().filter(|line| !line.starts_with("records")).map(|line| format!("{line}\n"));
+            kept.collect::<String>().replace(&line, &format!("{line}{records}\n"))
+        });
+        gateway.reload()
+    };
+    assert!(written("records = \"records.jsonl\"").ok);
+    assert_eq!(client.get("/file").unwrap().status, 200);
+    settled(1, || lines(&file).len());
+    assert!(written("records = { file = \"records.jsonl\", table = \"1h\" }").ok);
+    assert_eq!(client.get("/both").unwrap().status, 200);
+    settled(2, || lines(&file).len());
+    let refused = written("records = { file = \"records.jsonl\", keep = 0 }").error.expect("nothing is changed");
+    assert!(refused.contains("service.web.records.keep"), "{refused}");
+    assert_eq!(client.get("/still").unwrap().status, 200);
+    settled(3, || lines(&file).len());
+    assert!(written("").ok);
+    assert_eq!(client.get("/none").unwrap().status, 200);
+    let targets: Vec<_> = lines(&file).iter().map(|line| line["target"].clone()).collect();
+    assert_eq!(targets, ["/file", "/both", "/still"]);
 }

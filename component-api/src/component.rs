@@ -96,6 +96,9 @@ pub struct Starting<'a> {
     /// another run holds there, a lease say, nobody holds any more. 0 where an older host does not tell.
     #[serde(default)]
     pub run: u64,
+    /// Whether records of exchanges are wanted. Where that changes it is started anew.
+    #[serde(default)]
+    pub records: bool,
 }
 
 /// What a session is told when it opens, and again when it is resumed by another version.

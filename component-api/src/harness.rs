@@ -863,7 +863,8 @@ impl Forwarding {
 }
 
 fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
-    let starting = Starting { service: "test", version: "test@0.0.0#000000", upstreams: vec!["app"], run: 1 };
+    let starting =
+        Starting { service: "test", version: "test@0.0.0#000000", upstreams: vec!["app"], run: 1, records: true };
     let starting = rmp_serde::to_vec_named(&starting).expect("texts can be serialized");
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();

@@ -79,6 +79,7 @@ pub mod manifest;
 pub mod manual;
 pub mod named;
 pub mod out;
+pub mod record;
 mod report;
 pub mod rows;
 pub mod session;
@@ -91,6 +92,7 @@ pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, T
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use ledger::Ledger;
 pub use out::{Dial, Forward, Out, Token};
+pub use record::{Outcome, Record};
 pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
 pub use table::{Column, Index, Kind, Literal, Table};
@@ -101,8 +103,9 @@ pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
         Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
-        Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Peer, Policy, Refusal, RequestId, Role, Row, Rows,
-        Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport, export_component,
+        Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy, Record, Refusal, RequestId,
+        Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport,
+        export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -11,6 +11,7 @@ use crate::calls::{Call, RequestId};
 use crate::component::Time;
 use crate::event::{Server, Stream};
 use crate::named;
+use crate::record::{Record, Whole};
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
@@ -35,9 +36,8 @@ use crate::table::Table;
 /// # enum Waiting { Answered }
 ///
 /// #[derive(Serialize)]
-/// struct Record {
-///     bytes: usize,
-///     outcome: &'static str,
+/// struct Ticket {
+///     ticket: String,
 /// }
 /// # impl Session for Exchange {
 /// #     type Component = Once;
@@ -48,7 +48,8 @@ use crate::table::Table;
 ///         Event::Bytes { stream, bytes } => {
 ///             let ticket = format!("ticket {}\n", out.random());
 ///             out.send(stream, ticket.as_bytes());
-///             out.record(&Record { bytes: bytes.len(), outcome: "answered" });
+///             let (bytes_in, bytes_out) = (bytes.len() as u64, ticket.len() as u64);
+///             out.record(Record { bytes_in, bytes_out, ..Record::of(Outcome::Done) }, &Ticket { ticket });
 ///             out.consume(bytes.len());
 ///             out.writable(stream, Waiting::Answered);
 ///         }
@@ -414,13 +415,15 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.random()
     }
 
-    /// Writes the record of one exchange: a struct whose fields are numbers, texts or booleans. The host adds time,
-    /// service, version, session and peer, and writes it where the service's configuration says (`records`).
+    /// Writes the record of one exchange, with what the protocol has to say of it: a struct whose fields are numbers, texts or
+    /// booleans. The host adds time, service, component, version, session and peer, and writes it where the service's configuration
+    /// says (`records`); [`Starting::records`](crate::Starting::records) tells whether it says so.
     ///
     /// # Panics
-    /// Where `fields` cannot be serialized, which ends the session.
-    pub fn record<R: Serialize>(&mut self, fields: &R) {
-        let bytes = rmp_serde::to_vec_named(fields).expect("a record is a struct of numbers, texts and booleans");
+    /// Where `more` cannot be serialized, which ends the session.
+    pub fn record<R: Serialize>(&mut self, record: Record<'_>, more: &R) {
+        let whole = Whole { record, more };
+        let bytes = rmp_serde::to_vec_named(&whole).expect("a record is a struct of numbers, texts and booleans");
         self.sink.record(&bytes);
     }
 }

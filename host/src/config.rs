@@ -20,6 +20,9 @@ use crate::transport::Address;
 
 mod connect;
 mod lines;
+mod records;
+
+pub use records::{Records, Size};
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
 pub type Upstreams = BTreeMap<String, (Settings, Vec<Arc<Health>>)>;
@@ -89,8 +92,8 @@ pub struct Service {
     /// Whether its exchanges have to be admitted.
     #[serde(default)]
     pub admission: Admission,
-    /// The file that its records are appended to, as JSON lines.
-    pub records: Option<PathBuf>,
+    /// Where its records go.
+    pub records: Option<Records>,
     /// How long a keyed conversation stays bound to its version, and how many there may be.
     #[serde(default)]
     pub bindings: Bindings,
@@ -339,6 +342,7 @@ impl Config {
             return at(&["service"], "there is no service; write [service.web] with component and listen".into());
         }
         let mut taken: BTreeMap<&Address, &str> = BTreeMap::new();
+        let mut files: BTreeMap<&PathBuf, (&str, &Records)> = BTreeMap::new();
         for (name, service) in &self.service {
             if let Err((key, reason)) = connect::check(service) {
                 let path = ["service", name.as_str()].into_iter().chain(key.iter().copied());
@@ -350,6 +354,16 @@ impl Config {
             if service.bindings.idle.get().is_zero() {
                 let reason = "at least 1ms: within no time nothing is bound".into();
                 return at(&["service", name, "bindings", "idle"], reason);
+            }
+            if let Some(records) = &service.records {
+                if let Err((key, reason)) = records.check() {
+                    return at(&["service", name, "records", key], reason);
+                }
+                let (other, others) = *files.entry(&records.file).or_insert((name, records));
+                if others != records {
+                    let reason = format!("service.{other} has that file with other settings; write the same in both");
+                    return at(&["service", name, "records"], reason);
+                }
             }
             for address in &service.listen {
                 if let Some(other) = taken.insert(address, name) {
@@ -414,7 +428,8 @@ impl Config {
         let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
         resolve(&mut self.components);
         resolve(&mut self.data);
-        self.service.values_mut().filter_map(|service| service.records.as_mut()).for_each(resolve);
+        let records = self.service.values_mut().filter_map(|service| service.records.as_mut());
+        records.map(|records| &mut records.file).for_each(resolve);
     }
 
     /// What is said of a component, or what holds where nothing is.

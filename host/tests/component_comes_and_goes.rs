@@ -27,8 +27,13 @@ fn five_hundred_lives_of_a_component_stay_flat() {
     threads::watch(shelf.directory()).unwrap();
     let shelved = shelf.take(&component()).unwrap();
     let manifest = Manifest::read(&shelved.path, 1..=REVISION).unwrap();
-    let starting =
-        Starting { service: "one", version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new(), run: 1 };
+    let starting = Starting {
+        service: "one",
+        version: "misbehaving-trials@0.1.0#abcdef",
+        upstreams: Vec::new(),
+        run: 1,
+        records: false,
+    };
     let trial = |act: &str| Trial {
         service: "one".to_owned(),
         starting: rmp_serde::to_vec_named(&starting).unwrap(),

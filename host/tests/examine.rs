@@ -214,7 +214,8 @@ fn tried(library: &Shelved, configs: &[Value]) -> Result<Examined, Refused> {
 }
 
 fn trial(service: &str, config: &Value) -> Trial {
-    let starting = Starting { service, version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new(), run: 1 };
+    let starting =
+        Starting { service, version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new(), run: 1, records: false };
     Trial {
         service: service.to_owned(),
         starting: rmp_serde::to_vec_named(&starting).unwrap(),

@@ -33,9 +33,8 @@ pub struct Config {
     pub via: String,
     /// What names a conversation that stays with the version it began on: `{ cookie = "JSESSIONID" }`.
     pub sticky: Option<Sticky>,
-    /// Whether each exchange is recorded.
-    #[serde(default)]
-    pub access_log: bool,
+    /// Whether each exchange is recorded; where it is left out, as soon as the service has `records`.
+    pub access_log: Option<bool>,
 }
 
 /// One route: which requests, and to an upstream or a fixed answer.

@@ -87,7 +87,7 @@ impl Component for Http {
             endings: via.each_ref().map(|via| Ending::ALL.map(|end| [via, served_by.as_bytes(), end.text()].concat())),
             via,
             served_by: served_by.into_bytes(),
-            access_log: config.access_log,
+            access_log: config.access_log.unwrap_or(starting.records),
             sticky: config.sticky.map(Sticky::checked).transpose()?,
             date: DateCache::default(),
         })

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tandem_component::prelude::*;
 use tandem_http1::RequestHead;
 
-use crate::exchange::Exchange;
+use crate::exchange::{CLIENT_GONE, Exchange};
 
 /// What of a request its record will say.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -24,9 +24,6 @@ struct Fields<'a> {
     target: &'a str,
     host: &'a str,
     status: u16,
-    bytes_in: u64,
-    bytes_out: u64,
-    duration_us: u64,
     upstream: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<u64>,
@@ -47,21 +44,32 @@ impl Entry {
         }
     }
 
-    /// Writes the record of an exchange that is over.
-    pub(crate) fn write<S: Session>(&self, exchange: &Exchange, upstream: &str, out: &mut Out<'_, S>) {
-        let duration = out.now().since(exchange.began);
-        out.record(&Fields {
+    /// Writes the record of an exchange that is over; `cut` where its answer is not whole.
+    pub(crate) fn write<S: Session>(&self, exchange: &Exchange, cut: bool, upstream: &str, out: &mut Out<'_, S>) {
+        let outcome = match exchange.status {
+            _ if cut => Outcome::Failed,
+            CLIENT_GONE => Outcome::Abandoned,
+            ..400 => Outcome::Done,
+            400..500 => Outcome::Refused,
+            500.. => Outcome::Failed,
+        };
+        let record = Record {
+            account: "",
+            outcome,
+            duration: out.now().since(exchange.began),
+            bytes_in: exchange.bytes_in,
+            bytes_out: exchange.bytes_out,
+        };
+        let fields = Fields {
             method: &self.method,
             target: &self.target,
             host: &self.host,
             status: exchange.status,
-            bytes_in: exchange.bytes_in,
-            bytes_out: exchange.bytes_out,
-            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             upstream: if exchange.proxied { upstream } else { "" },
             server: exchange.link.as_ref().map(|link| link.server.0),
             user_agent: &self.user_agent,
             referer: &self.referer,
-        });
+        };
+        out.record(record, &fields);
     }
 }

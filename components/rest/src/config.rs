@@ -28,9 +28,8 @@ pub struct Config {
     /// What is said of single accounts.
     #[serde(default)]
     pub accounts: BTreeMap<String, Account>,
-    /// Whether each exchange is recorded.
-    #[serde(default)]
-    pub access_log: bool,
+    /// Whether each exchange is recorded; where it is left out, as soon as the service has `records`.
+    pub access_log: Option<bool>,
 }
 
 /// One account.

@@ -41,6 +41,8 @@ pub struct Rest {
     description: Vec<u8>,
     /// The run of the host: what a session of another one holds, nobody holds any more.
     run: u64,
+    /// Whether each exchange is recorded.
+    access_log: bool,
     date: DateCache,
 }
 
@@ -57,6 +59,7 @@ impl Component for Rest {
             limits: config.limits.checked()?,
             description: openapi::description(&config),
             run: starting.run,
+            access_log: config.access_log.unwrap_or(starting.records),
             date: DateCache::default(),
             config,
         })

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tandem_component::prelude::*;
 use tandem_http1::RequestHead;
 
-use crate::exchange::Exchange;
+use crate::exchange::{CLIENT_GONE, Exchange};
 
 /// What of a request its record will say.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -24,11 +24,7 @@ pub(crate) struct Entry {
 struct Fields<'a> {
     method: &'a str,
     target: &'a str,
-    account: &'a str,
     status: u16,
-    bytes_in: u64,
-    bytes_out: u64,
-    duration_us: u64,
     messages: usize,
     problem: &'a str,
     user_agent: &'a str,
@@ -48,18 +44,27 @@ impl Entry {
 
     /// Writes the record of an exchange that is over.
     pub(crate) fn write<S: Session>(&self, exchange: &Exchange, out: &mut Out<'_, S>) {
-        let duration = out.now().since(exchange.began);
-        out.record(&Fields {
-            method: &self.method,
-            target: &self.target,
+        let outcome = match exchange.status {
+            CLIENT_GONE => Outcome::Abandoned,
+            ..400 => Outcome::Done,
+            400..500 => Outcome::Refused,
+            500.. => Outcome::Failed,
+        };
+        let record = Record {
             account: &exchange.account,
-            status: exchange.status,
+            outcome,
+            duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
-            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        };
+        let fields = Fields {
+            method: &self.method,
+            target: &self.target,
+            status: exchange.status,
             messages: self.messages,
             problem: &self.problem,
             user_agent: &self.user_agent,
-        });
+        };
+        out.record(record, &fields);
     }
 }

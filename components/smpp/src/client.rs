@@ -64,7 +64,8 @@ impl Bind {
             (GENERIC_NACK, 0) => Status::EsmeRinvcmdid.into(),
             (_, status) => status,
         };
-        out.record(&Answered { event: "bind", bind: mode.word(), status });
+        let outcome = if status == 0 { Outcome::Done } else { Outcome::Refused };
+        out.record(Record::of(outcome), &Answered { event: "bind", bind: mode.word(), status });
         if status != 0 {
             tracing::warn!(status, why = ?Status::from(status), bind = mode.word(), "the SMSC refuses our bind");
             return self.leave(failed, out);

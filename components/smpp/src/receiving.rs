@@ -20,7 +20,6 @@ struct Received<'a> {
     event: &'static str,
     source: &'a str,
     destination: &'a str,
-    bytes: usize,
     message_id: &'a str,
     state: &'static str,
 }
@@ -37,14 +36,15 @@ impl Bind {
         let sms = decode(frame).as_ref().and_then(sms::of).ok_or(Status::EsmeRinvcmdlen)?;
         let receipt = report::of(&sms);
         let Some(service) = &smpp.config.deliver_to else {
-            out.record(&Received {
+            let record = Record { bytes_in: sms.short_message.len() as u64, ..Record::of(Outcome::Done) };
+            let received = Received {
                 event: if receipt.is_some() { "receipt" } else { "message" },
                 source: &sms.source.digits,
                 destination: &sms.destination.digits,
-                bytes: sms.short_message.len(),
                 message_id: receipt.as_ref().map_or("", |receipt| &receipt.message_id),
                 state: receipt.as_ref().map_or("", |receipt| receipt.state.word()),
-            });
+            };
+            out.record(record, &received);
             self.acknowledge(frame.id, frame.sequence, Status::EsmeRok.into(), out);
             return Ok(());
         };

@@ -37,7 +37,8 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             .iter()
             .filter(|(_, service)| service.component == manifest.name)
             .map(|(service, settings)| {
-                let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1 };
+                let records = settings.records.is_some();
+                let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records };
                 Ok(Trial {
                     service: service.clone(),
                     starting: rmp_serde::to_vec_named(&starting)?,

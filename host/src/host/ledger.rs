@@ -35,10 +35,8 @@ impl Auditor {
     /// No thread can be had.
     pub(super) fn start(store: store::Handle) -> io::Result<Self> {
         let (jobs, asked) = channel();
-        let run = move || {
-            Audit { store, reader: None, books: BTreeMap::new(), missing: BTreeMap::new() }.run(&asked);
-        };
-        std::thread::Builder::new().name("auditor".into()).spawn(run)?;
+        let audit = Audit { store, reader: None, books: BTreeMap::new(), missing: BTreeMap::new() };
+        std::thread::Builder::new().name("auditor".into()).spawn(move || audit.run(&asked))?;
         Ok(Auditor(jobs))
     }
 

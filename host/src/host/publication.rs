@@ -36,7 +36,11 @@ impl Host {
             connects: config.service.get(name).is_some_and(|service| !service.connect.is_empty()),
             instance: instances.remove(&number),
             admission: config.service.get(name).map(|service| service.admission).unwrap_or_default(),
-            records: config.service.get(name).and_then(|service| self.records.get(service.records.as_ref()?)).cloned(),
+            records: config
+                .service
+                .get(name)
+                .and_then(|service| self.records.get(&service.records.as_ref()?.file))
+                .cloned(),
         });
         let services = services.collect();
         self.upstreams = self.upstreams_of(&config);

@@ -261,12 +261,12 @@ impl Host {
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let version = self.versions[at].name();
-            let (upstreams, run) = (upstreams.clone(), self.run);
-            let starting = Starting { service: name, version: &version, upstreams, run };
+            let (upstreams, run, records) = (upstreams.clone(), self.run, service.records.is_some());
+            let starting = Starting { service: name, version: &version, upstreams, run, records };
             let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
             let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
             let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
-            let with = rmp_serde::to_vec(&(name, &settings, policy)).map_err(|error| error.to_string())?;
+            let with = rmp_serde::to_vec(&(name, &settings, policy, records)).map_err(|error| error.to_string())?;
             let started = Started { with, upstreams: config.upstream.keys().cloned().collect() };
             plans.push(Plan { service: name.clone(), number, starting, settings, policy, started });
         }
@@ -418,15 +418,19 @@ impl Host {
 
     fn open_records(&mut self, config: &Config) -> anyhow::Result<()> {
         for (name, service) in &config.service {
-            if let Some(path) = &service.records
-                && !self.records.get(path).is_some_and(Records::are_at_their_path)
-            {
-                let records = Records::open(path)
-                    .with_context(|| format!("service.{name}.records: {} cannot be opened", path.display()))?;
-                self.records.insert(path.clone(), records);
+            let Some(settings) = &service.records else { continue };
+            if self.records.get(&settings.file).is_some_and(|records| records.stand(settings)) {
+                continue;
             }
+            if settings.table.is_some() {
+                self.open_store().map_err(|error| anyhow!("service.{name}.records.table: {error}"))?;
+            }
+            let records = Records::open(settings, &self.store)
+                .with_context(|| format!("service.{name}.records: {} cannot be opened", settings.file.display()))?;
+            self.records.insert(settings.file.clone(), records);
         }
-        let used: BTreeSet<_> = config.service.values().filter_map(|service| service.records.as_ref()).collect();
+        let used: BTreeSet<_> =
+            config.service.values().filter_map(|service| Some(&service.records.as_ref()?.file)).collect();
         self.records.retain(|path, _| used.contains(path));
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::Host;
 use crate::account;
 use crate::agreement;
 use crate::observe::notice::{self, Notice};
+use crate::observe::records;
 use crate::store::bindings::Bindings;
 use crate::store::sqlite::Sqlite;
 use crate::store::table::Table;
@@ -94,7 +95,7 @@ impl Host {
 fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
     let number = semver::Version::parse(env!("CARGO_PKG_VERSION")).context("the host's version")?;
     let name = format!("{HOST}@{number}");
-    let own = [&account::table::TABLE, &agreement::table::TABLE].map(|table| Table::clone(table));
+    let own = [&account::table::TABLE, &agreement::table::TABLE, &records::TABLE].map(|table| Table::clone(table));
     let own = own.into_iter().chain([Bindings::default().table().clone()]).collect::<Vec<_>>();
     // Said in the history alone: it is no component's doing.
     store.migrate(&Migrant { component: HOST, number: &number, name: &name }, &own).with_context(|| name.clone())

@@ -96,7 +96,7 @@ impl Handle {
 }
 
 /// Reads what is committed.
-pub trait Reader {
+pub trait Reader: Send {
     /// Answers a question, as MessagePack.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ pub(crate) const BESIDE_MAX: usize = 16 << 10;
 const BUFFER_KEPT: usize = 640;
 
 /// The status in the record of an exchange whose client has gone.
-const CLIENT_GONE: u16 = 499;
+pub(crate) const CLIENT_GONE: u16 = 499;
 
 impl Conversation {
     /// Whether the connection may be kept after this exchange.
@@ -108,7 +108,7 @@ impl Conversation {
     #[inline]
     pub(crate) fn end_exchange(&mut self, http: &Http, keeps: bool, out: &mut Out<'_, Self>) {
         if self.entry.is_some() {
-            self.record(out);
+            self.record(false, out);
         }
         self.exchange.link = None;
         self.exchange.answered = false;
@@ -135,7 +135,7 @@ impl Conversation {
     pub(crate) fn cut(&mut self, out: &mut Out<'_, Self>) {
         self.leave_server(out);
         if self.entry.is_some() {
-            self.record(out);
+            self.record(true, out);
         }
         self.stage = Stage::Over;
         self.alarm.clear();
@@ -170,7 +170,7 @@ impl Conversation {
             }
             self.leave_server(out);
             if self.entry.is_some() {
-                self.record(out);
+                self.record(false, out);
             }
         }
         self.stage = Stage::Over;
@@ -178,9 +178,9 @@ impl Conversation {
     }
 
     #[cold]
-    fn record(&mut self, out: &mut Out<'_, Self>) {
+    fn record(&mut self, cut: bool, out: &mut Out<'_, Self>) {
         if let Some(entry) = self.entry.take() {
-            entry.write(&self.exchange, &self.upstream, out);
+            entry.write(&self.exchange, cut, &self.upstream, out);
         }
     }
 

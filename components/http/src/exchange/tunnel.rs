@@ -127,7 +127,7 @@ impl Conversation {
         down.cancel(out);
         out.close(link.stream);
         if let Some(entry) = self.entry.take() {
-            entry.write(&self.exchange, &self.upstream, out);
+            entry.write(&self.exchange, false, &self.upstream, out);
         }
         self.close(out);
     }

@@ -8,7 +8,6 @@ use crate::support::*;
 fn recorded() -> Value {
     json!({
         "routes": [{ "path": "/", "upstream": "app" }, { "path": "/here", "status": 200, "body": "hello" }],
-        "access_log": true,
     })
 }
 
@@ -29,7 +28,7 @@ fn a_proxied_exchange_is_recorded_when_it_is_over() {
     assert_eq!(
         records(&mut session),
         [json!({
-            "method": "GET", "target": "/a?b", "host": "h:1", "status": 201,
+            "account": "", "outcome": "done", "method": "GET", "target": "/a?b", "host": "h:1", "status": 201,
             "bytes_in": request.len(), "bytes_out": sent, "duration_us": 20_000,
             "upstream": "app", "server": 1, "user_agent": "curl", "referer": "http://x/",
         })]
@@ -54,7 +53,7 @@ fn a_client_that_has_gone_is_499() {
     session.break_off(Stream::OWN);
     assert!(session.ending(server).is_some());
     let records = records(&mut session);
-    assert_eq!((records.len(), &records[0]["status"]), (1, &json!(499)));
+    assert_eq!((records.len(), &records[0]["status"], &records[0]["outcome"]), (1, &json!(499), &json!("abandoned")));
 }
 
 #[test]
@@ -69,6 +68,7 @@ fn failures_and_tunnels_are_recorded_once() {
     session.end(server);
     let cut = records(&mut session);
     assert_eq!((cut.len(), &cut[0]["status"], &cut[0]["server"]), (1, &json!(200), &json!(1)));
+    assert_eq!(cut[0]["outcome"], "failed");
 
     let mut session = start(&recorded());
     let server = ask(&mut session, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
@@ -83,7 +83,9 @@ fn failures_and_tunnels_are_recorded_once() {
 
 #[test]
 fn nothing_is_recorded_that_nobody_wants() {
-    let mut session = proxy();
+    let mut config = recorded();
+    config["access_log"] = json!(false);
+    let mut session = start(&config);
     let server = ask(&mut session, GET);
     session.bytes(server, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert!(records(&mut session).is_empty());

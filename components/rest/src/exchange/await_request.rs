@@ -50,7 +50,7 @@ impl Connection {
 
     /// Refuses a request whose head was not read.
     pub(super) fn refuse_unread(&mut self, rest: &Rest, problem: &Problem, out: &mut Out<'_, Conversation>) {
-        let entry = rest.config.access_log.then(Box::default);
+        let entry = rest.access_log.then(Box::default);
         self.exchange = Exchange { began: out.now(), minor: 1, entry, ..Exchange::default() };
         self.refuse_and_close(rest, problem, out);
     }
@@ -62,7 +62,7 @@ impl Connection {
             head_only: head.method == "HEAD",
             keep: head.connection.persists(head.minor),
             expects: head.expects_continue,
-            entry: rest.config.access_log.then(|| Box::new(Entry::new(head))),
+            entry: rest.access_log.then(|| Box::new(Entry::new(head))),
             ..Exchange::default()
         };
         self.consume(head.length, out);

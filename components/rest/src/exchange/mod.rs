@@ -102,7 +102,7 @@ pub(crate) struct Exchange {
 }
 
 /// The status in the record of an exchange whose client has gone.
-const CLIENT_GONE: u16 = 499;
+pub(crate) const CLIENT_GONE: u16 = 499;
 
 impl Connection {
     /// A connection on which no request has begun.

@@ -11,9 +11,10 @@ use crate::Rest;
 use crate::session::{Conversation, Then};
 use crate::tables::{self, EVENTS, Name, TAILS, Tail, nanos, remove};
 
+/// Events that nobody has come for.
 #[derive(Serialize)]
-struct Dropped<'a> {
-    account: &'a str,
+struct Dropped {
+    event: &'static str,
     dropped: u64,
 }
 
@@ -55,17 +56,19 @@ impl Lane {
         let span = whole.mul_f64(0.5 + (out.random() % 1000) as f64 / 2000.0);
         self.failures = self.failures.saturating_add(1);
         tracing::warn!(account, why, failures = self.failures, again_in = ?span, "a webhook was not told");
-        out.record(&Failed { event: "webhook", account, failures: self.failures, why });
+        let record = Record { account, ..Record::of(Outcome::Failed) };
+        out.record(record, &Told { event: "webhook", events: 0, failures: self.failures, why });
         self.rest(out.now() + span);
     }
 }
 
+/// A webhook was told, or was to be.
 #[derive(Serialize)]
-struct Failed<'a> {
-    event: &'a str,
-    account: &'a str,
-    failures: u32,
-    why: &'a str,
+pub(super) struct Told<'a> {
+    pub(super) event: &'static str,
+    pub(super) events: usize,
+    pub(super) failures: u32,
+    pub(super) why: &'a str,
 }
 
 impl Resident {
@@ -149,7 +152,7 @@ impl Resident {
         for (account, names) in by_account {
             let dropped = names.len() as u64;
             tracing::warn!(account, dropped, "events that nobody has come for");
-            out.record(&Dropped { account, dropped });
+            out.record(Record { account, ..Record::of(Outcome::Abandoned) }, &Dropped { event: "dropped", dropped });
             out.add(&TAILS, &account, "dropped", i64::try_from(dropped).unwrap_or(i64::MAX));
             remove(account, &names, out);
         }

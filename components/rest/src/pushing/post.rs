@@ -4,6 +4,7 @@
 use tandem_component::prelude::*;
 use tandem_http1::{ResponseHead, Slots};
 
+use super::owed::Told;
 use super::{Lane, Resident, Stage};
 use crate::Rest;
 use crate::config::Webhook;
@@ -195,6 +196,10 @@ impl Lane {
         let status = posting.head.as_ref().map_or(0, |head| head.status);
         let batch = std::mem::take(&mut posting.batch);
         if (200..300).contains(&status) {
+            let duration = rest.config.webhooks.timeout.saturating_sub(posting.until.since(out.now()));
+            let record = Record { account, duration, bytes_out: batch.body.len() as u64, ..Record::of(Outcome::Done) };
+            let events = batch.names.len();
+            out.record(record, &Told { event: "webhook", events, failures: self.failures, why: "" });
             self.told(account, &batch, failed, out);
         } else {
             self.rest(out.now());
