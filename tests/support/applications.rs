@@ -24,6 +24,8 @@ pub struct Applications {
 /// What there is beside the usual in the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup<'a> {
+    /// Where messages go, where that is not to smsc-a unless they begin with 9.
+    pub routes: &'a str,
     /// In that of `rest`.
     pub rest: &'a str,
     /// In that of `messages`.
@@ -41,7 +43,9 @@ impl Applications {
     /// Where it does not serve.
     pub fn start(smsc: u16, setup: Setup<'_>) -> Self {
         let port = free_port();
-        let Setup { rest, messages, smsc: of_smsc, more } = setup;
+        let Setup { routes, rest, messages, smsc: of_smsc, more } = setup;
+        let usual =
+            (0..9).map(|digit| format!("{{ prefix = \"{digit}\", to = {{ smsc-a = 1 }} }},")).collect::<String>();
         let text = format!(
             r#"
 workers = 2
@@ -75,8 +79,7 @@ secret = "{SECRET}"
 {more}"#,
             listen = loopback(port),
             smsc = loopback(smsc),
-            routes =
-                (0..9).map(|digit| format!("{{ prefix = \"{digit}\", to = {{ smsc-a = 1 }} }},")).collect::<String>(),
+            routes = if routes.is_empty() { &usual } else { routes },
         );
         let libraries = libraries();
         let builder =

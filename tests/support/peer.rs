@@ -70,6 +70,13 @@ pub(crate) fn in_python(script: &str) -> Option<Command> {
     installed("Python's SMPP", &python.join("installed.txt")).then_some(command)
 }
 
+/// What asks an interface all that its OpenAPI description says, without what it is to ask; nothing where it is not installed.
+pub fn described() -> Option<Command> {
+    let openapi = target_directory("peers/openapi");
+    let there = installed("schemathesis", &openapi.join("installed.txt"));
+    there.then(|| Command::new(openapi.join("bin/schemathesis")))
+}
+
 fn path(script: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script)
 }

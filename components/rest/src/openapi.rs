@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use tandem_sms::Coding;
+
 use crate::config::Config;
 use crate::message::REFERENCE_MAX;
 
@@ -11,8 +13,31 @@ pub(crate) fn description(config: &Config) -> Vec<u8> {
     let schemas = &mut description["components"]["schemas"];
     schemas["NewMessage"]["properties"]["to"]["oneOf"][1]["maxItems"] = json!(config.limits.recipients);
     schemas["NewMessage"]["properties"]["reference"]["maxLength"] = json!(REFERENCE_MAX);
+    for coding in schemas["NewMessage"]["oneOf"].as_array_mut().into_iter().flatten() {
+        match coding["properties"]["coding"]["const"].as_str() {
+            Some("gsm7") => coding["properties"]["text"]["pattern"] = json!(all_of(Coding::Gsm7)),
+            Some("latin1") => coding["properties"]["text"]["pattern"] = json!(all_of(Coding::Latin1)),
+            _ => {}
+        }
+    }
     description["components"]["parameters"]["wait"]["schema"]["maximum"] = json!(config.events.wait_max.as_secs());
     serde_json::to_vec_pretty(&description).expect("what was read can be written")
+}
+
+/// A regular expression for texts of characters that a coding carries. Neither has any beyond the first plane.
+fn all_of(coding: Coding) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for unit in 0..=u16::MAX {
+        if char::from_u32(unit.into()).is_none_or(|character| !coding.carries(character)) {
+            continue;
+        }
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == unit => *last = unit,
+            _ => ranges.push((unit, unit)),
+        }
+    }
+    let class: String = ranges.iter().map(|(first, last)| format!("\\u{first:04x}-\\u{last:04x}")).collect();
+    format!("^[{class}]*$")
 }
 
 const TEXT: &str = include_str!("openapi.json");
@@ -33,6 +58,13 @@ mod tests {
         assert_eq!(message["to"]["oneOf"][1]["maxItems"], 7);
         assert_eq!(message["reference"]["maxLength"], REFERENCE_MAX);
         assert_eq!(told["components"]["parameters"]["wait"]["schema"]["maximum"], 9);
+        let one_of = &told["components"]["schemas"]["NewMessage"]["oneOf"];
+        assert_eq!(one_of[2]["properties"]["text"]["pattern"], r"^[\u0000-\u00ff]*$");
+        let gsm = one_of[1]["properties"]["text"]["pattern"].as_str().unwrap();
+        assert!(
+            gsm.starts_with(r"^[\u000a-\u000a\u000c-\u000d\u0020-\u005f") && gsm.contains(r"\u20ac-\u20ac"),
+            "{gsm}"
+        );
     }
 
     #[test]

@@ -210,10 +210,12 @@ fn key(head: &RequestHead<'_, '_>) -> Result<Option<String>, Problem> {
     if head.fields.all("idempotency-key").count() > 1 {
         return Err(wrong("more than one Idempotency-Key"));
     }
-    let text = std::str::from_utf8(value).map_err(|_| wrong("Idempotency-Key is printable ASCII"))?;
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    if !(1..=KEY_MAX).contains(&text.len()) || !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(wrong("Idempotency-Key is 1 to 255 characters of printable ASCII"));
+    let text = std::str::from_utf8(value).map_err(|_| wrong(KEYS))?;
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let may = |byte: u8| matches!(byte, b'!' | b'#'..=b'~') || byte == b' ' && quoted.is_some();
+    let text = quoted.unwrap_or(text);
+    if !(1..=KEY_MAX).contains(&text.len()) || !text.bytes().all(may) {
+        return Err(wrong(KEYS));
     }
     Ok(Some(text.to_owned()))
 }
@@ -223,5 +225,6 @@ const ASK: &str = "ask who runs the gateway";
 /// As much of a name is said again that may be none.
 const CLAIMED_MAX: usize = 64;
 const FORMS: &str = "Authorization is Basic, or Bearer with account:secret in base64url";
+const KEYS: &str = "Idempotency-Key is 1 to 255 printable characters of ASCII, without quotation marks but around it, and with spaces only between them";
 /// The longest `Idempotency-Key`.
 const KEY_MAX: usize = 255;
