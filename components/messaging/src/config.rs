@@ -1,11 +1,15 @@
 //! What an operator configures: [`Config`], checked before anything is served with it.
 
+mod throttle;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tandem_component::prelude::*;
 use tandem_sms::text::Concatenation;
 use tandem_sms::{Sms, fit};
+
+pub use self::throttle::Throttle;
 
 /// `[service.NAME.config]`
 #[derive(Debug, Deserialize)]
@@ -71,11 +75,13 @@ pub struct Network {
     pub within: Duration,
     /// Whether it tells what becomes of a message. Where it does not, one that it has taken is delivered.
     pub receipts: bool,
+    /// How many messages it is given in a span of time, by all workers and versions together; the others wait.
+    pub throttle: Option<Throttle>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Network { window: 200, within: Duration::from_secs(30), receipts: true }
+        Network { window: 200, within: Duration::from_secs(30), receipts: true, throttle: None }
     }
 }
 
@@ -201,6 +207,9 @@ impl Config {
             }
             if !(SECOND..=WITHIN_MAX).contains(&network.within) {
                 return Err(Refusal::from(format!("networks.{name}.within: between 1s and 5m")));
+            }
+            if let Some(throttle) = &network.throttle {
+                throttle.check().map_err(|reason| Refusal::from(format!("networks.{name}.throttle: {reason}")))?;
             }
         }
         for (name, account) in &self.accounts {

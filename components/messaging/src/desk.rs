@@ -7,8 +7,10 @@ use tandem_component::prelude::*;
 use tandem_sms::{Asked, Cancelled, Delivered, Listed, Queried, Submitted, status};
 
 use crate::Messaging;
+use crate::pausing::Pause;
 use crate::sending::Attempt;
 use crate::then::Then;
+use crate::throttle::Pace;
 
 /// What is under way at a resident. All of it is in the store as well.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +39,12 @@ pub struct Desk {
     /// How many pages of that are looked at now.
     #[serde(default)]
     pub(crate) walking: u32,
+    /// What is taken of the throttles of networks.
+    #[serde(default)]
+    pub(crate) paces: BTreeMap<String, Pace>,
+    /// The networks that are given too much.
+    #[serde(default)]
+    pub(crate) pauses: BTreeMap<String, Pause>,
 }
 
 impl Session for Desk {
@@ -65,6 +73,7 @@ impl Session for Desk {
                 }
             }
             Event::Timeout { then: Then::LookAgain { reported } } => self.look_for(reported, out),
+            Event::Timeout { then: Then::PaceDue { network } } => self.pace_due(m, &network, failed, out),
             Event::Timeout { then: Then::TakenAgain { of, outcome } } => self.taken(m, of, outcome, failed, out),
             Event::Answer { then, answer } => self.answered(m, then, answer, failed, out)?,
             Event::Drain { .. } => {
@@ -99,6 +108,8 @@ impl Desk {
             full: BTreeSet::new(),
             beyond: None,
             walking: 0,
+            paces: BTreeMap::new(),
+            pauses: BTreeMap::new(),
         }
     }
 
@@ -137,7 +148,15 @@ impl Desk {
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         match then {
-            Then::Sweep | Then::LookAgain { .. } | Then::TakenAgain { .. } | Then::WrittenDown => {}
+            Then::Sweep
+            | Then::LookAgain { .. }
+            | Then::TakenAgain { .. }
+            | Then::WrittenDown
+            | Then::PaceDue { .. } => {}
+            Then::PaceRead { network } => self.pace_read(m, &network, answer, failed, out)?,
+            Then::PaceTaken { network, units, used_until } => {
+                self.pace_taken(m, (&network, units, used_until), answer, failed, out);
+            }
             Then::Due => self.due(m, answer, failed, out)?,
             Then::DueBeyond => self.due_beyond(m, answer, failed, out)?,
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,

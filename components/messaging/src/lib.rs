@@ -18,6 +18,7 @@ mod ending;
 pub mod incoming;
 pub mod message;
 mod parts;
+mod pausing;
 pub mod pieces;
 mod receiving;
 mod reporting;
@@ -26,6 +27,7 @@ pub mod sent;
 mod submitting;
 mod sweep;
 mod then;
+pub mod throttle;
 mod totals;
 mod watching;
 
@@ -40,6 +42,7 @@ pub use crate::message::MESSAGES;
 pub use crate::pieces::PIECES;
 pub use crate::sent::SENT;
 pub use crate::then::Then;
+pub use crate::throttle::THROTTLES;
 pub use crate::totals::{LEDGER, TOTALS};
 
 /// The service, with one configuration.
@@ -54,7 +57,7 @@ pub struct Messaging {
 impl Component for Messaging {
     type Config = Config;
     type Session = Desk;
-    const TABLES: &'static [Table] = &[MESSAGES, SENT, EARLY, INCOMING, PIECES, TOTALS];
+    const TABLES: &'static [Table] = &[MESSAGES, SENT, EARLY, INCOMING, PIECES, TOTALS, THROTTLES];
     const LEDGER: Option<Ledger> = Some(LEDGER);
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;

@@ -11,6 +11,7 @@ use crate::desk::Desk;
 use crate::ending::Found;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::parts::{Said, parts};
+use crate::pausing::has_too_much;
 use crate::sent::{Part, SENT};
 use crate::then::Then;
 
@@ -77,11 +78,11 @@ impl Desk {
         let all: u32 = self.with.values().sum();
         // A message with many parts may go alone.
         let fits = with + message.parts <= m.config.network(network).window && all + message.parts <= CALLS_MAX;
-        if fits || with == 0 && all == 0 {
-            return Some(network.to_owned());
+        if !fits && (with > 0 || all > 0) || self.is_paused(network, with, message.parts, out.now()) {
+            self.full.insert(network.to_owned());
+            return None;
         }
-        self.full.insert(network.to_owned());
-        None
+        self.keeps_pace(m, network, message.parts, out).then(|| network.to_owned())
     }
 
     /// So many parts are with a network, or are about to be.
@@ -146,6 +147,11 @@ impl Desk {
         }
         let OfPart { id, network, part } = of;
         self.leave_room(&network, 1);
+        match outcome {
+            Outcome::Taken { .. } => self.go_on(m, &network, out.now()),
+            Outcome::Not { busy: true, .. } => self.pause(m, &network, out),
+            _ => {}
+        }
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.left = attempt.left.saturating_sub(1);
         match outcome {
@@ -157,7 +163,7 @@ impl Desk {
                 let network_id = if network_id.is_empty() { format!("{id}/{part}") } else { network_id };
                 out.put(&SENT, &Part { network, network_id, id, part, state: State::Enroute, error });
             }
-            Outcome::Not { status, reason } => attempt.failure = Some((status, reason)),
+            Outcome::Not { status, reason, .. } => attempt.failure = Some((status, reason)),
             Outcome::Unknown => attempt.unknown = true,
         }
         if attempt.left > 0 {
@@ -247,6 +253,9 @@ pub enum Outcome {
         status: u32,
         /// For people.
         reason: String,
+        /// The network has too much to do.
+        #[serde(default)]
+        busy: bool,
     },
     /// Nobody knows.
     Unknown,
@@ -258,9 +267,9 @@ impl From<Answer<'_>> for Outcome {
             Answer::Answered(response) => match response.read::<Submitted>() {
                 Ok(Submitted { status: status::OK, message_id, .. }) => Outcome::Taken { network_id: message_id },
                 Ok(Submitted { uncertain: true, .. }) => Outcome::Unknown,
-                Ok(Submitted { status, reason, .. }) => {
+                Ok(Submitted { status, reason, limit, .. }) => {
                     let reason = if reason.is_empty() { format!("status {status:#x}") } else { reason };
-                    Outcome::Not { status, reason }
+                    Outcome::Not { status, reason, busy: has_too_much(status, &limit) }
                 }
                 Err(misfit) => {
                     tracing::warn!(%misfit, "a network answers what nobody here knows");
@@ -268,7 +277,9 @@ impl From<Answer<'_>> for Outcome {
                 }
             },
             Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => Outcome::Unknown,
-            Answer::CallFailed(why) => Outcome::Not { status: status::TEMPORARY, reason: format!("{why:?}") },
+            Answer::CallFailed(why) => {
+                Outcome::Not { status: status::TEMPORARY, reason: format!("{why:?}"), busy: false }
+            }
             _ => Outcome::Unknown,
         }
     }

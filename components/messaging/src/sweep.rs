@@ -45,7 +45,7 @@ impl Desk {
     }
 
     /// Looks for what has been due for longest.
-    fn look(&mut self, out: &mut Out<'_, Desk>) {
+    pub(crate) fn look(&mut self, out: &mut Out<'_, Desk>) {
         if self.looking {
             return;
         }
@@ -68,7 +68,7 @@ impl Desk {
     /// Room has come: looks for what did not fit before.
     pub(crate) fn sweep_if_there_is_more(&mut self, m: &Messaging, network: &str, out: &mut Out<'_, Desk>) {
         let with = self.with.get(network).copied().unwrap_or_default();
-        let waits = self.more || self.full.contains(network);
+        let waits = (self.more || self.full.contains(network)) && !self.is_paused(network, with, 1, out.now());
         if waits && !self.leaving && with <= m.config.network(network).window / 2 {
             self.look(out);
         }
@@ -214,6 +214,9 @@ impl Desk {
     ) {
         if let Some(network) = &room {
             self.leave_room(network, message.parts);
+            if answer == Answer::Changed(false) && self.give_pace_back(network, message.parts, out.now()) {
+                self.look(out);
+            }
         }
         if answer != Answer::Changed(true) || failed || has_run_out(&message, out.now()) {
             return;

@@ -75,6 +75,25 @@ pub enum Then {
         /// Whether it has.
         outcome: Outcome,
     },
+    /// How much of a network's throttle is used.
+    PaceRead {
+        /// The service.
+        network: String,
+    },
+    /// Whether some of it was taken.
+    PaceTaken {
+        /// The service.
+        network: String,
+        /// So many parts.
+        units: u32,
+        /// What the row says then.
+        used_until: i64,
+    },
+    /// The time at which there is some.
+    PaceDue {
+        /// The service.
+        network: String,
+    },
     /// Whether what has become of an attempt was still ours to write down.
     WrittenDown,
     /// Whether a message has got its final state by what we wrote.

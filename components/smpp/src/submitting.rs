@@ -32,7 +32,12 @@ impl Bind {
         match request.read() {
             Ok(Asked::Submit(submit)) => {
                 if let Err(status) = self.submit(smpp, id, &submit, out) {
-                    refuse(id, status, out);
+                    // It is not the SMSC that has too much to do.
+                    let limit = if status == Status::EsmeRmsgqful { "queue" } else { "" };
+                    out.answer(
+                        id,
+                        &Submitted { status: status.into(), limit: limit.to_owned(), ..Submitted::default() },
+                    );
                 }
             }
             Ok(Asked::Deliver(_)) => {

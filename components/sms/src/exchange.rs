@@ -67,7 +67,8 @@ pub struct Submitted {
     pub parts: u32,
     /// In how many milliseconds the same may be asked again, where somebody knows.
     pub retry_after: Option<u64>,
-    /// Which limit of an agreement has refused it, by the agreement's key (`rate`, `day`); empty where none has.
+    /// Which limit has refused it, where it is one of the service that was asked: an agreement's by its key (`rate`, `day`), or its
+    /// `queue`.
     pub limit: String,
     /// Of one that was not taken as far as anybody knows: it was sent, and nobody has answered, so it may be there.
     pub uncertain: bool,

@@ -12,6 +12,7 @@ mod receipts;
 mod sending;
 mod store_failing;
 mod support;
+mod throttled;
 mod times;
 mod two;
 mod uncertain;
