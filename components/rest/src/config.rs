@@ -22,6 +22,9 @@ pub struct Config {
     /// What is kept until an account takes it.
     #[serde(default)]
     pub events: Events,
+    /// What was answered to requests that have a key.
+    #[serde(default)]
+    pub keys: Keys,
     /// How webhooks are told.
     #[serde(default)]
     pub webhooks: Webhooks,
@@ -130,6 +133,21 @@ impl Default for Events {
     }
 }
 
+/// What was answered to requests that have an `Idempotency-Key`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// For how long the same is answered to the same.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Keys { keep: Duration::from_secs(86_400) }
+    }
+}
+
 /// How webhooks are told.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -170,6 +188,7 @@ impl Config {
             ("timeouts.answer", self.timeouts.answer),
             ("events.keep", self.events.keep),
             ("events.look", self.events.look),
+            ("keys.keep", self.keys.keep),
             ("webhooks.timeout", self.webhooks.timeout),
             ("webhooks.retry_min", self.webhooks.retry_min),
         ];

@@ -31,7 +31,7 @@ use tandem_http1::DateCache;
 pub use crate::config::Config;
 pub use crate::session::{Conversation, Then};
 pub use crate::signature::sign;
-pub use crate::tables::{EVENTS, PUSHERS, TAILS};
+pub use crate::tables::{EVENTS, KEYS, PUSHERS, TAILS};
 
 /// The protocol, with one configuration.
 pub struct Rest {
@@ -49,7 +49,7 @@ pub struct Rest {
 impl Component for Rest {
     type Config = Config;
     type Session = Conversation;
-    const TABLES: &'static [Table] = &[EVENTS, TAILS, PUSHERS];
+    const TABLES: &'static [Table] = &[EVENTS, TAILS, PUSHERS, KEYS];
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;
 

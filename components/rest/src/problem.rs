@@ -83,6 +83,8 @@ kinds! {
     TooSlow = 408, "request-timeout", "The request took too long";
     /// It has its final state, or is on its way.
     NotCancelled = 409, "not-cancelled", "It cannot be cancelled any more";
+    /// The same is being done.
+    InProgress = 409, "request-in-progress", "The request is being done";
     /// A body without a length.
     NoLength = 411, "length-required", "The body needs a Content-Length";
     /// The body is over its limit.
@@ -93,6 +95,8 @@ kinds! {
     NotMedia = 415, "unsupported-media-type", "Bodies are JSON";
     /// An expectation that nobody knows.
     Expectation = 417, "expectation-failed", "This is not to be expected";
+    /// The key is another request's.
+    KeyReused = 422, "key-reused", "The key was used for another request";
     /// Whoever was asked has refused it for good.
     Refused = 422, "refused", "The message was refused";
     /// From whom it is said to be.

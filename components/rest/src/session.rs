@@ -35,6 +35,16 @@ pub enum Then {
     Alarm,
     /// Whose secret it is.
     Authenticated,
+    /// Whether the key of a request is ours.
+    Reserved,
+    /// What is known of one that is not.
+    KeyKnown,
+    /// Whether one is ours that was free.
+    Retaken,
+    /// The answer is kept under its key.
+    Settled,
+    /// Keys that were kept for long enough.
+    OutdatedKeys,
     /// A message was submitted, or not: that for the recipient of this number.
     Submitted {
         /// The recipient's.

@@ -1,5 +1,5 @@
 //! What is kept: events until an account has taken them ([`EVENTS`]), where each account's numbers have got to ([`TAILS`]), and
-//! whose webhook is whose to tell ([`PUSHERS`]).
+//! whose webhook is whose to tell ([`PUSHERS`]), and what was answered to requests with an `Idempotency-Key` ([`KEYS`]).
 //!
 //! Invariant: an account's events are numbered in the order of their commits. Numbers are taken by the compare-and-set of the
 //! account's tail, in one transaction with the events; so who has read a tail can see all events up to it, and none comes up to it
@@ -44,6 +44,52 @@ pub const PUSHERS: Table = Table {
         Column::new("claimed_until", Kind::Integer),
     ],
 };
+
+/// The requests that have an `Idempotency-Key`, and what was answered.
+pub const KEYS: Table = Table {
+    name: "keys",
+    key: &["account", "key"],
+    columns: &[
+        Column::new("account", Kind::Text),
+        Column::new("key", Kind::Text),
+        Column::new("request", Kind::Text),
+        Column::new("holder", Kind::Text),
+        Column::new("until", Kind::Integer),
+        Column::new("kept_at", Kind::Integer).indexed(),
+        Column::new("answer", Kind::Text).or(Literal::Null),
+        Column::new("location", Kind::Text).or(Literal::Text("")),
+    ],
+};
+
+/// A row of [`KEYS`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) account: String,
+    pub(crate) key: String,
+    /// A digest of what is asked.
+    pub(crate) request: String,
+    /// The run of the host, and a name of the session that does it.
+    pub(crate) holder: String,
+    /// Until when nobody else does.
+    pub(crate) until: i64,
+    pub(crate) kept_at: i64,
+    /// The body, once there is one that stays; and `Location`.
+    pub(crate) answer: Option<String>,
+    pub(crate) location: String,
+}
+
+impl Key {
+    /// Whether nobody is at it any more.
+    pub(crate) fn is_free(&self, run: u64, now: Time) -> bool {
+        self.until <= nanos(now) || !is_of(&self.holder, run)
+    }
+}
+
+/// Whether whoever holds something is of this run of the host.
+pub(crate) fn is_of(holder: &str, run: u64) -> bool {
+    let named = holder.split_once('-').and_then(|(named, _)| u64::from_str_radix(named, 16).ok());
+    named == Some(run)
+}
 
 /// A row of [`EVENTS`].
 #[derive(Clone, Debug, Serialize, Deserialize)]

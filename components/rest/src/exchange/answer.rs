@@ -42,6 +42,17 @@ impl Told {
         self
     }
 
+    /// The body, where it is text.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.content.as_ref().and_then(|(_, bytes)| std::str::from_utf8(bytes).ok())
+    }
+
+    /// A field of those that were added.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(it, _)| *it == name).map(|(_, value)| value)
+    }
+
     /// A problem with the request for this path.
     pub(super) fn problem(problem: &Problem, path: &str) -> Self {
         Told::problem_with(problem, path, None)

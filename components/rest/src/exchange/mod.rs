@@ -9,11 +9,13 @@ mod asking;
 mod await_request;
 mod body;
 mod fetching;
+mod reserving;
 mod submitting;
 
 use tandem_component::prelude::*;
 
 use self::fetching::Waiting;
+use self::reserving::Reserving;
 use self::submitting::Submission;
 use crate::Rest;
 use crate::framing::Framing;
@@ -49,6 +51,8 @@ enum Stage {
     Authenticate,
     /// The rest of the body.
     ReadBody,
+    /// Whether the key of a request is its own.
+    Reserve(Box<Reserving>),
     /// What becomes of the messages that were submitted.
     Submit(Box<Submission>),
     /// What the service behind this interface knows of messages.
@@ -129,7 +133,10 @@ impl Connection {
             Event::Bytes { stream: Stream::OWN, bytes } => self.bytes(rest, bytes, out),
             Event::Answer { then, answer } => match then {
                 Then::Authenticated => self.authenticated(rest, answer, out),
-                Then::Submitted { n } => self.submitted(rest, n, answer, out),
+                Then::Reserved => self.reserved(rest, answer, failed, out),
+                Then::KeyKnown => self.key_known(rest, answer, failed, out)?,
+                Then::Retaken => self.retaken(rest, answer, failed, out),
+                Then::Submitted { n } => self.submitted(rest, (n, answer), failed, out),
                 Then::Asked => self.told(rest, answer, out),
                 Then::Reached => self.reached(rest, answer, out)?,
                 Then::Fetched => self.fetched(rest, answer, out)?,

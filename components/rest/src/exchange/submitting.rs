@@ -5,6 +5,7 @@ use tandem_component::prelude::*;
 use tandem_sms::{Asked, Submitted};
 
 use super::answer::Told;
+use super::reserving::settle;
 use super::{Connection, Stage};
 use crate::Rest;
 use crate::json;
@@ -12,6 +13,7 @@ use crate::message::Draft;
 use crate::problem::{Kind, Problem};
 use crate::session::{Conversation, Then};
 use crate::status;
+use crate::tables::Key;
 
 /// A message, until all of its recipients are answered for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(super) struct Submission {
     open: usize,
     /// What is not asked by then is not asked.
     until: Time,
+    /// The key that it is done under.
+    #[serde(default)]
+    key: Option<Key>,
 }
 
 /// What has become of one.
@@ -59,25 +64,39 @@ impl Connection {
     /// The body is there.
     pub(super) fn submit(&mut self, rest: &Rest, out: &mut Out<'_, Conversation>) {
         let body = std::mem::take(&mut self.buffer);
-        let read = json::read(&body)
-            .and_then(|body| Draft::read(&body, rest.config.limits.recipients, out.now()).map_err(Problem::invalid));
-        let draft = match read {
-            Ok(draft) => draft,
-            Err(problem) => return self.refuse(rest, &problem, out),
-        };
+        let read = json::read(&body).and_then(|body| {
+            let draft = Draft::read(&body, rest.config.limits.recipients, out.now()).map_err(Problem::invalid)?;
+            Ok((draft, body))
+        });
+        match (read, self.exchange.key.clone()) {
+            (Ok((draft, said)), Some(key)) => self.reserve(rest, &key, (draft, &said), out),
+            (Ok((draft, _)), None) => self.begin(rest, draft, None, out),
+            (Err(problem), _) => self.refuse(rest, &problem, out),
+        }
+    }
+
+    /// Asks for the messages, under the key that is ours.
+    pub(super) fn begin(&mut self, rest: &Rest, draft: Draft, key: Option<Key>, out: &mut Out<'_, Conversation>) {
         let mut submission = Submission {
             draft,
             id: format!("{:016x}", out.random()),
             outcomes: Vec::new(),
             open: 0,
             until: out.now() + rest.config.timeouts.answer,
+            key,
         };
         submission.ask(rest, &self.exchange.account, self.exchange.key.as_deref(), out);
         self.stage = Stage::Submit(Box::new(submission));
     }
 
     /// One of them is answered for.
-    pub(super) fn submitted(&mut self, rest: &Rest, n: usize, answer: Answer<'_>, out: &mut Out<'_, Conversation>) {
+    pub(super) fn submitted(
+        &mut self,
+        rest: &Rest,
+        (n, answer): (usize, Answer<'_>),
+        failed: bool,
+        out: &mut Out<'_, Conversation>,
+    ) {
         let Stage::Submit(submission) = &mut self.stage else { return };
         let Some(outcome @ Outcome::Asked) = submission.outcomes.get_mut(n) else { return };
         *outcome = Outcome::of(answer);
@@ -90,6 +109,10 @@ impl Connection {
         let taken = submission.outcomes.iter().filter(|it| it.is_taken()).count();
         if let Some(entry) = &mut self.exchange.entry {
             entry.messages = taken;
+        }
+        // What may turn out otherwise is asked again by whoever asks again. Where it cannot be stored the key is free after a while.
+        if let (Some(key), false) = (&submission.key, failed) {
+            settle(key, Some(&told).filter(|_| taken > 0 && submission.is_final()), out);
         }
         if let (0, Some(problem)) = (taken, submission.problem()) {
             self.note(&problem);
@@ -116,6 +139,11 @@ impl Submission {
             self.outcomes.push(Outcome::Asked);
             self.open += 1;
         }
+    }
+
+    /// Whether the same would be answered again.
+    fn is_final(&self) -> bool {
+        self.outcomes.iter().filter_map(Outcome::problem).all(|problem| problem.retry_after.is_none())
     }
 
     /// What the client is told: 202 where one was taken at least, else what is wrong.

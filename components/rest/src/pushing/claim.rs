@@ -7,7 +7,7 @@ use tandem_component::prelude::*;
 use super::{Lane, Resident, Stage};
 use crate::Rest;
 use crate::session::{Conversation, Then};
-use crate::tables::{PUSHERS, nanos};
+use crate::tables::{PUSHERS, is_of, nanos};
 
 /// A row of [`PUSHERS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,7 @@ struct Until {
 impl Claim {
     /// Whether nobody has it any more.
     fn is_free(&self, run: u64, now: Time) -> bool {
-        let named = self.holder.split_once('-').and_then(|(named, _)| u64::from_str_radix(named, 16).ok());
-        self.claimed_until <= nanos(now) || named != Some(run)
+        self.claimed_until <= nanos(now) || !is_of(&self.holder, run)
     }
 }
 

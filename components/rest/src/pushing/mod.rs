@@ -97,6 +97,7 @@ impl Resident {
                 Then::Due { account } => self.is_due(rest, account, answer, out)?,
                 Then::Owed { account } => self.owed(rest, account, answer, failed, out)?,
                 Then::Outdated => self.outdated(rest, answer, failed, out)?,
+                Then::OutdatedKeys => owed::outdated_keys(rest, answer, failed, out)?,
                 Then::Dialed { account } => self.dialed(rest, &account, answer, out),
                 then => self.keeping.answered(rest, then, answer, failed, out)?,
             },

@@ -9,7 +9,7 @@ use super::post::Batch;
 use super::{Lane, NOBODY, Resident, Stage};
 use crate::Rest;
 use crate::session::{Conversation, Then};
-use crate::tables::{self, EVENTS, Name, TAILS, Tail, nanos, remove};
+use crate::tables::{self, EVENTS, KEYS, Key, Name, TAILS, Tail, nanos, remove};
 
 /// Events that nobody has come for.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ impl Lane {
             let keep = i64::try_from(rest.config.events.keep.as_nanos()).unwrap_or(i64::MAX);
             let until = nanos(out.now()).saturating_sub(keep);
             out.scan(&Scan::of(&EVENTS).by("kept_at").to(&until).limit(PAGE), Then::Outdated);
-            return;
+            return look_for_keys(rest, out);
         }
         out.get(&TAILS, &account, Then::Due { account: account.to_owned() });
     }
@@ -158,6 +158,28 @@ impl Resident {
         }
         Ok(())
     }
+}
+
+fn look_for_keys(rest: &Rest, out: &mut Out<'_, Conversation>) {
+    let keep = i64::try_from(rest.config.keys.keep.as_nanos()).unwrap_or(i64::MAX);
+    let until = nanos(out.now()).saturating_sub(keep);
+    out.scan(&Scan::of(&KEYS).by("kept_at").to(&until).limit(PAGE), Then::OutdatedKeys);
+}
+
+/// What was answered long enough ago goes, page by page.
+pub(super) fn outdated_keys(
+    rest: &Rest,
+    answer: Answer<'_>,
+    failed: bool,
+    out: &mut Out<'_, Conversation>,
+) -> Result<(), Fault> {
+    let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
+    let keys = rows.read::<Key>()?;
+    keys.iter().for_each(|it| out.delete(&KEYS, &(&it.account, &it.key)));
+    if keys.len() == PAGE as usize {
+        look_for_keys(rest, out);
+    }
+    Ok(())
 }
 
 /// So many go in one transaction.

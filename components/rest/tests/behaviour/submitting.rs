@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tandem_component::CallFailure;
+use tandem_component::prelude::Transport;
 use tandem_sms::{Submitted, status};
 
 use crate::support::*;
@@ -85,4 +86,85 @@ fn what_may_be_sent_is_told_apart_from_what_was_refused() {
         lost["detail"].as_str().unwrap().starts_with("the SMSC has not answered: it may be sent, or not"),
         "{lost}"
     );
+}
+
+const KEYED: &str = "Idempotency-Key: k1\r\n";
+
+#[test]
+fn the_same_under_the_same_key_is_answered_again_and_another_is_refused() {
+    every_way(&config(), |client| {
+        client.say(&post_with(KEYED, &hello().to_string()));
+        client.take("m1");
+        let first = client.one();
+        assert_eq!((first.status, first.field("location")), (202, Some("/v1/messages/m1")));
+        // However it is written, and however the key is.
+        let written = r#"{ "to": "+4917200", "text": "hello", "from": "\u0031\u0030\u0030" }"#;
+        let again = client.ask(&post_with("Idempotency-Key: \"k1\"\r\n", written));
+        assert!(client.session().calling().is_none(), "nothing is asked a second time");
+        assert_eq!((again.status, again.field("location")), (202, Some("/v1/messages/m1")));
+        assert_eq!(again.body, first.body);
+        let mut other = hello();
+        other["text"] = "another".into();
+        let refused = client.ask(&post_with(KEYED, &other.to_string()));
+        assert_eq!((refused.status, refused.problem(), refused.places()), (422, "key-reused", vec!["Idempotency-Key"]));
+        // What is not valid has no key, and what has none is another message.
+        assert_eq!(client.ask(&post_with(KEYED, "{}")).status, 400);
+        client.say(&post(&hello()));
+        client.take("m2");
+        assert_eq!(client.one().body["messages"][0]["id"], "m2");
+        assert!(client.session().calling().is_none());
+    });
+}
+
+#[test]
+fn what_may_turn_out_otherwise_is_asked_again_under_its_key() {
+    every_way(&config(), |client| {
+        for (reply, told) in [(status::THROTTLED, 429), (status::DESTINATION, 422), (status::TEMPORARY, 503)] {
+            client.say(&post_with(KEYED, &hello().to_string()));
+            client.reply(&Submitted { status: reply, ..Submitted::default() });
+            assert_eq!(client.one().status, told);
+        }
+        client.say(&post_with(KEYED, &hello().to_string()));
+        assert_eq!(client.submit().key.as_deref(), Some("k1/+4917200"));
+        client.take("m1");
+        assert_eq!(client.one().status, 202);
+        assert_eq!(client.ask(&post_with(KEYED, &hello().to_string())).body["messages"][0]["id"], "m1");
+    });
+}
+
+/// The client of the first goes away in the middle of it.
+#[test]
+fn a_request_that_is_not_answered_yet_is_in_progress_until_its_time_is_over() {
+    every_way(&config(), |client| {
+        client.say(&post_with(KEYED, &hello().to_string()));
+        assert_eq!(client.submit().key.as_deref(), Some("k1/+4917200"));
+        let mut next = client.another_as(Transport::Tcp);
+        let refused = next.ask(&post_with(KEYED, &hello().to_string()));
+        assert_eq!(
+            (refused.status, refused.problem(), refused.field("retry-after")),
+            (409, "request-in-progress", Some("1"))
+        );
+        assert!(next.session().calling().is_none());
+        next.wait(SECOND * 34);
+        assert_eq!(next.ask(&post_with(KEYED, &hello().to_string())).status, 409);
+        next.wait(SECOND * 2);
+        next.say(&post_with(KEYED, &hello().to_string()));
+        assert_eq!(next.submit().key.as_deref(), Some("k1/+4917200"));
+        next.take("m1");
+        assert_eq!(next.one().body["messages"][0]["id"], "m1");
+    });
+}
+
+#[test]
+fn an_answer_is_kept_for_a_day() {
+    let mut client = Client::connect_as(Transport::Resident, &config(), 0, false, false);
+    let mut asks = client.another_as(Transport::Tcp);
+    asks.say(&post_with(KEYED, &hello().to_string()));
+    asks.take("m1");
+    assert_eq!(asks.one().status, 202);
+    client.follow(&mut asks);
+    client.wait(SECOND * 86_000);
+    assert_eq!(client.session().rows::<serde_json::Value>(&tandem_rest::KEYS).len(), 1);
+    client.wait(SECOND * 600);
+    assert!(client.session().rows::<serde_json::Value>(&tandem_rest::KEYS).is_empty());
 }

@@ -53,6 +53,19 @@ impl Client {
         Client { session: Some(session), config: config.clone(), carries, bytewise }
     }
 
+    /// Another client, at the beginning of time, with what is stored by now.
+    pub(crate) fn another_as(&mut self, transport: Transport) -> Self {
+        let mut another = Client::connect_as(transport, &self.config, 0, self.carries, self.bytewise);
+        another.follow(self);
+        another
+    }
+
+    /// Finds what another one of the same store finds.
+    pub(crate) fn follow(&mut self, other: &mut Client) {
+        let rows = other.session.as_mut().unwrap();
+        self.session.as_mut().unwrap().copy_rows(rows);
+    }
+
     /// One that is driven in the simplest way.
     pub(crate) fn plain(config: &Value) -> Self {
         Client::connect(config, 0, false, false)
