@@ -99,7 +99,7 @@ impl Desk {
             return out.update(&INCOMING, &Later { id: &id, due_at, tries });
         };
         let then = Then::Handed { id: id.clone(), tries };
-        let asked = Asked::Deliver(Deliver { text: text(&sms), sms, receipt: None, account, id });
+        let asked = Asked::Deliver(Deliver { text: text(&sms), sms, account, id, ..Deliver::default() });
         out.call(Call::to(front).within(SOON / 2), &asked, then);
         self.telling += 1;
     }

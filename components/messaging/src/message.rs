@@ -36,6 +36,7 @@ pub const MESSAGES: Table = Table {
         Column::new("error", Kind::Text),
         Column::new("uncertain", Kind::Boolean),
         Column::new("maybe_twice", Kind::Boolean),
+        Column::new("reference", Kind::Text).or(Literal::Text("")),
     ],
 };
 
@@ -90,6 +91,8 @@ pub struct Message {
     pub uncertain: bool,
     /// It was sent again although a network may have had it.
     pub maybe_twice: bool,
+    /// What its account calls it.
+    pub reference: String,
 }
 
 /// What there is to be done about a message.
@@ -138,6 +141,7 @@ impl Message {
             parts: self.parts,
             maybe_twice: self.maybe_twice,
             uncertain: self.uncertain && self.state == State::Enroute,
+            reference: self.reference,
         }
     }
 }

@@ -33,8 +33,8 @@ impl Desk {
             esm_class: RECEIPT,
             ..Sms::default()
         };
-        let (account, id) = (message.account.clone(), message.id.clone());
-        let asked = Asked::Deliver(Deliver { sms, receipt: Some(receipt), account, id, text: None });
+        let (account, id, reference) = (message.account.clone(), message.id.clone(), message.reference.clone());
+        let asked = Asked::Deliver(Deliver { sms, receipt: Some(receipt), account, id, reference, text: None });
         let then = Then::Told { id: message.id.clone(), tries: message.tries };
         out.call(Call::to(&message.front).within(SOON / 2), &asked, then);
         self.telling += 1;

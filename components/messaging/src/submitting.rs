@@ -174,7 +174,7 @@ struct Waits<'a> {
 
 /// The row of a message that is submitted, to be sent when its time has come.
 fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) -> Result<Message, Unfit> {
-    let Submit { id: front_id, account, sms, text, coding, key } = submit;
+    let Submit { id: front_id, account, sms, text, coding, key, reference } = submit;
     let now = nanos(out.now());
     if account.is_empty() {
         return Err(Unfit::new(status::REFUSED, "it is nobody's: no account"));
@@ -225,5 +225,6 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
         error: None,
         uncertain: false,
         maybe_twice: false,
+        reference,
     })
 }

@@ -258,6 +258,9 @@ fn told(id: &str, deliver: &Deliver, now: Time) -> Value {
             event.insert("state".into(), report.state.word().into());
             event.insert("error".into(), report.error.as_str().into());
             event.insert("final".into(), (!report.intermediate).into());
+            if !deliver.reference.is_empty() {
+                event.insert("reference".into(), deliver.reference.as_str().into());
+            }
         }
         (None, Some(text)) => {
             event.insert("type".into(), "message".into());

@@ -99,7 +99,8 @@ impl Draft {
                 }
             }
         }
-        Submit { id, account: account.to_owned(), sms, text, coding, key }
+        let reference = self.reference.clone().unwrap_or_default();
+        Submit { id, account: account.to_owned(), sms, text, coding, key, reference }
     }
 }
 

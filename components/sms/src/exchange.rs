@@ -38,6 +38,8 @@ pub struct Submit {
     pub coding: Option<Coding>,
     /// Of two messages of an account with one key there is only one: the second is answered as the first was.
     pub key: Option<String>,
+    /// What its account calls it, where it does; it need be no other than that of others.
+    pub reference: String,
 }
 
 /// How text is encoded for a network (section 5.2.19, and 3GPP 23.038).
@@ -88,6 +90,8 @@ pub struct Deliver {
     pub id: String,
     /// What a message says, decoded and joined, where it is text.
     pub text: Option<String>,
+    /// Of a receipt: what the account calls the message.
+    pub reference: String,
 }
 
 /// What has become of a [`Deliver`].
@@ -173,6 +177,9 @@ pub struct Known {
     /// It is under way, and its network may have it or not: the answer was not heard.
     #[serde(default)]
     pub uncertain: bool,
+    /// What its account calls it.
+    #[serde(default)]
+    pub reference: String,
 }
 
 /// Not to send a message.

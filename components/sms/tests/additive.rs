@@ -85,6 +85,7 @@ fn an_older_callee_understands() {
         text: Some("longer".into()),
         coding: Some(tandem_sms::Coding::Ucs2),
         key: Some("k".into()),
+        reference: "r1".into(),
     };
     let expected = first::Asked::Submit(first::Submit { id: "1".into(), account: "acme".into(), sms: sms() });
     assert_eq!(across::<first::Asked>(&Asked::Submit(asked)).unwrap(), expected);

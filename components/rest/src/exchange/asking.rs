@@ -108,6 +108,9 @@ fn message(known: &Known) -> Value {
     if known.parts > 0 {
         message.insert("parts".into(), known.parts.into());
     }
+    if !known.reference.is_empty() {
+        message.insert("reference".into(), known.reference.as_str().into());
+    }
     if known.uncertain {
         message.insert("uncertain".into(), true.into());
     }

@@ -18,12 +18,13 @@ fn known(message_id: &str) -> Known {
         parts: 2,
         maybe_twice: false,
         uncertain: false,
+        reference: "order 7".into(),
     }
 }
 
 fn told(id: &str) -> Value {
     json!({ "id": id, "state": "DELIVRD", "from": "Shop", "to": "+4917200", "submitted_at": "2026-01-01T12:00:00Z",
-        "ended_at": "2026-01-01T12:00:01.5Z", "error": "000", "parts": 2 })
+        "ended_at": "2026-01-01T12:00:01.5Z", "error": "000", "parts": 2, "reference": "order 7" })
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn each_recipient_has_a_message_and_an_outcome() {
     every_way(&config(), |client| {
         client.say(&post(&json!({ "from": "1", "to": ["1", "2", "3"], "text": "hi", "reference": "r7" })));
         client.take("m1");
-        assert_eq!(client.submit().sms.destination.digits, "2");
+        let submit = client.submit();
+        assert_eq!((submit.sms.destination.digits.as_str(), submit.reference.as_str()), ("2", "r7"));
         let reason = "no such number".to_owned();
         client.reply(&Submitted { status: status::DESTINATION, reason, ..Submitted::default() });
         client.session().fail_call(CallFailure::Down);
