@@ -45,6 +45,9 @@ pub struct Config {
     /// How long is waited for the missing parts of one; then those that are there go on as they are.
     #[serde(default = "an_hour", with = "humantime_serde")]
     pub join_within: Duration,
+    /// How many messages may wait for their end.
+    #[serde(default)]
+    pub waiting: Waiting,
     /// What becomes of a message that was with a network, unanswered, when the gateway was killed.
     #[serde(default)]
     pub on_uncertain: Uncertain,
@@ -95,6 +98,24 @@ pub struct Account {
     pub front: Option<String>,
     /// Whether the parts of a long message are joined for it.
     pub joined: Option<bool>,
+    /// How many of its messages may wait, where that is another number than `waiting.account`.
+    pub waiting: Option<i64>,
+}
+
+/// How many messages may wait for their end: more are refused, and not stored.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Waiting {
+    /// Of an account that says nothing of it.
+    pub account: i64,
+    /// Of all of them.
+    pub all: i64,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting { account: 1_000_000, all: 5_000_000 }
+    }
 }
 
 /// When is tried again.
@@ -180,6 +201,11 @@ impl Config {
         self.accounts.get(account).and_then(|account| account.joined).unwrap_or(self.joined)
     }
 
+    /// How many messages of an account may wait.
+    pub(crate) fn waiting_of(&self, account: &str) -> i64 {
+        self.accounts.get(account).and_then(|account| account.waiting).unwrap_or(self.waiting.account)
+    }
+
     /// The configuration, where it can be served.
     ///
     /// # Errors
@@ -213,6 +239,9 @@ impl Config {
             }
         }
         for (name, account) in &self.accounts {
+            if account.waiting.is_some_and(|max| max < 0) {
+                return Err(Refusal::from(format!("accounts.{name}.waiting: none, or more")));
+            }
             for address in &account.addresses {
                 let taken = |(other, it): &(&String, &Account)| *other != name && it.addresses.contains(address);
                 if let Some((other, _)) = self.accounts.iter().find(taken) {
@@ -222,6 +251,9 @@ impl Config {
             if !account.addresses.is_empty() && self.front_of(name).is_none() {
                 return Err(Refusal::from(format!("accounts.{name}.front: by which service is it reached?")));
             }
+        }
+        if self.waiting.account < 1 || self.waiting.all < 1 {
+            return Err(Refusal::from("waiting: `account` and `all` are at least 1, or no message is taken"));
         }
         if self.retry.from < Duration::from_millis(100) || self.retry.to < self.retry.from {
             return Err(Refusal::from("retry: `from` is at least 100ms, and `to` is not shorter"));

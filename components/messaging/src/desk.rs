@@ -11,6 +11,7 @@ use crate::pausing::Pause;
 use crate::sending::Attempt;
 use crate::then::Then;
 use crate::throttle::Pace;
+use crate::waiting::Room;
 
 /// What is under way at a resident. All of it is in the store as well.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Desk {
     /// How many pages of that are looked at now.
     #[serde(default)]
     pub(crate) walking: u32,
+    /// For how many messages there is room, by account.
+    #[serde(default)]
+    pub(crate) rooms: BTreeMap<String, Room>,
     /// What is taken of the throttles of networks.
     #[serde(default)]
     pub(crate) paces: BTreeMap<String, Pace>,
@@ -108,6 +112,7 @@ impl Desk {
             full: BTreeSet::new(),
             beyond: None,
             walking: 0,
+            rooms: BTreeMap::new(),
             paces: BTreeMap::new(),
             pauses: BTreeMap::new(),
         }
@@ -162,6 +167,10 @@ impl Desk {
             Then::LeftBehind => self.left_behind(m, answer, failed, out)?,
             Then::IncomingDue => self.incoming_due(m, answer, failed, out)?,
             Then::Looked { asked, message } => self.looked(asked, *message, answer, out)?,
+            Then::Waiting { asked, message, keyed } => self.waiting(m, (asked, *message, keyed), answer, out)?,
+            Then::AllWaiting { asked, message, keyed, left } => {
+                self.all_waiting(m, (asked, *message, keyed), left, answer, out)?;
+            }
             Then::Admitted { asked, message, keyed } => {
                 self.admitted(m, (asked, *message, keyed), answer, failed, out);
             }

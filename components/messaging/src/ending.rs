@@ -10,6 +10,7 @@ use crate::desk::Desk;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::then::Then;
 use crate::totals::count_ended;
+use crate::waiting::count_gone;
 
 #[derive(Serialize)]
 struct Enroute<'a> {
@@ -95,6 +96,7 @@ impl Desk {
             return;
         }
         count_ended(message, out);
+        count_gone(message, out);
         if message.owes(message.state) {
             let due_at = self.soon(out.now());
             out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at, run: m.run });

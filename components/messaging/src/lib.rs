@@ -29,6 +29,7 @@ mod sweep;
 mod then;
 pub mod throttle;
 mod totals;
+pub mod waiting;
 mod watching;
 
 use tandem_component::prelude::*;
@@ -44,6 +45,7 @@ pub use crate::sent::SENT;
 pub use crate::then::Then;
 pub use crate::throttle::THROTTLES;
 pub use crate::totals::{LEDGER, TOTALS};
+pub use crate::waiting::WAITING;
 
 /// The service, with one configuration.
 pub struct Messaging {
@@ -57,7 +59,7 @@ pub struct Messaging {
 impl Component for Messaging {
     type Config = Config;
     type Session = Desk;
-    const TABLES: &'static [Table] = &[MESSAGES, SENT, EARLY, INCOMING, PIECES, TOTALS, THROTTLES];
+    const TABLES: &'static [Table] = &[MESSAGES, SENT, EARLY, INCOMING, PIECES, TOTALS, WAITING, THROTTLES];
     const LEDGER: Option<Ledger> = Some(LEDGER);
     const POLICY: Policy = Policy::Carry;
     const RESIDENT: bool = true;

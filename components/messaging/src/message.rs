@@ -37,6 +37,7 @@ pub const MESSAGES: Table = Table {
         Column::new("uncertain", Kind::Boolean),
         Column::new("maybe_twice", Kind::Boolean),
         Column::new("reference", Kind::Text).or(Literal::Text("")),
+        Column::new("counted", Kind::Boolean).or(Literal::Boolean(false)),
     ],
 };
 
@@ -93,6 +94,8 @@ pub struct Message {
     pub maybe_twice: bool,
     /// What its account calls it.
     pub reference: String,
+    /// It counts among those of its account that wait.
+    pub counted: bool,
 }
 
 /// What there is to be done about a message.

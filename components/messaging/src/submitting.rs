@@ -12,6 +12,7 @@ use crate::sending::lease;
 use crate::sweep::has_run_out;
 use crate::then::Then;
 use crate::totals::count_accepted;
+use crate::waiting::count_taken;
 
 impl Desk {
     pub(crate) fn submit(
@@ -29,7 +30,7 @@ impl Desk {
                 let then = Then::Looked { asked, message: Box::new(message.clone()) };
                 out.get(&MESSAGES, &message.id, then);
             }
-            Ok(message) => admit(asked, message, false, out),
+            Ok(message) => self.look_for_room((asked, message, false), out),
             Err(Unfit { status, reason }) => {
                 out.answer(asked, &Submitted { status, reason, ..Submitted::default() });
             }
@@ -46,7 +47,7 @@ impl Desk {
     ) -> Result<(), Fault> {
         match answer {
             Answer::Row(Some(row)) => taken(asked, &row.read()?, out),
-            Answer::Row(None) => admit(asked, message, true, out),
+            Answer::Row(None) => self.look_for_room((asked, message, true), out),
             _ => not_now(asked, What::Submit, out),
         }
         Ok(())
@@ -81,8 +82,10 @@ impl Desk {
             (message.phase, message.due_at) = (Phase::Sending, lease(m, network, out.now()));
             message.network = Some(network.clone());
         }
+        message.counted = true;
         out.put(&MESSAGES, &message);
         count_accepted(&message, out);
+        count_taken(&message.account, out);
         taken(asked, &message, out);
         if let Some(network) = network {
             self.send(m, &message, &network, &[], out);
@@ -120,8 +123,9 @@ impl Desk {
     /// Goes on with a message that was kept and not counted.
     pub(crate) fn accept_later(&mut self, message: &Message, out: &mut Out<'_, Desk>) {
         let due_at = scheduled(message);
-        out.update(&MESSAGES, &Waits { id: &message.id, phase: Phase::Queued, due_at });
+        out.update(&MESSAGES, &Waits { id: &message.id, phase: Phase::Queued, due_at, counted: true });
         count_accepted(message, out);
+        count_taken(&message.account, out);
     }
 
     /// What was answered the first time.
@@ -136,7 +140,7 @@ impl Desk {
 }
 
 /// Asks for a message by its account's agreements: each part counts.
-fn admit(asked: RequestId, message: Message, keyed: bool, out: &mut Out<'_, Desk>) {
+pub(crate) fn admit(asked: RequestId, message: Message, keyed: bool, out: &mut Out<'_, Desk>) {
     let then = Then::Admitted { asked, message: Box::new(message.clone()), keyed };
     let admission = Admission::of(&message.account).units(message.parts.into()).sender(&message.sms.source.digits);
     out.admit(admission, then);
@@ -170,6 +174,7 @@ struct Waits<'a> {
     id: &'a str,
     phase: Phase,
     due_at: i64,
+    counted: bool,
 }
 
 /// The row of a message that is submitted, to be sent when its time has come.
@@ -226,5 +231,6 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
         uncertain: false,
         maybe_twice: false,
         reference,
+        counted: false,
     })
 }

@@ -14,6 +14,7 @@ use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::sending::{hold, lease};
 use crate::sent::{Part, SENT};
 use crate::then::Then;
+use crate::waiting::count_gone;
 
 /// As it was found …
 #[derive(Serialize)]
@@ -251,6 +252,8 @@ impl Desk {
             }
             Phase::Owing => self.report(&message, out),
             Phase::Ended => {
+                // A version that does not count has ended it.
+                count_gone(&message, out);
                 out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone { id: message.id });
             }
             Phase::Sent | Phase::Other => {}

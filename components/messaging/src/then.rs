@@ -29,6 +29,26 @@ pub enum Then {
         /// The message.
         message: Box<Message>,
     },
+    /// How many messages of its account wait.
+    Waiting {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        message: Box<Message>,
+        /// Whether it has a key.
+        keyed: bool,
+    },
+    /// How many of all wait.
+    AllWaiting {
+        /// The request.
+        asked: RequestId,
+        /// The message.
+        message: Box<Message>,
+        /// Whether it has a key.
+        keyed: bool,
+        /// For how many of its account there is room.
+        left: i64,
+    },
     /// Whether its account may have a message sent.
     Admitted {
         /// The request.

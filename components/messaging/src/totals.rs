@@ -26,6 +26,23 @@ pub const TOTALS: Table = Table {
     ],
 };
 
+/// A row of it: what was accepted, and how it has ended.
+#[derive(Deserialize)]
+pub(crate) struct Total {
+    accepted: i64,
+    delivered: i64,
+    rejected: i64,
+    expired: i64,
+    cancelled: i64,
+}
+
+impl Total {
+    /// How many have not ended.
+    pub(crate) fn pending(&self) -> i64 {
+        self.accepted - self.delivered - self.rejected - self.expired - self.cancelled
+    }
+}
+
 /// A message is counted as accepted when it is queued or sent for the first time, and as what has become of it when there is nothing
 /// left but to tell its front: each in the event that changes its phase.
 pub const LEDGER: Ledger = Ledger {

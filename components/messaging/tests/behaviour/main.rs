@@ -16,5 +16,6 @@ mod throttled;
 mod times;
 mod two;
 mod uncertain;
+mod waiting;
 mod watching;
 mod world;

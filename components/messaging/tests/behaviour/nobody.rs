@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tandem_component::prelude::*;
-use tandem_messaging::{MESSAGES, Messaging, SENT};
+use tandem_messaging::{MESSAGES, Messaging, SENT, WAITING};
+use tandem_sms::State;
 
 use crate::support::Part;
 
@@ -20,6 +21,10 @@ pub(crate) enum Change {
     Run { id: String, run: i64 },
     /// That there is something to be done about a message that only a later version knows.
     Phase { id: String, phase: String },
+    /// That a version has taken a message that did not count it among those that wait.
+    Uncounted { id: String },
+    /// That such a version has ended it, and its time is over.
+    Ended { id: String },
     /// That a network has a part.
     Part(Part),
 }
@@ -34,6 +39,21 @@ struct Row<'a> {
 struct Later<'a> {
     id: &'a str,
     phase: &'a str,
+}
+
+#[derive(Serialize)]
+struct Uncounted<'a> {
+    id: &'a str,
+    counted: bool,
+}
+
+#[derive(Serialize)]
+struct Over<'a> {
+    id: &'a str,
+    state: State,
+    phase: &'a str,
+    due_at: i64,
+    ended_at: i64,
 }
 
 impl Component for Nobody {
@@ -60,6 +80,14 @@ impl Session for Silence {
             match request.read() {
                 Ok(Change::Run { id, run }) => out.update(&MESSAGES, &Row { id: &id, run }),
                 Ok(Change::Phase { id, phase }) => out.update(&MESSAGES, &Later { id: &id, phase: &phase }),
+                Ok(Change::Uncounted { id }) => {
+                    out.update(&MESSAGES, &Uncounted { id: &id, counted: false });
+                    out.add(&WAITING, &"acme", "taken", -1);
+                }
+                Ok(Change::Ended { id }) => {
+                    let (state, phase) = (State::Delivered, "ended");
+                    out.update(&MESSAGES, &Over { id: &id, state, phase, due_at: 1, ended_at: 1 });
+                }
                 Ok(Change::Part(part)) => out.put(&SENT, &part),
                 Err(misfit) => panic!("{misfit}"),
             }

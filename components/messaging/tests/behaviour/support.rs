@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tandem_component::prelude::*;
 use tandem_messaging::message::Message;
-use tandem_messaging::{EARLY, INCOMING, MESSAGES, Messaging, SENT, TOTALS};
+use tandem_messaging::{EARLY, INCOMING, MESSAGES, Messaging, SENT, TOTALS, WAITING};
 use tandem_sms::{Address, Asked, Cancel, Cancelled, Deliver, Delivered, Known, List, Listed, Queried, Query};
 use tandem_sms::{Report, Sms, State, Submit, Submitted};
 
@@ -326,6 +326,12 @@ impl Desk {
 
     pub(crate) fn totals(&mut self) -> Totals {
         self.session().rows(&TOTALS).pop().unwrap_or_default()
+    }
+
+    /// How many messages are counted as waiting.
+    pub(crate) fn waiting(&mut self) -> i64 {
+        let rows = self.session().rows::<Value>(&WAITING);
+        rows.iter().map(|row| row["taken"].as_i64().unwrap() - row["ended"].as_i64().unwrap()).sum()
     }
 
     /// Waits until somebody is asked something, for so long at most: how long it was.

@@ -286,6 +286,7 @@ impl World {
         let pending = |row: &&Message| !matches!(row.phase, Phase::Accepting | Phase::Owing | Phase::Ended);
         let pending = i64::try_from(rows.iter().filter(pending).count()).unwrap();
         assert_eq!(totals.accepted, totals.ended() + pending, "{totals:?}");
+        assert_eq!(self.desk(0).waiting(), pending, "as many wait as are counted to");
         let accepted = rows.iter().filter(|row| row.phase == Phase::Accepting).count();
         assert_eq!(usize::try_from(totals.accepted).unwrap(), self.messages.len() - accepted);
     }
