@@ -2,8 +2,8 @@
 
 Eight binds keep their windows of 100 full. What they submit goes by one bind to a sink that takes everything at once. In turns there
 is between them: nothing, which shows that both ends are faster than what they measure; the bare relay; one that writes each PDU by
-itself; Tandem with a row for those messages alone that a receipt is asked for, and none is; Tandem with a row for each message,
-committed before the response.
+itself; Tandem with a row for those messages alone that a receipt is asked for, and none is; the same with an agreement that admits
+all of them; Tandem with a row for each message, committed before the response.
 """
 
 import contextlib
@@ -18,8 +18,17 @@ from report import number, table
 from rounds import place, turned
 
 BINDS, WINDOW = 8, 100
-TURNS = ["direct", "relay", "relay, each", "tandem", "tandem, stored"]
+TURNS = ["direct", "relay", "relay, each", "tandem", "tandem, agreed", "tandem, stored"]
 READY_SECONDS_MAX = 20
+AGREEMENT = """
+[agreement.large]
+accounts = ["*"]
+services = ["lasting"]
+rate = { of = 1000000, per = "1s" }
+quota = { day = 100000000000 }
+concurrent = 100000
+sessions = 100
+"""
 
 
 def measure(options, say):
@@ -33,10 +42,12 @@ def measure(options, say):
             port = free_port()
             command = [sms, "relay", port, sink_port, writes]
             up[name] = stack.enter_context(Process(command, stack.enter_context(place("relay")))), port
-        for name, rows in {"tandem": "receipts", "tandem, stored": "all"}.items():
+        ways = {"tandem": ("receipts", ""), "tandem, agreed": ("receipts", AGREEMENT), "tandem, stored": ("all", "")}
+        for name, (rows, agreement) in ways.items():
             directory = stack.enter_context(place("gateway"))
+            text = config(sink_port, rows) + agreement
             # With one worker, as the relay has.
-            gateway = stack.enter_context(Gateway("smpp", directory, options, config(sink_port, rows), workers=1))
+            gateway = stack.enter_context(Gateway("smpp", directory, options, text, workers=1))
             up[name] = gateway, gateway.port
         for process, port in up.values():
             wait_until_served(sms, port, process)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tandem_component::prelude::*;
-use tandem_sms::{Asked, Cancelled, Delivered, Listed, Queried, Submitted, status};
+use tandem_sms::{Asked, Cancelled, Delivered, Listed, Queried, Replaced, Submitted, status};
 
 use crate::Messaging;
 use crate::pausing::Pause;
@@ -136,6 +136,7 @@ impl Desk {
             Ok(Asked::Query(query)) => self.query(id, query, out),
             Ok(Asked::List(list)) => self.list(id, list, out),
             Ok(Asked::Cancel(cancel)) => self.cancel(id, cancel, out),
+            Ok(Asked::Replace(replace)) => self.replace(id, replace, out),
             other => {
                 tracing::warn!(from = request.from(), ?other, "asks what nobody here knows");
                 // Each answer has its status in this field.
@@ -201,6 +202,8 @@ impl Desk {
             Then::ListFrom { asked, account, limit } => self.list_from(asked, &account, limit, answer, out)?,
             Then::Listed { asked, limit } => self.listed(asked, limit, answer, out)?,
             Then::Cancelling { asked, account } => self.cancelling(m, (asked, &account), answer, failed, out)?,
+            Then::Replacing { asked, replace } => self.replacing(asked, *replace, answer, failed, out)?,
+            Then::Replaced { asked } => self.replaced(asked, answer, out),
             Then::Cancelled { asked, id } => self.cancelled(asked, id, answer, out),
         }
         Ok(())
@@ -215,6 +218,7 @@ pub(crate) fn not_now(asked: RequestId, what: What, out: &mut Out<'_, Desk>) {
         What::Query => out.answer(asked, &Queried { status, message: None }),
         What::List => out.answer(asked, &Listed { status, ..Listed::default() }),
         What::Cancel => out.answer(asked, &Cancelled { status }),
+        What::Replace => out.answer(asked, &Replaced { status }),
     }
 }
 
@@ -225,6 +229,7 @@ pub(crate) enum What {
     Query,
     List,
     Cancel,
+    Replace,
 }
 
 /// So often is looked for what is due.

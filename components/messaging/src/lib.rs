@@ -21,6 +21,7 @@ mod parts;
 mod pausing;
 pub mod pieces;
 mod receiving;
+mod replacing;
 mod reporting;
 mod sending;
 pub mod sent;

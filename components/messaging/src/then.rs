@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_component::RequestId;
-use tandem_sms::Report;
+use tandem_sms::{Replace, Report};
 
 use crate::early::Early;
 use crate::incoming::Incoming;
@@ -247,6 +247,18 @@ pub enum Then {
         asked: RequestId,
         /// Who may.
         account: String,
+    },
+    /// The message that is to be replaced.
+    Replacing {
+        /// The request.
+        asked: RequestId,
+        /// By what.
+        replace: Box<Replace>,
+    },
+    /// Whether it was.
+    Replaced {
+        /// The request.
+        asked: RequestId,
     },
     /// Whether it was.
     Cancelled {

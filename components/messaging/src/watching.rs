@@ -144,7 +144,7 @@ impl Desk {
 }
 
 /// The message, where it is this account's; nothing where the store does not answer.
-fn own(account: &str, found: Answer<'_>) -> Result<Option<Option<Message>>, Fault> {
+pub(crate) fn own(account: &str, found: Answer<'_>) -> Result<Option<Option<Message>>, Fault> {
     let Answer::Row(row) = found else { return Ok(None) };
     let message = row.map(|row| row.read::<Message>()).transpose()?;
     Ok(Some(message.filter(|message| message.account == account)))

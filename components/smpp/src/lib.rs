@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod admitting;
+mod asking;
 mod bind;
 mod client;
 pub mod config;

@@ -160,13 +160,20 @@ impl Bind {
             return self.settled(command, sequence, failure, out);
         }
         let (state, enroute) = (message.state_at(out.now()), Enroute::of(&message));
+        // Another service has it, and this one has not heard yet what has become of it.
+        if let (State::Enroute, Some(service), Some(its_id)) = (state, &message.smsc, &message.smsc_id) {
+            let (service, its_id) = (service.clone(), its_id.clone());
+            self.ask_after(smpp, (&service, its_id), message, (sequence, recall), out);
+            return Ok(());
+        }
         match recall {
             Recall::Query => {
                 self.pending = self.pending.saturating_sub(1);
-                let response = found(&message, state);
+                let done_at = if state == State::Enroute { 0 } else { message.due_at };
+                let response = found(&message.message_id, state, done_at, 0);
                 out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &response));
             }
-            // What an SMSC has, is the SMSC's.
+            // What an SMSC has that gave no name for it, is the SMSC's.
             _ if state != State::Enroute || message.smsc.is_some() => {
                 return self.settled(command, sequence, failure, out);
             }
@@ -259,21 +266,28 @@ impl Bind {
     }
 
     /// Answers a request that has waited for the store.
-    fn settled(&mut self, command: u32, sequence: u32, status: Status, out: &mut Out<'_, Bind>) -> Result<(), Fault> {
+    pub(crate) fn settled(
+        &mut self,
+        command: u32,
+        sequence: u32,
+        status: Status,
+        out: &mut Out<'_, Bind>,
+    ) -> Result<(), Fault> {
         self.pending = self.pending.saturating_sub(1);
         out.send(Stream::OWN, &header(command | RESPONSE, status, sequence));
         Ok(())
     }
 }
 
-fn found(message: &Message, state: State) -> Pdu {
-    let done = if state == State::Enroute { String::new() } else { absolute(message.due_at) };
+/// The response to a query: when the message got its final state, where it has one, and the network's error.
+pub(crate) fn found(message_id: &str, state: State, done_at: i64, error: u8) -> Pdu {
+    let done = if done_at == 0 { String::new() } else { absolute(done_at) };
     let done = match done.is_empty() {
         true => EmptyOrFullCOctetString::empty(),
         false => EmptyOrFullCOctetString::from_vec([done.as_bytes(), b"\0"].concat())
             .unwrap_or_else(|_| EmptyOrFullCOctetString::empty()),
     };
-    QuerySmResp::new(field(&message.message_id), done, MessageState::from(state as u8), 0).into()
+    QuerySmResp::new(field(message_id), done, MessageState::from(state as u8), error).into()
 }
 
 /// So many messages to one destination are looked at where all are to be cancelled.

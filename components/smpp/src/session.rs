@@ -115,6 +115,7 @@ impl Session for Bind {
                 Then::Recalled { sequence, source, recall } => {
                     self.recalled(smpp, (sequence, &source, recall), answer, failed, out)?;
                 }
+                Then::AskedAfter { question } => self.asked_after(*question, answer, failed, out)?,
                 Then::Changed { sequence, command, owed } => {
                     self.changed((sequence, command, owed), answer, failed, out)?
                 }

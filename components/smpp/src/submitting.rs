@@ -44,6 +44,8 @@ impl Bind {
                 tracing::warn!(from = request.from(), "asks an SMSC's connector to deliver");
                 out.answer(id, &Delivered { status: Status::EsmeRinvcmdid.into() });
             }
+            // What an SMSC has is asked after by those who keep messages; none is kept here.
+            Ok(Asked::Query(_) | Asked::Cancel(_) | Asked::Replace(_)) => refuse(id, Status::EsmeRinvcmdid, out),
             other => {
                 tracing::warn!(from = request.from(), ?other, "asks what nobody here knows");
                 refuse(id, Status::EsmeRinvcmdid, out);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_component::RequestId;
 
+use crate::asking::Question;
 use crate::delivering::Delivery;
 use crate::message::Message;
 use crate::recall::Recall;
@@ -44,6 +45,11 @@ pub enum Then {
         source: String,
         /// What it asks.
         recall: Recall,
+    },
+    /// What the service that has a message says of it, or does about it.
+    AskedAfter {
+        /// What it was asked.
+        question: Box<Question>,
     },
     /// Whether a message was changed.
     Changed {

@@ -19,6 +19,8 @@ pub enum Asked {
     List(List),
     /// Not to send a message that is not with a network yet. Answered by [`Cancelled`].
     Cancel(Cancel),
+    /// To send something else in the place of a message that is not with a network yet. Answered by [`Replaced`].
+    Replace(Replace),
 }
 
 /// A message that is to be sent.
@@ -197,6 +199,38 @@ pub struct Cancel {
 #[serde(default)]
 pub struct Cancelled {
     /// [`status`](crate::status): 0 where it is not sent.
+    pub status: u32,
+}
+
+/// To send something else: what `replace_sm` (4.10) says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Replace {
+    /// Whose it is.
+    pub account: String,
+    /// What [`Submitted`] has said.
+    pub message_id: String,
+    /// `schedule_delivery_time`; empty where it stays.
+    pub schedule: String,
+    /// `validity_period`; empty where it stays.
+    pub validity: String,
+    /// `registered_delivery`
+    pub registered_delivery: u8,
+    /// `sm_default_msg_id`
+    pub default_message: u8,
+    /// `short_message`, in the coding of the one before.
+    #[serde(with = "serde_bytes")]
+    pub short_message: Vec<u8>,
+    /// Its TLVs: `message_payload`, or none.
+    #[serde(with = "serde_bytes")]
+    pub tlvs: Vec<u8>,
+}
+
+/// The answer to a [`Replace`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Replaced {
+    /// [`status`](crate::status): 0 where this is sent.
     pub status: u32,
 }
 

@@ -14,6 +14,8 @@ pub const DESTINATION: u32 = 0x0b;
 pub const NO_MESSAGE: u32 = 0x0c;
 /// It cannot be cancelled: it has its final state, or is with a network that takes nothing back.
 pub const NOT_CANCELLED: u32 = 0x11;
+/// It cannot be replaced: as for [`NOT_CANCELLED`].
+pub const NOT_REPLACED: u32 = 0x13;
 /// As much waits as may: the same may be asked again later.
 pub const FULL: u32 = 0x14;
 /// It was refused for good.

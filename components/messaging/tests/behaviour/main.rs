@@ -9,6 +9,7 @@ mod networks;
 mod nobody;
 mod phones;
 mod receipts;
+mod replacing;
 mod sending;
 mod store_failing;
 mod support;

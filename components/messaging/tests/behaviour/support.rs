@@ -8,7 +8,7 @@ use tandem_component::prelude::*;
 use tandem_messaging::message::Message;
 use tandem_messaging::{EARLY, INCOMING, MESSAGES, Messaging, SENT, TOTALS, WAITING};
 use tandem_sms::{Address, Asked, Cancel, Cancelled, Deliver, Delivered, Known, List, Listed, Queried, Query};
-use tandem_sms::{Report, Sms, State, Submit, Submitted};
+use tandem_sms::{Replace, Replaced, Report, Sms, State, Submit, Submitted};
 
 use crate::nobody::{Change, Nobody};
 
@@ -244,6 +244,12 @@ impl Desk {
     pub(crate) fn cancel(&mut self, account: &str, message_id: &str) -> u32 {
         let cancel = Cancel { account: account.to_owned(), message_id: message_id.to_owned() };
         self.ask::<Cancelled>("rest", &Asked::Cancel(cancel)).status
+    }
+
+    /// Has something else sent in the place of a message.
+    pub(crate) fn replace(&mut self, account: &str, message_id: &str, with: Replace) -> u32 {
+        let replace = Replace { account: account.to_owned(), message_id: message_id.to_owned(), ..with };
+        self.ask::<Replaced>("esme", &Asked::Replace(replace)).status
     }
 
     /// The oldest call that is not answered: whom, and what.

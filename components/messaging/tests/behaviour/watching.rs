@@ -114,7 +114,7 @@ fn nobody_is_told_what_cannot_be_known() {
 #[test]
 fn what_nobody_knows_how_to_answer_is_refused() {
     every_way(&config(), |desk| {
-        let id = desk.session().request("esme", &serde_json::json!({ "replace": { "message_id": "x" } }));
+        let id = desk.session().request("esme", &serde_json::json!({ "improve": { "message_id": "x" } }));
         let answer: tandem_sms::Delivered = desk.session().response(id).unwrap();
         assert_eq!(answer.status, status::UNKNOWN_COMMAND);
     });

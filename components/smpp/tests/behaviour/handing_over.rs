@@ -87,20 +87,6 @@ fn what_the_smsc_refuses_is_refused_and_not_kept() {
 }
 
 #[test]
-fn what_the_smsc_has_is_the_smscs() {
-    every_way(&handing_over(), |esme| {
-        esme.bind(TRANSMITTER);
-        esme.say(&submit(2, "hi", 1));
-        esme.session().reply(&taken("m1"));
-        let id = esme.heard()[0].text();
-        assert_eq!(esme.ask(&query(3, &id, "100")).body, [id.as_bytes(), b"\0\0\x01\0"].concat());
-        assert_eq!(esme.ask(&cancel(4, &id)).status, RCANCELFAIL);
-        assert_eq!(esme.ask(&cancel(5, "")).status, RCANCELFAIL);
-        assert_eq!(esme.ask(&replace(6, &id, "other", 0)).status, RREPLACEFAIL);
-    });
-}
-
-#[test]
 fn a_message_without_a_receipt_can_go_without_a_row() {
     let mut config = handing_over();
     config["messages"] = json!("receipts");

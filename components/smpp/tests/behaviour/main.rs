@@ -2,6 +2,7 @@
 
 mod admitting;
 mod anything;
+mod asking;
 mod binding;
 mod connector_binding;
 mod connector_receiving;
