@@ -168,7 +168,7 @@ fn application(port: u16, number: u64, stop: Arc<AtomicBool>) -> thread::JoinHan
             let text = format!("message {}", 100_000 + n);
             let body = serde_json::json!({ "from": ADDRESS, "to": "+4917012345", "text": text }).to_string();
             let url = format!("http://127.0.0.1:{port}/v1/messages");
-            let key = format!("Idempotency-Key: {text}");
+            let key = format!("Idempotency-Key: \"{text}\"");
             let kind = "Content-Type: application/json";
             let output = Command::new("curl")
                 .args([
