@@ -164,7 +164,7 @@ impl Driver<'_, '_> {
             }),
             _ => None,
         });
-        rows.map(|told| Step::of(tables, &told)).collect()
+        Step::gathered(rows.map(|told| Step::of(tables, &told)))
     }
 
     /// Looks whether the store has settled what the held event wrote.

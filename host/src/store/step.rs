@@ -29,6 +29,8 @@ pub struct Told<'a> {
 /// So many rows a scan reads where it does not say how many, and at most.
 const ROWS: u32 = 100;
 const ROWS_MAX: u32 = 1000;
+/// So many numbers are looked at for what is added to one.
+const ADDITIONS: usize = 8;
 
 impl Step {
     /// Reads an operation of a version that declares these tables.
@@ -78,6 +80,41 @@ impl Step {
             other => return Err(format!("this host knows no operation {other} on rows; upgrade the host first")),
         };
         Ok(Step { table: Arc::clone(table), operation })
+    }
+
+    /// The steps of a transaction. What is added to one number several times is added at once, as long as nothing else is told of
+    /// its table in between: a count that each of many messages adds to is written once.
+    ///
+    /// # Errors
+    /// The first of theirs.
+    pub fn gathered(told: impl Iterator<Item = Result<Self, String>>) -> Result<Vec<Self>, String> {
+        let mut steps: Vec<Step> = Vec::new();
+        // Where the last additions are, of tables that nothing else was told of since.
+        let mut additions: Vec<usize> = Vec::new();
+        for step in told {
+            let step = step?;
+            if !matches!(step.operation, Operation::Add { .. }) {
+                additions.retain(|at| !Arc::ptr_eq(&steps[*at].table, &step.table));
+            } else if additions.iter().any(|at| steps[*at].takes(&step)) {
+                continue;
+            } else if additions.len() < ADDITIONS {
+                additions.push(steps.len());
+            }
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
+    /// Adds what the other one does, where both add to the same number.
+    fn takes(&mut self, other: &Step) -> bool {
+        let (Operation::Add { key, column, delta }, Operation::Add { key: its_key, column: its_column, delta: more }) =
+            (&mut self.operation, &other.operation)
+        else {
+            return false;
+        };
+        let same = Arc::ptr_eq(&self.table, &other.table) && (&*key, *column) == (its_key, *its_column);
+        let sum = delta.checked_add(*more).filter(|_| same);
+        sum.inspect(|sum| *delta = *sum).is_some()
     }
 
     /// The question, where it is nothing but one.
@@ -157,6 +194,35 @@ mod tests {
         let first = rmp_serde::to_vec_named(&first).unwrap();
         let told = Told { operation, table: "t", first: &first, second: second.as_bytes(), number: 1, token: 5 };
         Step::of(&tables(), &told).map(|step| step.operation)
+    }
+
+    #[test]
+    fn what_is_added_to_one_number_is_added_at_once_unless_its_table_is_asked_in_between() {
+        let tables = tables();
+        let step = |operation, row: i64, number| {
+            let first = rmp_serde::to_vec_named(&(row, "x")).unwrap();
+            Step::of(&tables, &Told { operation, table: "t", first: &first, second: b"n", number, token: 5 })
+        };
+        let told = [
+            step(operations::ADD, 1, 1),
+            step(operations::ADD, 2, 10),
+            step(operations::ADD, 1, 2),
+            step(operations::ADD, 1, i64::MAX),
+            step(operations::GET, 1, 0),
+            step(operations::ADD, 1, 4),
+            step(operations::ADD, 1, 4),
+        ];
+        let steps = Step::gathered(told.into_iter()).unwrap();
+        let added: Vec<Option<(Value, i64)>> = steps
+            .iter()
+            .map(|step| match &step.operation {
+                Operation::Add { key, delta, .. } => Some((key[0].clone(), *delta)),
+                _ => None,
+            })
+            .collect();
+        let of = |row, delta| Some((Value::Integer(row), delta));
+        assert_eq!(added, [of(1, 3), of(2, 10), of(1, i64::MAX), None, of(1, 8)]);
+        assert!(Step::gathered([step(operations::ADD, 1, 1), step(99, 1, 1)].into_iter()).is_err());
     }
 
     #[test]
