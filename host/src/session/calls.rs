@@ -65,6 +65,34 @@ struct Open {
     tried: Vec<Home>,
 }
 
+/// How many requests in a row have led to the effects of a batch, by the place of the effect.
+#[derive(Default)]
+pub(super) struct Depths {
+    first: u8,
+    /// From this place on it is another.
+    later: Vec<(usize, u8)>,
+}
+
+impl Depths {
+    /// The same for all of them.
+    pub(super) fn of(depth: u8) -> Self {
+        Depths { first: depth, later: Vec::new() }
+    }
+
+    /// From this place on it is this. Places are told in their order.
+    pub(super) fn from(&mut self, place: usize, depth: u8) {
+        if self.later.last().map_or(self.first, |last| last.1) != depth {
+            self.later.push((place, depth));
+        }
+    }
+
+    /// What it is at a place.
+    pub(super) fn at(&self, place: usize) -> u8 {
+        let begun = self.later.partition_point(|(from, _)| *from <= place);
+        begun.checked_sub(1).map_or(self.first, |last| self.later[last].1)
+    }
+}
+
 /// Why a session does not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untaken {
@@ -75,18 +103,24 @@ pub enum Untaken {
 }
 
 impl Driver<'_, '_> {
-    /// Asks a service for something.
-    pub(super) fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) -> Result<(), Reason> {
+    /// Asks a service for something, which so many requests in a row have led to.
+    pub(super) fn call(
+        &mut self,
+        service: &str,
+        asked: &[u8],
+        (within, depth): (u64, u8),
+        token: u64,
+    ) -> Result<(), Reason> {
         if asked.len() > BYTES_MAX {
             return Err(format!("it asks `{service}` for something in more than {BYTES_MAX} bytes"));
         }
-        if let Err(why) = self.ask(service, asked, within, token) {
+        if let Err(why) = self.ask(service, asked, (within, depth), token) {
             self.fail_call(token, service, why);
         }
         Ok(())
     }
 
-    fn ask(&mut self, service: &str, asked: &[u8], within: u64, token: u64) -> Result<(), u32> {
+    fn ask(&mut self, service: &str, asked: &[u8], (within, depth): (u64, u8), token: u64) -> Result<(), u32> {
         let service = self.worker.service(service).ok_or(uncalled::UNKNOWN)?;
         if self.lacks_admission("call") {
             return Err(uncalled::NOT_ADMITTED);
@@ -94,7 +128,7 @@ impl Driver<'_, '_> {
         let caller = self.home();
         let session = &mut *self.session;
         let calls = session.calls.get_or_insert_default();
-        let depth = 1 + self.depth;
+        let depth = 1 + depth;
         if depth > DEPTH_MAX {
             return Err(uncalled::TOO_DEEP);
         }
@@ -391,4 +425,21 @@ pub fn call_failure(service: &str, why: u32) -> String {
         _ => "no session of it takes requests now",
     };
     format!("a call to `{service}` failed: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_effect_has_the_depth_of_the_event_that_told_it() {
+        let mut depths = Depths::default();
+        for (place, depth) in [(0, 1), (2, 1), (2, 0), (3, 7)] {
+            depths.from(place, depth);
+        }
+        // The event between told nothing, so the one after it begins at the same place.
+        assert_eq!([0, 1, 2, 3, 4].map(|place| depths.at(place)), [1, 1, 0, 7, 7]);
+        assert_eq!([0, 9].map(|place| Depths::of(3).at(place)), [3, 3]);
+        assert_eq!(Depths::default().at(0), 0);
+    }
 }

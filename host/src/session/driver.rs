@@ -11,6 +11,7 @@ use tandem_component::Policy;
 use tandem_component::abi::{RawEvent, Sink, failure, kind};
 use tandem_component::effects::{Batch, Effect};
 
+use super::calls::Depths;
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
 use super::{Answer, Session};
@@ -60,7 +61,7 @@ pub struct Driver<'w, 'c> {
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
     pub(super) read_next: usize,
     /// How many requests in a row have led to the event that is being handled.
-    pub(super) depth: u8,
+    pub(super) depths: Depths,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -84,7 +85,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             buffer,
             read_next: 0,
             offered_left: 0,
-            depth: 0,
+            depths: Depths::default(),
         }
     }
 
@@ -242,9 +243,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         if let Some(answer) = answer {
             self.session.alone = self.session.alone.saturating_sub(1);
             // Only what comes of calls is a part of a row of them.
-            self.depth = if self.session.calls.is_some() { self.session.depth_of(&answer) } else { 0 };
+            self.depths = Depths::of(if self.session.calls.is_some() { self.session.depth_of(&answer) } else { 0 });
             self.deliver(&answer.event(self.wall), None);
-            self.depth = 0;
+            self.depths = Depths::default();
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => match &mut self.session.held {
                     Some(held) => held.last = true,

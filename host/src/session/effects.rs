@@ -21,7 +21,7 @@ impl Driver<'_, '_> {
     /// The session broke a rule, and must end.
     #[inline]
     pub(super) fn carry_out(&mut self, batch: &Batch, offered: Option<u64>) -> Result<(), Reason> {
-        for effect in &batch.effects {
+        for (at, effect) in batch.effects.iter().enumerate() {
             match *effect {
                 Effect::Consume { n } => self.consume(n, offered)?,
                 Effect::Send { stream, bytes } => self.send(stream, batch.bytes(bytes))?,
@@ -72,7 +72,8 @@ impl Driver<'_, '_> {
                 // Done already: all that an event tells of rows is one transaction, before its other effects.
                 Effect::Row { .. } | Effect::Bind { .. } | Effect::Save => {}
                 Effect::Call { service, asked, within, token } => {
-                    self.call(batch.text(service), batch.bytes(asked), within, token)?;
+                    let depth = self.depths.at(at);
+                    self.call(batch.text(service), batch.bytes(asked), (within, depth), token)?;
                 }
                 Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
                 Effect::Serve { serving } => self.serve(serving),

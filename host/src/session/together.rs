@@ -9,13 +9,13 @@
 use tandem_component::abi::{RawEvent, Sink, kind};
 use tandem_component::effects::{Batch, Effect};
 
-use super::calls::BYTES_MAX;
+use super::calls::{BYTES_MAX, Depths};
 use super::driver::{Driver, UNSENT_HIGH};
 use super::{Answer, Session};
 use crate::loader::code::Conversation;
 
 /// So many are told together at most.
-const TOGETHER_MAX: usize = 64;
+const TOGETHER_MAX: usize = 256;
 
 impl Driver<'_, '_> {
     /// Tells as many of the answers that wait as may be told together. `None` where that is not more than one.
@@ -32,18 +32,13 @@ impl Driver<'_, '_> {
         let before = conversation.export_into(session.id, self.worker.state_buffer()).ok()?;
         let mut batch = self.take_batch();
         let session = &mut *self.session;
-        // What one of them leads to is a part of its row of calls, so those of one batch have come as far.
-        let depth = session.answers.front().map_or(0, |answer| session.depth_of(answer));
-        let joins_these = |session: &Session| {
-            let next = session.answers.front();
-            next.is_some_and(|answer| answer.is_joined() && session.depth_of(answer) == depth)
-        };
-        let mut told = Vec::new();
+        // What one of them leads to is a part of its row of calls.
+        let (mut told, mut depths) = (Vec::new(), Depths::default());
         while told.len() < TOGETHER_MAX
-            && joins_these(session)
-            && let Some(answer) = session.answers.pop_front()
+            && let Some(answer) = session.answers.pop_front_if(|answer| answer.is_joined())
         {
             let mark = batch.effects.len();
+            depths.from(mark, session.depth_of(&answer));
             let Some(conversation) = &mut session.conversation else { break };
             let handled = conversation.handle(session.id, &answer.event(self.wall), Sink::new(&mut *batch));
             told.push(answer);
@@ -59,7 +54,7 @@ impl Driver<'_, '_> {
         let count = told.len();
         session.progress += count as u64;
         session.busy = true;
-        self.depth = depth;
+        self.depths = depths;
         if batch.has_writes() {
             self.store_together(batch, told, before);
         } else {
@@ -67,7 +62,7 @@ impl Driver<'_, '_> {
             self.happen(&batch, None);
             self.put_back(batch);
         }
-        self.depth = 0;
+        self.depths = Depths::default();
         Some(count)
     }
 
