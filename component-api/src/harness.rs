@@ -169,6 +169,12 @@ impl<C: Component> Harness<C> {
         Harness::start_as(config, Role::Server, Transport::Tcp)
     }
 
+    /// From now on the random numbers are others: for one of several sessions that share what they store.
+    pub fn draw_from(&mut self, seed: u64) {
+        let mut random = seed;
+        self.host.batch = Batch::new(move || late::next(&mut random));
+    }
+
     /// As [`start`](Harness::start), in another role or on another transport.
     ///
     /// # Errors

@@ -66,6 +66,8 @@ impl World {
         let mut random = Random(seed | 1);
         let (late, carries) = (if random.one_in(3) { 0 } else { seed | 1 }, random.one_in(4));
         let mut desks = vec![Desk::open(config, late, carries), Desk::open(config, late, carries)];
+        // Two that draw the same would give two messages one name.
+        desks[1].session().draw_from(seed ^ 0x5eed);
         desks[1].wait(APART);
         World {
             random,
@@ -143,6 +145,8 @@ impl World {
         let other = 1 - self.current;
         (0..2).for_each(|at| self.lose(at));
         self.desks[self.current].restart(after);
+        let chance = self.random.below(1 << 30) as u64;
+        self.desks[self.current].session().draw_from(chance);
         self.desks[other] = self.desks[self.current].another();
         self.store(self.works);
         self.desks[other].wait(APART);
