@@ -645,7 +645,9 @@ impl Host {
 
     /// The answer that is told now: each in its turn, or, where they come late, whichever is drawn, if one is.
     fn next_answer(&mut self) -> Option<RawEvent<'static>> {
-        let Some(late) = &mut self.late else { return self.answers.pop_front() };
+        let late = self.late.as_mut();
+        // An event that could not be stored is told again at once, late or not: nothing comes between it and `StoreFailed`.
+        let Some(late) = late.filter(|_| self.failures == 0) else { return self.answers.pop_front() };
         let answers = || self.answers.iter().map(|answer| (answer.kind, answer.token));
         let at = match late::urgent(answers()) {
             Some(at) => at,

@@ -66,6 +66,8 @@ impl Driver<'_, '_> {
         let routed = self.session.answers.iter().position(|answer| answer.kind == kind::ROUTED);
         let at = match late::urgent(answers(self.session).into_iter()).or(routed) {
             Some(at) => at,
+            // What could not be stored is told again at once: nothing comes between it and `StoreFailed`.
+            None if self.session.failures > 0 => 0,
             None if !self.is_late_enough() => return None,
             None => {
                 let answers = answers(self.session);

@@ -66,10 +66,8 @@ impl World {
         let mut random = Random(seed | 1);
         let (late, carries) = (if random.one_in(3) { 0 } else { seed | 1 }, random.one_in(4));
         let mut desks = vec![Desk::open(config, late, carries), Desk::open(config, late, carries)];
-        // Two that draw the same would give two messages one name.
-        desks[1].session().draw_from(seed ^ 0x5eed);
         desks[1].wait(APART);
-        World {
+        let mut world = World {
             random,
             desks,
             current: 0,
@@ -84,7 +82,16 @@ impl World {
             names: 0,
             calm: false,
             works: true,
-        }
+        };
+        (0..2).for_each(|at| world.draw_otherwise(at));
+        world
+    }
+
+    /// A session that was opened anew draws other random numbers than those before it and beside it: with the same ones it would give
+    /// two messages one name, which a host never does.
+    fn draw_otherwise(&mut self, at: usize) {
+        let seed = self.random.below(1 << 40) as u64;
+        self.desks[at].session().draw_from(seed);
     }
 
     /// One of the desks, with all that is stored.
@@ -145,9 +152,8 @@ impl World {
         let other = 1 - self.current;
         (0..2).for_each(|at| self.lose(at));
         self.desks[self.current].restart(after);
-        let chance = self.random.below(1 << 30) as u64;
-        self.desks[self.current].session().draw_from(chance);
         self.desks[other] = self.desks[self.current].another();
+        (0..2).for_each(|at| self.draw_otherwise(at));
         self.store(self.works);
         self.desks[other].wait(APART);
         self.current = other;
@@ -159,6 +165,7 @@ impl World {
         self.desk(1 - at);
         self.lose(at);
         self.desks[at] = self.desks[1 - at].another();
+        self.draw_otherwise(at);
         self.desks[at].store(self.works);
         self.desks[at].wait(APART);
         self.current = at;
