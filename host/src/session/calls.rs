@@ -35,8 +35,8 @@ const DEPTH_MAX: u8 = 8;
 pub(super) struct Calls {
     /// It takes requests to its service.
     serving: bool,
-    /// What it has asked and has no answer to.
-    made: Vec<Made>,
+    /// What it has asked and has no answer to, by its number: numbers are given in their order, and most are answered in it.
+    made: VecDeque<Made>,
     /// What it was asked and has not answered, in the order in which it came: most are answered in it.
     open: VecDeque<Open>,
     /// How many bytes were asked in those.
@@ -138,7 +138,7 @@ impl Driver<'_, '_> {
         let id = self.worker.next_request();
         // From the time it is, as timers.
         let deadline = self.worker.time().saturating_add(within);
-        calls.made.push(Made { id, token, deadline, service, depth, to: None });
+        calls.made.push_back(Made { id, token, deadline, service, depth, to: None });
         session.due_changed = true;
         let from = self.worker.with_service_name(session.service, |name| name.into());
         let request = Request { id, service, from, caller, depth, asked: asked.to_vec(), tried: Vec::new() };
@@ -185,7 +185,7 @@ impl Driver<'_, '_> {
     pub(super) fn cancel_call(&mut self, token: u64) {
         let Some(calls) = &mut self.session.calls else { return };
         if let Some(at) = calls.made.iter().position(|made| made.token == token) {
-            let made = calls.made.swap_remove(at);
+            let Some(made) = calls.made.remove(at) else { return };
             self.withdraw(&made);
         }
     }
@@ -194,7 +194,8 @@ impl Driver<'_, '_> {
     pub(super) fn time_out_calls(&mut self) {
         let now = self.now;
         let Some(calls) = &mut self.session.calls else { return };
-        let late: Vec<Made> = calls.made.extract_if(.., |made| made.deadline <= now).collect();
+        let late: Vec<u64> = calls.made.iter().filter(|made| made.deadline <= now).map(|made| made.id).collect();
+        let late: Vec<Made> = late.into_iter().filter_map(|id| calls.take_made(id)).collect();
         for made in late {
             self.withdraw(&made);
             let name = self.worker.with_service_name(made.service, str::to_owned);
@@ -267,6 +268,15 @@ impl Driver<'_, '_> {
 }
 
 impl Calls {
+    /// Where the call with this number is among those that are under way.
+    fn place_of(&self, id: u64) -> Option<usize> {
+        self.made.binary_search_by_key(&id, |made| made.id).ok()
+    }
+
+    fn take_made(&mut self, id: u64) -> Option<Made> {
+        self.made.remove(self.place_of(id)?)
+    }
+
     fn take_open(&mut self, id: u64) -> Option<Open> {
         let at = self.open.iter().position(|open| open.id == id)?;
         let open = self.open.remove(at)?;
@@ -342,14 +352,15 @@ impl Session {
 
     /// The call with this number, where it is under way.
     pub fn made_mut(&mut self, id: u64) -> Option<&mut Made> {
-        self.calls.as_mut()?.made.iter_mut().find(|made| made.id == id)
+        let calls = self.calls.as_mut()?;
+        let at = calls.place_of(id)?;
+        calls.made.get_mut(at)
     }
 
     /// A call was answered, or has failed. What it was, where it was under way.
     pub fn take_outcome(&mut self, id: u64, outcome: Result<Vec<u8>, u32>) -> Option<Made> {
         let calls = self.calls.as_mut()?;
-        let at = calls.made.iter().position(|made| made.id == id)?;
-        let made = calls.made.swap_remove(at);
+        let made = calls.take_made(id)?;
         self.answers.push_back(match outcome {
             Ok(response) => {
                 let bytes = Some(Box::new(response));
