@@ -2,6 +2,9 @@
 //!
 //! Of a share that was taken in advance, which is nearly all of it where a rate is large enough to split; of a count that is
 //! too small for that, and is shared for each; and of one that is held, whose number at a time is shared.
+//!
+//! `scripts/bench --work admission` asks for the same as JSON (`--json`), and has so many admissions of one of the works made
+//! (`--count WORK NUMBER`) while somebody else counts instructions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,19 +40,54 @@ const SPAN: Duration = Duration::from_millis(1500);
 const TURNS: usize = 5;
 
 fn main() {
-    println!("{:<40} {:>10} {:>10}   admissions in five turns each, the middle one", "", "1 thread", "2 threads");
-    for (name, keys, what) in WORKS {
-        let [one, two] = [1, 2].map(|threads| {
-            let mut turns: Vec<(f64, u64)> = (0..TURNS).map(|_| turn(keys, what, threads)).collect();
-            turns.sort_by(|one, other| one.0.total_cmp(&other.0));
-            turns[TURNS / 2]
-        });
-        println!("{name:<40} {:>7.1} ns {:>7.1} ns   {} and {}", one.0, two.0, one.1, two.1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["--count", work, number] => {
+            let work = WORKS.iter().find(|(name, ..)| *name == work).expect("the name of a work");
+            let number = number.parse().expect("how many admissions");
+            turn(work.1, work.2, 1, Length::Admissions(number));
+        }
+        ["--json"] => {
+            for (name, [one, two]) in measured() {
+                println!(r#"{{"name": "{name}", "one_ns": {:.2}, "two_ns": {:.2}}}"#, one.0, two.0);
+            }
+        }
+        // `cargo bench` has words of its own.
+        _ => {
+            println!(
+                "{:<40} {:>10} {:>10}   admissions in five turns each, the middle one",
+                "", "1 thread", "2 threads"
+            );
+            for (name, [one, two]) in measured() {
+                println!("{name:<40} {:>7.1} ns {:>7.1} ns   {} and {}", one.0, two.0, one.1, two.1);
+            }
+        }
     }
 }
 
+/// Each work on one thread and on two.
+fn measured() -> impl Iterator<Item = (&'static str, [(f64, u64); 2])> {
+    WORKS.into_iter().map(|(name, keys, what)| {
+        let each = [1, 2].map(|threads| {
+            let mut turns: Vec<(f64, u64)> =
+                (0..TURNS).map(|_| turn(keys, what, threads, Length::Span(SPAN))).collect();
+            turns.sort_by(|one, other| one.0.total_cmp(&other.0));
+            turns[TURNS / 2]
+        });
+        (name, each)
+    })
+}
+
+/// How long a turn is.
+#[derive(Clone, Copy)]
+enum Length {
+    Span(Duration),
+    Admissions(u64),
+}
+
 /// Nanoseconds an admission on each thread, and how many there were.
-fn turn(keys: &str, what: u32, threads: usize) -> (f64, u64) {
+fn turn(keys: &str, what: u32, threads: usize, length: Length) -> (f64, u64) {
     let directory = tempfile::tempdir().expect("there is room for a directory");
     let store = Sqlite::open(&directory.path().join("store"), Box::new(|_, _| ())).expect("a new store");
     let migrant = Migrant { component: HOST, number: &semver::Version::new(1, 0, 0), name: "tandem@1.0.0" };
@@ -69,7 +107,10 @@ fn turn(keys: &str, what: u32, threads: usize) -> (f64, u64) {
         let asked = Asked { service: 0, account: "acme", sender: None, units: 1, what };
         let mut admitted = 0_u64;
         let (started, before) = (Instant::now(), on_processor());
-        while started.elapsed() < SPAN {
+        while match length {
+            Length::Span(span) => started.elapsed() < span,
+            Length::Admissions(number) => admitted < number,
+        } {
             let now = u64::try_from(begun.elapsed().as_nanos()).expect("it is short");
             let at = shares.moment(now, epoch + now);
             while let Ok(reserved) = told.try_recv() {

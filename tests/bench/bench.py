@@ -9,6 +9,7 @@ Each work stands in a module of its own; this one takes the arguments and prints
     scripts/bench --work swaps,reload-latency       what a swap does to traffic
     scripts/bench --work carry,idle-memory          what many sessions cost that last
     scripts/bench --work durable,smpp-submit        what is on the disk before it is answered; messages of ESMEs to an SMSC
+    scripts/bench --work admission,calls            an agreement's admission, a call between services
     scripts/bench --work messages                   messages kept, acknowledged and sent, beside Kannel and Jasmin
 """
 
@@ -22,6 +23,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import admission
+import calls
 import carry
 import durable
 import instructions
@@ -37,7 +40,7 @@ from rounds import side_by_side
 from works import PROXY_SMALL, SIDE_BY_SIDE
 
 PEERS = {"tandem": tandem, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "relay": relay}
-WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit", "messages"]
+WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit", "messages", "admission", "calls"]
 
 
 def main():
@@ -81,6 +84,10 @@ def run(name, options):
         return run_durable(options)
     if name == "smpp-submit":
         return run_submit(options)
+    if name == "admission":
+        return run_admission(options)
+    if name == "calls":
+        return run_calls(options)
     if name == "messages":
         return run_messages(options)
     return run_side_by_side(SIDE_BY_SIDE[name], options)
@@ -181,6 +188,24 @@ def run_messages(options):
     shown = show(targets.of_messages(found))
     print()
     return {"rounds": {messages.said(turn): rounds for turn, rounds in found.items()}, "targets": shown}
+
+
+def run_admission(options):
+    found = admission.measure(options, say)
+    print("\nadmission: an exchange of an account, with one agreement; CPU time of the worker, medians of five turns")
+    print(admission.admission_table(found))
+    shown = show(targets.of_admission(found))
+    print()
+    return {"admissions": found, "targets": shown}
+
+
+def run_calls(options):
+    found = calls.measure(options, say)
+    print(f"\ncalls: {calls.CONNECTIONS} sessions call a stateless service on their worker, {calls.CALLS} times in an event")
+    print(calls.calls_table(found))
+    shown = show(targets.of_calls(found))
+    print()
+    return {"rounds": found, "targets": shown}
 
 
 def show(found):

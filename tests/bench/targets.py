@@ -133,6 +133,21 @@ def of_messages(found):
     ]
 
 
+def of_admission(found):
+    """What is taken in advance is the worker's own, so it costs two threads what it costs one."""
+    advance = [figures for name, figures in found.items() if name.startswith("taken in advance")]
+    each = [figures[key] for figures in advance for key in ("one_ns", "two_ns")]
+    flat = [figures["two_ns"] / figures["one_ns"] for figures in advance]
+    return [
+        Target("an admission taken in advance, on one thread or two", max(each, default=None), 50, "<=", " ns", 1),
+        Target("… on two threads, to on one", max(flat, default=None), 1.25, "<="),
+    ]
+
+
+def of_calls(found):
+    return [Target("CPU of a call and its answer, median", median(one["call_ns"] for one in found), 300, "<=", " ns", 0)]
+
+
 def rate(found, name, ours, theirs):
     return ratio_of(name, found[ours], found[theirs])
 

@@ -50,6 +50,9 @@ pub struct Conversation {
     passed: Vec<(RequestId, Token)>,
     /// How many requests are answered later.
     later: u32,
+    /// How many answers are missing to what was asked many times.
+    #[serde(default)]
+    many: u32,
     /// The last event could not be stored.
     failed: bool,
     leaving: bool,
@@ -63,6 +66,8 @@ pub struct Conversation {
 pub enum Waiting {
     /// A line has asked.
     Said,
+    /// A line has asked many times.
+    Many,
     /// A request has asked, which gets the answer with this behind it.
     Passed {
         /// Which.
@@ -100,6 +105,7 @@ impl Component for Asks {
             calls: Vec::new(),
             passed: Vec::new(),
             later: 0,
+            many: 0,
             failed: false,
             leaving: false,
             routed: false,
@@ -135,6 +141,12 @@ impl Session for Conversation {
                 self.serve(asks, id, request.from(), &text, out);
             }
             Event::Withdrawn { id } => self.forget(id, out),
+            Event::Answer { then: Waiting::Many, answer: Answer::Answered(_) } => {
+                self.many -= 1;
+                if self.many == 0 {
+                    out.send(Stream::OWN, b"all\n");
+                }
+            }
             Event::Answer { then, answer } => {
                 let text = match answer {
                     Answer::Answered(response) => response.read().map_err(|misfit| misfit.to_string())?,
@@ -181,6 +193,17 @@ impl Conversation {
         match verb {
             // ask SERVICE REQUEST: the answer is the next line.
             "ask" => self.calls.push(out.call(first, &text, Waiting::Said)),
+            // many NUMBER SERVICE REQUEST: says when all are answered, and nothing where one is not.
+            "many" => {
+                let (service, text) = text.split_once(' ').unwrap_or_default();
+                self.many = first.parse().unwrap_or(0);
+                for _ in 0..self.many {
+                    out.call(service, &text, Waiting::Many);
+                }
+                if self.many == 0 {
+                    out.send(Stream::OWN, b"all\n");
+                }
+            }
             // within MILLISECONDS SERVICE REQUEST
             "within" => {
                 let (service, text) = text.split_once(' ').unwrap_or_default();
