@@ -85,6 +85,25 @@ fn applications_and_esmes_through_swaps_of_all_components() {
     assert!(sorted(report.receipts.clone()).iter().eq(&report.names()), "a receipt for each");
     let to_esmes = happened.replied.into_iter().map(|it| it.0).filter(|reply| !heard.contains(reply)).collect();
     assert_eq!(sorted(report.replies), sorted(to_esmes));
+
+    // Each exchange has its record.
+    let recorded = |service: &str, event: &[(&str, &str)]| {
+        let text = std::fs::read_to_string(place.gateway.scratch("records.jsonl")).unwrap();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let is = |record: &serde_json::Value| {
+            record["service"] == service && event.iter().all(|(key, value)| record[key] == *value)
+        };
+        records.filter(is).count()
+    };
+    settled(sent.len(), || recorded("rest", &[("method", "POST"), ("outcome", "done"), ("account", "app")]));
+    settled(report.messages.len(), || {
+        let taken = |command| recorded("esme", &[("event", command), ("asked_by", "peer"), ("outcome", "done")]);
+        taken("submit_sm") + taken("data_sm")
+    });
+    settled(sent.len() + report.messages.len(), || {
+        recorded("messages", &[("event", "message"), ("outcome", "done"), ("state", "DELIVRD")])
+    });
+    settled(happened.taken.len(), || recorded("smsc-a", &[("event", "submit_sm"), ("asked_by", "us")]));
     assert!(sent.len() > 5 && replies > 0 && report.messages.len() > 20 * swaps, "{} {replies}", sent.len());
     println!(
         "{} messages of applications and {} of ESMEs, {replies} replies by webhook, {swaps} swaps of messaging, {} of rest, {} of smpp",
@@ -118,6 +137,7 @@ impl Place {
 workers = 2
 [service.rest]
 component = "rest"
+records = "records.jsonl"
 listen = ["tcp://127.0.0.1:{rest}"]
 [service.rest.config]
 submit_to = "messages"
@@ -127,6 +147,7 @@ accounts.app.webhook = {{ upstream = "hooks", path = "/events", secret = "{secre
 servers = ["tcp://127.0.0.1:{hooks}"]
 [service.esme]
 component = "smpp"
+records = "records.jsonl"
 listen = ["tcp://127.0.0.1:{smpp}"]
 [service.esme.config]
 submit_to = "messages"
@@ -134,12 +155,14 @@ timers.enquire_link = "500ms"
 timers.receipts = "500ms"
 [service.messages]
 component = "messaging"
+records = "records.jsonl"
 [service.messages.config]
 routes = [{{ to = {{ smsc-a = 1 }} }}]
 accounts.app = {{ addresses = ["{ADDRESS}"], front = "rest", joined = true }}
 {addresses}
 [service.smsc-a]
 component = "smpp"
+records = "records.jsonl"
 connect = ["tcp://127.0.0.1:{smsc}"]
 reconnect = {{ from = "50ms", to = "500ms" }}
 [service.smsc-a.config]

@@ -8,6 +8,7 @@ use tandem_sms::State;
 use crate::Messaging;
 use crate::desk::Desk;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
+use crate::record::record;
 use crate::then::Then;
 use crate::totals::count_ended;
 use crate::waiting::count_gone;
@@ -97,6 +98,9 @@ impl Desk {
         }
         count_ended(message, out);
         count_gone(message, out);
+        if m.records {
+            record(message, out);
+        }
         if message.owes(message.state) {
             let due_at = self.soon(out.now());
             out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at, run: m.run });

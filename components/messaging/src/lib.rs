@@ -21,6 +21,7 @@ mod parts;
 mod pausing;
 pub mod pieces;
 mod receiving;
+mod record;
 mod replacing;
 mod reporting;
 mod sending;
@@ -55,6 +56,8 @@ pub struct Messaging {
     run: i64,
     /// The version, for what it has accepted.
     version: String,
+    /// Whether what becomes of each message is recorded.
+    records: bool,
 }
 
 impl Component for Messaging {
@@ -68,7 +71,8 @@ impl Component for Messaging {
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
         // A column holds 63 bits of it: as good to tell runs apart.
         let run = i64::try_from(starting.run >> 1).unwrap_or_default();
-        Ok(Messaging { config: config.checked()?, run, version: starting.version.to_owned() })
+        let (version, records) = (starting.version.to_owned(), starting.records);
+        Ok(Messaging { config: config.checked()?, run, version, records })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Desk, Refusal> {

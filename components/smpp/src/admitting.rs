@@ -12,6 +12,7 @@ use crate::frame::Frame;
 use crate::message::{MESSAGES, Message, seconds};
 use crate::pdu::{Status, decode, encode};
 use crate::queue::count;
+use crate::record::About;
 use crate::session::{Bind, Stage};
 use crate::submit::{Submission, submit};
 use crate::then::Then;
@@ -53,6 +54,11 @@ impl Bind {
     /// Asks whether a submission, which was checked, may be made.
     pub(crate) fn admit(&mut self, frame: &Frame<'_>, submission: &Submission, out: &mut Out<'_, Bind>) {
         let Some(first) = submission.messages.first() else { return };
+        self.requests.is_about(frame.sequence, || About {
+            source: first.source.clone(),
+            destination: first.destination.clone(),
+            ..About::default()
+        });
         let (Frame { sequence, id: command, .. }, messages) = (*frame, submission.messages.len());
         self.admissions.last += 1;
         let key = self.admissions.last;
@@ -120,7 +126,7 @@ impl Bind {
                 self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
             }
         }
-        out.send(Stream::OWN, &encode(Status::EsmeRok, frame.sequence, &submission.response()));
+        self.respond(&encode(Status::EsmeRok, frame.sequence, &submission.response()), out);
         out.done(admission);
         Ok(())
     }

@@ -112,7 +112,7 @@ impl Bind {
 
     fn told(&mut self, sequence: u32, response: &Pdu, out: &mut Out<'_, Bind>) -> Result<(), Fault> {
         self.pending = self.pending.saturating_sub(1);
-        out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, response));
+        self.respond(&encode(Status::EsmeRok, sequence, response), out);
         Ok(())
     }
 }

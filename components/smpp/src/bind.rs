@@ -88,6 +88,11 @@ impl Login {
         self.command != BIND_TRANSMITTER
     }
 
+    /// Whether it is whom it says, and may be a session.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admission.is_some()
+    }
+
     /// It counts no more for the account's agreements.
     pub(crate) fn give_back(&self, out: &mut Out<'_, Bind>) {
         if let Some(admission) = self.admission {
@@ -235,7 +240,7 @@ impl Bind {
         let (sequence, login, tries) = (*sequence, login.clone(), *tries);
         match answer {
             Answer::Changed(true) => {
-                out.send(Stream::OWN, &login.response(&smpp.config.system_id, sequence));
+                self.respond(&login.response(&smpp.config.system_id, sequence), out);
                 self.queue.read(&login.system_id, out);
                 self.bound(login, out);
                 self.look(smpp, out);

@@ -12,14 +12,6 @@ use crate::session::{Bind, Stage};
 use crate::then::Then;
 use crate::window::Request;
 
-/// How a bind of ours has ended.
-#[derive(Serialize)]
-struct Answered {
-    event: &'static str,
-    bind: &'static str,
-    status: u32,
-}
-
 impl Bind {
     /// The connection is there: whoever has made it speaks first.
     pub(crate) fn opened(&mut self, smpp: &Smpp, out: &mut Out<'_, Bind>) {
@@ -64,8 +56,6 @@ impl Bind {
             (GENERIC_NACK, 0) => Status::EsmeRinvcmdid.into(),
             (_, status) => status,
         };
-        let outcome = if status == 0 { Outcome::Done } else { Outcome::Refused };
-        out.record(Record::of(outcome), &Answered { event: "bind", bind: mode.word(), status });
         if status != 0 {
             tracing::warn!(status, why = ?Status::from(status), bind = mode.word(), "the SMSC refuses our bind");
             return self.leave(failed, out);

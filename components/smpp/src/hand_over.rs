@@ -184,7 +184,7 @@ impl Bind {
             return;
         }
         if taken > 0 {
-            out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &submission.response()));
+            self.respond(&encode(Status::EsmeRok, sequence, &submission.response()), out);
         } else {
             // One destination was refused for its own reason; of many, one reason says enough.
             let status = match submission.command {

@@ -23,6 +23,7 @@ mod queue;
 mod recall;
 mod receipt;
 mod receiving;
+mod record;
 mod report;
 mod session;
 mod sms;
@@ -47,6 +48,8 @@ pub struct Smpp {
     config: Config,
     /// The run of the host.
     run: u64,
+    /// Whether each exchange is recorded.
+    records: bool,
 }
 
 impl Component for Smpp {
@@ -56,7 +59,7 @@ impl Component for Smpp {
     const POLICY: Policy = Policy::Carry;
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
-        Ok(Smpp { config: config.checked()?, run: starting.run })
+        Ok(Smpp { config: config.checked()?, run: starting.run, records: starting.records })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Bind, Refusal> {

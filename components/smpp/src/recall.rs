@@ -9,8 +9,8 @@ use tandem_component::prelude::*;
 
 use crate::Smpp;
 use crate::message::{MESSAGES, Message, nanos};
-use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field, header};
-use crate::pdu::{RESPONSE, bytes_of};
+use crate::pdu::bytes_of;
+use crate::pdu::{CANCEL_SM, QUERY_SM, REPLACE_SM, Status, encode, field};
 use crate::queue::count;
 use crate::session::{Bind, Stage};
 use crate::submit::plan;
@@ -171,7 +171,7 @@ impl Bind {
                 self.pending = self.pending.saturating_sub(1);
                 let done_at = if state == State::Enroute { 0 } else { message.due_at };
                 let response = found(&message.message_id, state, done_at, 0);
-                out.send(Stream::OWN, &encode(Status::EsmeRok, sequence, &response));
+                self.respond(&encode(Status::EsmeRok, sequence, &response), out);
             }
             // What an SMSC has that gave no name for it, is the SMSC's.
             _ if state != State::Enroute || message.smsc.is_some() => {
@@ -274,7 +274,7 @@ impl Bind {
         out: &mut Out<'_, Bind>,
     ) -> Result<(), Fault> {
         self.pending = self.pending.saturating_sub(1);
-        out.send(Stream::OWN, &header(command | RESPONSE, status, sequence));
+        self.refuse(command, sequence, status, out);
         Ok(())
     }
 }

@@ -170,8 +170,9 @@ impl Bind {
             }
             return;
         }
-        let sequence = self.window.ask(Request::Receipt { id: message.id.clone() }, out.now());
-        out.send(Stream::OWN, &framed(DELIVER_SM, Status::EsmeRok, sequence, &body(&message.owed(out.now()))));
+        let body = body(&message.owed(out.now()));
+        let sequence = self.window.ask_with(Request::Receipt { id: message.id.clone() }, body.len(), out.now());
+        out.send(Stream::OWN, &framed(DELIVER_SM, Status::EsmeRok, sequence, &body));
     }
 
     /// The peer has answered a receipt.

@@ -9,20 +9,11 @@ use crate::Smpp;
 use crate::delivering::LOOKING;
 use crate::frame::Frame;
 use crate::pdu::{RESPONSE, Status, decode, framed};
+use crate::record::About;
 use crate::session::{Bind, Stage};
 use crate::then::Then;
 use crate::{report, sms};
 use tandem_sms::{Asked, Deliver, Delivered};
-
-/// A message that came where no service is there to take it.
-#[derive(Serialize)]
-struct Received<'a> {
-    event: &'static str,
-    source: &'a str,
-    destination: &'a str,
-    message_id: &'a str,
-    state: &'static str,
-}
 
 impl Bind {
     /// A message or a receipt.
@@ -35,16 +26,13 @@ impl Bind {
         }
         let sms = decode(frame).as_ref().and_then(sms::of).ok_or(Status::EsmeRinvcmdlen)?;
         let receipt = report::of(&sms);
+        self.requests.is_about(frame.sequence, || About {
+            source: sms.source.digits.clone(),
+            destination: sms.destination.digits.clone(),
+            message_id: receipt.as_ref().map_or_else(String::new, |receipt| receipt.message_id.clone()),
+            state: receipt.as_ref().map_or_else(String::new, |receipt| receipt.state.word().to_owned()),
+        });
         let Some(service) = &smpp.config.deliver_to else {
-            let record = Record { bytes_in: sms.short_message.len() as u64, ..Record::of(Outcome::Done) };
-            let received = Received {
-                event: if receipt.is_some() { "receipt" } else { "message" },
-                source: &sms.source.digits,
-                destination: &sms.destination.digits,
-                message_id: receipt.as_ref().map_or("", |receipt| &receipt.message_id),
-                state: receipt.as_ref().map_or("", |receipt| receipt.state.word()),
-            };
-            out.record(record, &received);
             self.acknowledge(frame.id, frame.sequence, Status::EsmeRok.into(), out);
             return Ok(());
         };
@@ -78,7 +66,7 @@ impl Bind {
 
     /// The response to what an SMSC sends: its body is the `message_id`, unused and empty (section 4.6.2).
     pub(crate) fn acknowledge(&mut self, command: u32, sequence: u32, status: u32, out: &mut Out<'_, Bind>) {
-        out.send(Stream::OWN, &framed(command | RESPONSE, status.into(), sequence, b"\0"));
+        self.respond(&framed(command | RESPONSE, status.into(), sequence, b"\0"), out);
     }
 }
 

@@ -15,10 +15,11 @@ use crate::outdated::look_for_outdated;
 use crate::pdu::{self, Status, decode, header};
 use crate::queue::Queue;
 use crate::receipt::release;
+use crate::record::Requests;
 use crate::submit::submit;
 use crate::submitting::{Waiting, lose};
 use crate::then::Then;
-use crate::window::{Request, Window};
+use crate::window::{Asked, Request, Window};
 
 /// One connection, of an ESME to us or of ours to an SMSC. Who binds decides which, not who has connected (section 2.2.1).
 #[derive(Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Bind {
     /// How much is kept for the account.
     #[serde(default)]
     pub(crate) queue: Queue,
+    /// What the peer has asked, for its records.
+    #[serde(default)]
+    pub(crate) requests: Requests,
     alarm: Alarm,
 }
 
@@ -99,6 +103,7 @@ impl Session for Bind {
             return Ok(());
         }
         let failed = std::mem::take(&mut self.store_failed);
+        self.requests.wanted = smpp.records;
         match event {
             Event::Bytes { bytes, .. } => self.read(smpp, bytes, failed, out),
             Event::Answer { then, answer } => match then {
@@ -190,6 +195,7 @@ impl Bind {
             admissions: Admissions::default(),
             hand_overs: HandOvers::default(),
             queue: Queue::default(),
+            requests: Requests::default(),
             alarm: Alarm::default(),
         }
     }
@@ -233,6 +239,7 @@ impl Bind {
         if frame.id != pdu::ENQUIRE_LINK {
             self.transacted = out.now();
         }
+        self.requests.note(frame, out.now());
         match frame.id {
             id if is_bind(id) => self.bind(smpp, frame, out),
             pdu::ENQUIRE_LINK | pdu::UNBIND if !frame.body.is_empty() => {
@@ -259,7 +266,7 @@ impl Bind {
                     self.refuse(frame.id, frame.sequence, status, out);
                 }
             }
-            _ => out.send(Stream::OWN, &header(pdu::GENERIC_NACK, Status::EsmeRinvcmdid, frame.sequence)),
+            _ => self.respond(&header(pdu::GENERIC_NACK, Status::EsmeRinvcmdid, frame.sequence), out),
         }
     }
 
@@ -293,20 +300,20 @@ impl Bind {
 
     /// The peer has answered. A response that nobody waits for is passed over.
     fn response(&mut self, smpp: &Smpp, frame: &Frame<'_>, failed: bool, out: &mut Out<'_, Self>) {
-        let answered = self.window.answered(frame.sequence, frame.id);
-        if !matches!(answered, None | Some(Request::EnquireLink)) {
+        let Some(Asked { what, at, bytes }) = self.window.answered(frame.sequence, frame.id) else {
+            return tracing::debug!(sequence = frame.sequence, "a response to no request");
+        };
+        if !matches!(what, Request::EnquireLink) {
             self.transacted = out.now();
+            self.answered(&what, (at, bytes), frame, out);
         }
-        match answered {
-            Some(Request::Receipt { id }) => {
-                // A peer that does not know deliver_sm says so in a status that is none of success.
-                self.acknowledged(smpp, id, frame.status, failed, out);
-            }
-            Some(Request::Unbind) => self.leave(failed, out),
-            Some(Request::EnquireLink) => {}
-            Some(Request::Bind { .. }) => self.bind_answered(frame, failed, out),
-            Some(Request::Submit { asked }) => self.submitted(smpp, asked, frame, out),
-            None => tracing::debug!(sequence = frame.sequence, "a response to no request"),
+        match what {
+            // A peer that does not know deliver_sm says so in a status that is none of success.
+            Request::Receipt { id } => self.acknowledged(smpp, id, frame.status, failed, out),
+            Request::Unbind => self.leave(failed, out),
+            Request::EnquireLink => {}
+            Request::Bind { .. } => self.bind_answered(frame, failed, out),
+            Request::Submit { asked } => self.submitted(smpp, asked, frame, out),
         }
     }
 
@@ -388,7 +395,7 @@ impl Bind {
     }
 
     /// Whether we are the ESME of this connection.
-    fn is_esme(&self) -> bool {
+    pub(crate) fn is_esme(&self) -> bool {
         matches!(self.stage, Stage::Joining { .. } | Stage::Joined { .. } | Stage::Parting { .. })
     }
 
@@ -418,6 +425,7 @@ impl Bind {
         if !failed {
             self.settle(out);
         }
+        self.abandon_requests(out);
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         if let Stage::Bound { login, .. } | Stage::Unbinding { login, .. } | Stage::Binding { login, .. } = &stage {
             login.give_back(out);
@@ -435,12 +443,12 @@ impl Bind {
         self.hand_overs.give_back(out);
         // Whether the SMSC has what it has not answered, nobody knows.
         self.submit_no_more(out);
-        self.window.take_submits(|_| true).into_iter().for_each(|asked| lose(asked, out));
+        self.window.take_submits(|_| true).iter().for_each(|asked| lose(asked, out));
         self.window = Window::default();
     }
 
     /// A response without a body: an error, or the success of what has none.
     pub(crate) fn refuse(&mut self, command: u32, sequence: u32, status: Status, out: &mut Out<'_, Self>) {
-        out.send(Stream::OWN, &header(command | pdu::RESPONSE, status, sequence));
+        self.respond(&header(command | pdu::RESPONSE, status, sequence), out);
     }
 }

@@ -7,7 +7,7 @@ use crate::frame::{Frame, HEADER};
 use crate::pdu::{GENERIC_NACK, SUBMIT_SM, Status, decode, framed};
 use crate::session::{Bind, Stage};
 use crate::sms::body;
-use crate::window::Request;
+use crate::window::{Asked as Made, Request};
 use tandem_sms::tlv::whole;
 use tandem_sms::{Asked, Delivered, Sms, Submit, Submitted};
 
@@ -91,7 +91,8 @@ impl Bind {
         }
         let mut room = (smpp.config.window.submit as usize).saturating_sub(self.window.submits());
         while let Some(waiting) = if room > 0 { self.waiting.pop_front() } else { None } {
-            let sequence = self.window.ask(Request::Submit { asked: waiting.asked }, out.now());
+            let request = Request::Submit { asked: waiting.asked };
+            let sequence = self.window.ask_with(request, waiting.body.len(), out.now());
             out.send(Stream::OWN, &framed(SUBMIT_SM, Status::EsmeRok, sequence, &waiting.body));
             self.transacted = out.now();
             room -= 1;
@@ -116,9 +117,11 @@ impl Bind {
     /// The SMSC has not answered in time (`response_timer`, section 7.2): each request is taken to have failed.
     pub(crate) fn give_up(&mut self, smpp: &Smpp, out: &mut Out<'_, Bind>) {
         let (now, span) = (out.now(), smpp.config.timers.response);
-        for asked in self.window.take_submits(|at| at + span <= now) {
+        let late = self.window.take_submits(|at| at + span <= now);
+        self.unanswered(late.iter(), out);
+        for asked in late {
             tracing::warn!("no response to a submit_sm in time");
-            lose(asked, out);
+            lose(&asked, out);
         }
         self.submit_more(smpp, out);
     }
@@ -149,7 +152,8 @@ pub(crate) fn refuse(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) 
 }
 
 /// Answers that nobody knows whether the SMSC has a message that it was sent.
-pub(crate) fn lose(asked: RequestId, out: &mut Out<'_, Bind>) {
+pub(crate) fn lose(made: &Made, out: &mut Out<'_, Bind>) {
+    let Request::Submit { asked } = made.what else { return };
     let reason = "the SMSC was sent it, and has not answered".to_owned();
     out.answer(asked, &Submitted { status: TEMPORARY.into(), uncertain: true, reason, ..Submitted::default() });
 }

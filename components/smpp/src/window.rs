@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_component::prelude::*;
 
+use crate::frame::HEADER;
 use crate::pdu::{DELIVER_SM, ENQUIRE_LINK, GENERIC_NACK, RESPONSE, SUBMIT_SM, UNBIND};
 
 /// Requests by their sequence number, and the numbers to come (section 5.1.4).
@@ -38,7 +39,10 @@ impl From<Carried> for Window {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) what: Request,
-    at: Time,
+    pub(crate) at: Time,
+    /// How long it is.
+    #[serde(default)]
+    pub(crate) bytes: u64,
 }
 
 /// What we ask of a peer.
@@ -63,7 +67,7 @@ pub(crate) enum Request {
 
 impl Request {
     /// The `command_id` that asks it.
-    fn command(&self) -> u32 {
+    pub(crate) fn command(&self) -> u32 {
         match self {
             Request::EnquireLink => ENQUIRE_LINK,
             Request::Unbind => UNBIND,
@@ -77,8 +81,13 @@ impl Request {
 impl Window {
     /// The sequence number of another request.
     pub(crate) fn ask(&mut self, what: Request, now: Time) -> u32 {
+        self.ask_with(what, 0, now)
+    }
+
+    /// The same of a request with so many bytes of a body.
+    pub(crate) fn ask_with(&mut self, what: Request, body: usize, now: Time) -> u32 {
         let sequence = self.next();
-        self.insert(sequence, Asked { what, at: now });
+        self.insert(sequence, Asked { what, at: now, bytes: (HEADER + body) as u64 });
         sequence
     }
 
@@ -107,20 +116,25 @@ impl Window {
     }
 
     /// What a response answers: the request with its number, where it is a response to such a request or `generic_nack`.
-    pub(crate) fn answered(&mut self, sequence: u32, response: u32) -> Option<Request> {
+    pub(crate) fn answered(&mut self, sequence: u32, response: u32) -> Option<Asked> {
         let asked = self.open.get(&sequence)?;
         if response != GENERIC_NACK && response != asked.what.command() | RESPONSE {
             return None;
         }
-        let Asked { what, .. } = self.open.remove(&sequence)?;
-        self.count(&what, -1);
-        Some(what)
+        let asked = self.open.remove(&sequence)?;
+        self.count(&asked.what, -1);
+        Some(asked)
     }
 
     /// When the oldest request was made. The numbers go round: it is the first after the last one that was given.
     pub(crate) fn oldest(&self) -> Option<Time> {
         let (_, asked) = self.open.range(self.last + 1..).next().or_else(|| self.open.first_key_value())?;
         Some(asked.at)
+    }
+
+    /// All of them.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Asked> {
+        self.open.values()
     }
 
     pub(crate) fn enquires(&self) -> bool {
@@ -133,15 +147,9 @@ impl Window {
     }
 
     /// Takes the messages that are not answered and were submitted at such a time.
-    pub(crate) fn take_submits(&mut self, then: impl Fn(Time) -> bool) -> Vec<RequestId> {
-        let mut taken = Vec::new();
-        self.open.retain(|_, asked| match asked.what {
-            Request::Submit { asked: request } if then(asked.at) => {
-                taken.push(request);
-                false
-            }
-            _ => true,
-        });
+    pub(crate) fn take_submits(&mut self, then: impl Fn(Time) -> bool) -> Vec<Asked> {
+        let wanted = |asked: &Asked| matches!(asked.what, Request::Submit { .. }) && then(asked.at);
+        let taken: Vec<Asked> = self.open.extract_if(.., |_, asked| wanted(asked)).map(|(_, asked)| asked).collect();
         self.submits = self.submits.saturating_sub(taken.len());
         taken
     }

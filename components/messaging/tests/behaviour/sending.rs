@@ -34,6 +34,12 @@ fn a_message_is_kept_answered_sent_and_followed_to_its_end() {
         desk.wait(SECOND * 100);
         assert!(desk.is_quiet());
         assert_eq!((desk.messages()[0].phase, desk.state(&id)), (Phase::Ended, State::Delivered));
+        let records = desk.session().records();
+        let records: Vec<serde_json::Value> = records.iter().map(|it| rmp_serde::from_slice(it).unwrap()).collect();
+        let [record] = &records[..] else { panic!("one for each message: {records:?}") };
+        let said = ["account", "outcome", "event", "message_id", "state", "network", "front"].map(|key| &record[key]);
+        assert_eq!(said, ["acme", "done", "message", &*id, "DELIVRD", "smsc-a", "esme"]);
+        assert_eq!((&record["parts"], &record["bytes_in"]), (&1.into(), &5.into()));
         assert_eq!(desk.totals(), Totals { accepted: 1, delivered: 1, ..Totals::default() });
     });
 }

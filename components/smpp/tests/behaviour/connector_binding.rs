@@ -31,8 +31,8 @@ fn a_bind_that_is_refused_closes_the_connection_and_is_recorded() {
             assert!(smsc.is_closed() && !smsc.session().serving());
             let record = smsc.session().records().remove(0);
             let record: serde_json::Value = rmp_serde::from_slice(&record).unwrap();
-            let said = [&record["event"], &record["bind"], &record["status"], &record["outcome"]];
-            assert_eq!(said, [&json!("bind"), &json!("transceiver"), &json!(status), &json!("refused")]);
+            let said = [&record["event"], &record["asked_by"], &record["status"], &record["outcome"]];
+            assert_eq!(said, [&json!("bind_transceiver"), &json!("us"), &json!(status), &json!("refused")]);
         });
     }
 }

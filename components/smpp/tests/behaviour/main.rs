@@ -18,6 +18,7 @@ mod outbind;
 mod outdated;
 mod recalling;
 mod receipts;
+mod recording;
 mod store_failing;
 mod submitting;
 mod support;
