@@ -7,24 +7,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Gateway, free_port, libraries, settled};
+use support::{Builder, Gateway, free_port, libraries, settled};
 
 #[test]
 fn each_exchange_leaves_one_line_also_the_last_before_the_end() {
     let port = free_port();
-    let mut gateway = Gateway::builder()
-        .library(&libraries().http)
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-records = "records.jsonl"
-[service.web.config]
-routes = [{{ path = "/", status = 200, body = "fine" }}]
-"#
-        ))
-        .start();
+    let mut gateway = web(Gateway::builder(), port, "records = \"records.jsonl\"");
     let file = gateway.file().with_file_name("records.jsonl");
     let mut client = gateway.connect(port);
     for _ in 0..5 {
@@ -51,22 +39,10 @@ routes = [{{ path = "/", status = 200, body = "fine" }}]
 #[test]
 fn a_line_that_a_predecessor_has_left_unfinished_breaks_none_that_follows() {
     let port = free_port();
-    let builder = Gateway::builder().library(&libraries().http);
+    let builder = Gateway::builder();
     let file = builder.scratch("records.jsonl");
     std::fs::write(&file, "{\"whole\":1}\n{\"time_ns\":17").unwrap();
-    let mut gateway = builder
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-records = "{}"
-[service.web.config]
-routes = [{{ path = "/", status = 200 }}]
-"#,
-            file.display()
-        ))
-        .start();
+    let mut gateway = web(builder, port, &format!("records = \"{}\"", file.display()));
     assert_eq!(gateway.connect(port).get("/after").unwrap().status, 200);
 
     assert_eq!(gateway.stop(libc::SIGTERM, Duration::from_secs(10)).code(), Some(0));
@@ -81,19 +57,7 @@ routes = [{{ path = "/", status = 200 }}]
 #[test]
 fn a_file_that_was_moved_away_is_begun_anew_by_a_reload() {
     let port = free_port();
-    let gateway = Gateway::builder()
-        .library(&libraries().http)
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-records = "records.jsonl"
-[service.web.config]
-routes = [{{ path = "/", status = 200 }}]
-"#
-        ))
-        .start();
+    let gateway = web(Gateway::builder(), port, "records = \"records.jsonl\"");
     let (file, moved) = (gateway.file().with_file_name("records.jsonl"), gateway.file().with_file_name("records.1"));
     let mut client = gateway.connect(port);
     assert_eq!(client.get("/before").unwrap().status, 200);
@@ -111,19 +75,7 @@ routes = [{{ path = "/", status = 200 }}]
 #[test]
 fn a_pipe_that_nobody_reads_keeps_nobody_waiting() {
     let port = free_port();
-    let mut gateway = Gateway::builder()
-        .library(&libraries().http)
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-records = "records.jsonl"
-[service.web.config]
-routes = [{{ path = "/", status = 200 }}]
-"#
-        ))
-        .start();
+    let mut gateway = web(Gateway::builder(), port, "records = \"records.jsonl\"");
     let pipe = gateway.file().with_file_name("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
     assert!(made.success());
@@ -151,6 +103,21 @@ routes = [{{ path = "/", status = 200 }}]
     drop(reader);
 }
 
+/// A gateway whose service `web` has this said of its records.
+fn web(builder: Builder, port: u16, records: &str) -> Gateway {
+    let config = format!(
+        r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+{records}
+[service.web.config]
+routes = [{{ path = "/", status = 200, body = "fine" }}, {{ path = "/gone", status = 410 }}]
+"#
+    );
+    builder.library(&libraries().http).data("data").toml(&config).start()
+}
+
 /// The whole lines that are there.
 fn lines(file: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -160,20 +127,11 @@ fn lines(file: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn each_record_is_in_one_of_the_files_and_in_the_table_also_after_swaps_and_a_restart() {
     let port = free_port();
-    let mut gateway = Gateway::builder()
-        .library(&libraries().http)
-        .data("data")
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-records = {{ file = "records.jsonl", max_size = "16KiB", keep = 1000, table = "1h" }}
-[service.web.config]
-routes = [{{ path = "/", status = 200, body = "fine" }}, {{ path = "/gone", status = 410 }}]
-"#
-        ))
-        .start();
+    let mut gateway = web(
+        Gateway::builder(),
+        port,
+        "records = { file = \"records.jsonl\", max_size = \"16KiB\", keep = 1000, table = \"1h\" }",
+    );
     let ask = |gateway: &Gateway, from: usize| {
         let mut client = gateway.connect(port);
         for n in from..from + 300 {
@@ -216,18 +174,7 @@ routes = [{{ path = "/", status = 200, body = "fine" }}, {{ path = "/gone", stat
 #[test]
 fn where_records_go_can_be_changed_while_exchanges_are_under_way() {
     let port = free_port();
-    let gateway = Gateway::builder()
-        .library(&libraries().http)
-        .toml(&format!(
-            r#"
-[service.web]
-component = "http"
-listen = ["tcp://127.0.0.1:{port}"]
-[service.web.config]
-routes = [{{ path = "/", status = 200 }}]
-"#
-        ))
-        .start();
+    let gateway = web(Gateway::builder(), port, "");
     let mut client = gateway.connect(port);
     assert_eq!(client.get("/none").unwrap().status, 200);
     let file = gateway.file().with_file_name("records.jsonl");
