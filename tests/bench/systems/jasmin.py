@@ -36,7 +36,7 @@ def start(setting, stack):
     for part in ("etc/jasmin/resource", "etc/jasmin/store", "var/log/jasmin"):
         (directory / part).mkdir(parents=True)
     file = directory / "jasmin.cfg"
-    file.write_text(config(ports, redis_port, amqp_port, python))
+    file.write_text(config(ports, redis_port, amqp_port, directory / "var/log/jasmin/access.log", python))
     command = [python, setting.options.jasmin / "bin" / "jasmind.py", "--config", file]
     jasmin = stack.enter_context(Process(command, directory, env={"ROOT_PATH": str(directory)}))
     for name in ("http", "smpp", "jcli"):
@@ -93,7 +93,7 @@ def start_rabbit(setting, stack):
     return port, rabbit
 
 
-def config(ports, redis_port, amqp_port, python):
+def config(ports, redis_port, amqp_port, access_log, python):
     spec = next(Path(python).parents[1].glob("lib/python*/site-packages/txamqp/specs/standard/amqp0-9-1.stripped.xml"), None)
     if spec is None:
         raise Missing("Jasmin's packages have no specification of AMQP 0-9-1")
@@ -118,7 +118,7 @@ port = {ports["router"]}
 bind = 127.0.0.1
 port = {ports["http"]}
 log_level = WARNING
-access_log = /dev/null
+access_log = {access_log}
 
 [jcli]
 bind = 127.0.0.1
