@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Host;
 use crate::admin::{Answer, LedgerStatus};
 use crate::observe::notice::{self, Notice};
-use crate::store::ledger::Books;
+use crate::store::ledger::{Balance, Books};
 use crate::store::{self, Failure, Reader};
 
 /// Has ledgers looked at.
@@ -119,24 +119,38 @@ impl Audit {
     /// Looks at all of them, and tells the operator what does not add up and has not been said.
     fn look(&mut self) -> Result<Vec<LedgerStatus>, Failure> {
         let mut ledgers = Vec::new();
-        for (component, books) in &self.books {
-            let reader = match &mut self.reader {
-                Some(reader) => reader,
-                none => match self.store.get() {
-                    Some(store) => none.insert(store.reader()?),
-                    None => break,
-                },
-            };
-            let balances = reader.balances(books)?;
-            for balance in &balances {
-                let missing = (balance.whole.missing(), balance.parts.missing());
-                let said = self.missing.insert(balance.version.clone(), missing).unwrap_or_default();
-                if let Some(wrong) = balance.wrong().filter(|_| missing != said) {
-                    notice::give(Notice::LedgerUnbalanced, &wrong);
+        let mut failed = None;
+        for (component, books) in self.books.clone() {
+            match self.balances(&books) {
+                Ok(Some(balances)) => {
+                    balances.iter().for_each(|balance| self.tell(balance));
+                    ledgers.push(LedgerStatus { component, balances });
+                }
+                Ok(None) => {}
+                // The others are looked at all the same, and this one again with another reader.
+                Err(failure) => {
+                    notice::give(Notice::LedgerUnread, &format!("{component}: {failure}"));
+                    (self.reader, failed) = (None, Some(failure));
                 }
             }
-            ledgers.push(LedgerStatus { component: component.clone(), balances });
         }
-        Ok(ledgers)
+        failed.map_or(Ok(ledgers), Err)
+    }
+
+    fn balances(&mut self, books: &Books) -> Result<Option<Vec<Balance>>, Failure> {
+        let reader = match (&mut self.reader, self.store.get()) {
+            (Some(reader), _) => reader,
+            (none, Some(store)) => none.insert(store.reader()?),
+            (None, None) => return Ok(None),
+        };
+        reader.balances(books).map(Some)
+    }
+
+    fn tell(&mut self, balance: &Balance) {
+        let missing = (balance.whole.missing(), balance.parts.missing());
+        let said = self.missing.insert(balance.version.clone(), missing).unwrap_or_default();
+        if let Some(wrong) = balance.wrong().filter(|_| missing != said) {
+            notice::give(Notice::LedgerUnbalanced, &wrong);
+        }
     }
 }

@@ -71,6 +71,8 @@ pub enum Notice {
     AdmissionMissing,
     /// What a version has accepted is not what has become of it: see `tandem status --ledger`.
     LedgerUnbalanced,
+    /// Whether it is cannot be read.
+    LedgerUnread,
     /// The counts of an agreement cannot be kept, so nothing is admitted that needs more of them.
     AgreementFailing,
 }
