@@ -112,6 +112,11 @@ impl Limit {
         }
     }
 
+    /// The one with this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        (limit::RATE..=limit::SUSPENDED).map(Limit::of).find(|limit| limit.word() == word)
+    }
+
     /// As it crosses the boundary.
     #[doc(hidden)]
     pub const fn number(self) -> u32 {

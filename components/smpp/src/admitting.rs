@@ -146,18 +146,5 @@ pub(crate) fn refused(limit: Limit) -> Status {
 
 /// As [`refused`], of a limit that another service has found.
 pub(crate) fn refused_there(submitted: &Submitted) -> Option<Status> {
-    const LIMITS: [Limit; 10] = [
-        Limit::Rate,
-        Limit::Minute,
-        Limit::Hour,
-        Limit::Day,
-        Limit::Month,
-        Limit::Concurrent,
-        Limit::Sessions,
-        Limit::Sender,
-        Limit::TimeOfDay,
-        Limit::Suspended,
-    ];
-    let found = LIMITS.into_iter().find(|limit| limit.word() == submitted.limit && submitted.status != 0);
-    found.map(refused)
+    Limit::of_word(&submitted.limit).filter(|_| submitted.status != 0).map(refused)
 }
