@@ -74,7 +74,11 @@ pub(crate) fn in_python(script: &str) -> Option<Command> {
 pub fn described() -> Option<Command> {
     let openapi = target_directory("peers/openapi");
     let there = installed("schemathesis", &openapi.join("installed.txt"));
-    there.then(|| Command::new(openapi.join("bin/schemathesis")))
+    there.then(|| {
+        let mut command = Command::new(openapi.join("bin/schemathesis"));
+        command.env("SCHEMATHESIS_HOOKS", path("described.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    })
 }
 
 fn path(script: &str) -> PathBuf {
