@@ -18,7 +18,7 @@
 ///     totals: "totals",
 ///     rows: "messages",
 ///     version: "version",
-///     parts: "parts",
+///     more: "more",
 ///     uncertain: "uncertain",
 ///     phase: "phase",
 ///     pending: &["queued", "sent"],
@@ -34,8 +34,9 @@ pub struct Ledger {
     pub rows: &'static str,
     /// Its column with the version that has accepted it: a text.
     pub version: &'static str,
-    /// Its column with the number of its parts, 1 or more.
-    pub parts: &'static str,
+    /// Its column with how many parts it has beyond its first, as they were counted when it was accepted: a number with the default 0,
+    /// so that what a version accepted that did not count them adds up as well.
+    pub more: &'static str,
     /// Its column that says whether somebody else may have it or not: true or false.
     pub uncertain: &'static str,
     /// Its column with what there is to be done about it: a text.

@@ -83,8 +83,8 @@ impl<const LENGTH: usize> Json<LENGTH> {
         self.text(ledger.rows);
         self.raw(",\"version\":");
         self.text(ledger.version);
-        self.raw(",\"parts\":");
-        self.text(ledger.parts);
+        self.raw(",\"more\":");
+        self.text(ledger.more);
         self.raw(",\"uncertain\":");
         self.text(ledger.uncertain);
         self.raw(",\"phase\":");

@@ -38,6 +38,7 @@ pub const MESSAGES: Table = Table {
         Column::new("maybe_twice", Kind::Boolean),
         Column::new("reference", Kind::Text).or(Literal::Text("")),
         Column::new("counted", Kind::Boolean).or(Literal::Boolean(false)),
+        Column::new("more", Kind::Integer).or(Literal::Integer(0)),
     ],
 };
 
@@ -93,9 +94,14 @@ pub struct Message {
     /// It was sent again although a network may have had it.
     pub maybe_twice: bool,
     /// What its account calls it.
+    #[serde(default)]
     pub reference: String,
     /// It counts among those of its account that wait.
+    #[serde(default)]
     pub counted: bool,
+    /// How many parts beyond its first are counted with it: as many as it had when it was taken, also where it is replaced.
+    #[serde(default)]
+    pub more: u32,
 }
 
 /// What there is to be done about a message.
@@ -173,4 +179,47 @@ pub(crate) fn name_by_key(account: &str, key: &str) -> String {
 /// The place of a message in its account's list, and the end of that list.
 pub(crate) fn place(account: &str, name: &str) -> String {
     format!("{account}\u{1}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_an_older_version_has_under_way_is_read() {
+        let whole = Message {
+            id: "a".into(),
+            place: "a".into(),
+            account: "acme".into(),
+            front: "rest".into(),
+            front_id: String::new(),
+            version: "messaging@0.1.0#000000".into(),
+            submitted_at: 1,
+            expires_at: 2,
+            wants_receipt: 1,
+            sms: Sms::default(),
+            text: None,
+            coding: None,
+            long: Concatenation::default(),
+            parts: 1,
+            state: State::Enroute,
+            phase: Phase::Queued,
+            due_at: 1,
+            run: 1,
+            tries: 0,
+            network: None,
+            ended_at: None,
+            error: None,
+            uncertain: false,
+            maybe_twice: false,
+            reference: String::new(),
+            counted: false,
+            more: 0,
+        };
+        let mut written = serde_json::to_value(&whole).unwrap();
+        for added_since in ["reference", "counted", "more"] {
+            written.as_object_mut().unwrap().remove(added_since).expect(added_since);
+        }
+        assert_eq!(serde_json::from_value::<Message>(written).unwrap(), whole);
+    }
 }

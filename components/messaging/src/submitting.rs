@@ -77,12 +77,12 @@ impl Desk {
 
     /// Keeps a message, answers, and sends it, in this order: what an event writes is committed first.
     fn accept(&mut self, m: &Messaging, asked: RequestId, mut message: Message, out: &mut Out<'_, Desk>) {
-        let network = self.room_for(m, &message, out);
+        let network = self.room_for(m, &message, true, out);
         if let Some(network) = &network {
             (message.phase, message.due_at) = (Phase::Sending, lease(m, network, out.now()));
             message.network = Some(network.clone());
         }
-        message.counted = true;
+        (message.counted, message.more) = (true, message.parts.saturating_sub(1));
         out.put(&MESSAGES, &message);
         count_accepted(&message, out);
         count_taken(&message.account, out);
@@ -123,7 +123,9 @@ impl Desk {
     /// Goes on with a message that was kept and not counted.
     pub(crate) fn accept_later(&mut self, message: &Message, out: &mut Out<'_, Desk>) {
         let due_at = scheduled(message);
-        out.update(&MESSAGES, &Waits { id: &message.id, phase: Phase::Queued, due_at, counted: true });
+        let message = &Message { more: message.parts.saturating_sub(1), ..message.clone() };
+        let (id, phase, more) = (message.id.as_str(), Phase::Queued, message.more);
+        out.update(&MESSAGES, &Waits { id, phase, due_at, counted: true, more });
         count_accepted(message, out);
         count_taken(&message.account, out);
     }
@@ -175,6 +177,7 @@ struct Waits<'a> {
     phase: Phase,
     due_at: i64,
     counted: bool,
+    more: u32,
 }
 
 /// The row of a message that is submitted, to be sent when its time has come.
@@ -232,5 +235,6 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
         maybe_twice: false,
         reference,
         counted: false,
+        more: 0,
     })
 }

@@ -49,7 +49,7 @@ pub const LEDGER: Ledger = Ledger {
     totals: TOTALS.name,
     rows: "messages",
     version: "version",
-    parts: "parts",
+    more: "more",
     uncertain: "uncertain",
     phase: "phase",
     pending: &["queued", "sending", "sent", "ending"],
@@ -77,7 +77,7 @@ pub(crate) fn count_ended(message: &Message, out: &mut Out<'_, Desk>) {
 
 fn count(message: &Message, [column, more]: [&'static str; 2], out: &mut Out<'_, Desk>) {
     out.add(&TOTALS, &message.version, column, 1);
-    if message.parts > 1 {
-        out.add(&TOTALS, &message.version, more, i64::from(message.parts) - 1);
+    if message.more > 0 {
+        out.add(&TOTALS, &message.version, more, message.more.into());
     }
 }

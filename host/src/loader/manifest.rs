@@ -55,8 +55,8 @@ pub struct LedgerManifest {
     pub rows: String,
     /// Its column with the version that has accepted it.
     pub version: String,
-    /// Its column with the number of its parts.
-    pub parts: String,
+    /// Its column with how many parts it has beyond its first.
+    pub more: String,
     /// Its column that says whether somebody else may have it.
     pub uncertain: String,
     /// Its column with what there is to be done about it.

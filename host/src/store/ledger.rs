@@ -147,7 +147,7 @@ impl Books {
             column(totals, name, Kind::Integer)?;
         }
         column(rows, &ledger.version, Kind::Text)?;
-        column(rows, &ledger.parts, Kind::Integer)?;
+        column(rows, &ledger.more, Kind::Integer)?;
         column(rows, &ledger.uncertain, Kind::Boolean)?;
         column(rows, &ledger.phase, Kind::Text)?;
         if ledger.pending.is_empty() {
@@ -174,10 +174,10 @@ mod tests {
         let columns = [json!({"name": "version", "kind": "text"})].into_iter().chain(counted.map(|name| number(name)));
         let totals = json!({"name": "totals", "key": ["version"], "columns": columns.collect::<Vec<_>>()});
         let rows = json!({"name": "messages", "key": ["id"], "columns": [
-            {"name": "id", "kind": "text"}, {"name": "version", "kind": "text"}, {"name": "parts", "kind": "integer"},
+            {"name": "id", "kind": "text"}, {"name": "version", "kind": "text"}, {"name": "more", "kind": "integer"},
             {"name": "uncertain", "kind": "boolean"}, {"name": "phase", "kind": "text"}]});
         let mut tables = json!([totals, rows]);
-        let mut ledger = json!({"totals": "totals", "rows": "messages", "version": "version", "parts": "parts",
+        let mut ledger = json!({"totals": "totals", "rows": "messages", "version": "version", "more": "more",
             "uncertain": "uncertain", "phase": "phase", "pending": ["queued"]});
         of(&mut tables, &mut ledger);
         let tables = tables.as_array().unwrap().iter().cloned();

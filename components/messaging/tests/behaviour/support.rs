@@ -66,6 +66,17 @@ pub(crate) struct Totals {
     pub(crate) cancelled: i64,
 }
 
+/// What is counted of the parts beyond each message's first.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct More {
+    pub(crate) accepted_more: i64,
+    pub(crate) delivered_more: i64,
+    pub(crate) rejected_more: i64,
+    pub(crate) expired_more: i64,
+    pub(crate) cancelled_more: i64,
+}
+
 impl Totals {
     pub(crate) fn ended(self) -> i64 {
         self.delivered + self.rejected + self.expired + self.cancelled
@@ -331,6 +342,10 @@ impl Desk {
     }
 
     pub(crate) fn totals(&mut self) -> Totals {
+        self.session().rows(&TOTALS).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn more(&mut self) -> More {
         self.session().rows(&TOTALS).pop().unwrap_or_default()
     }
 

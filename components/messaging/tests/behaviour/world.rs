@@ -295,6 +295,10 @@ impl World {
         }
         let totals = self.desk(0).totals();
         let pending = |row: &&Message| !matches!(row.phase, Phase::Accepting | Phase::Owing | Phase::Ended);
+        let more = self.desk(0).more();
+        let ended = more.delivered_more + more.rejected_more + more.expired_more + more.cancelled_more;
+        let in_parts: i64 = rows.iter().filter(pending).map(|row| i64::from(row.more)).sum();
+        assert_eq!(more.accepted_more, ended + in_parts, "{more:?}");
         let pending = i64::try_from(rows.iter().filter(pending).count()).unwrap();
         assert_eq!(totals.accepted, totals.ended() + pending, "{totals:?}");
         assert_eq!(self.desk(0).waiting(), pending, "as many wait as are counted to");

@@ -36,10 +36,10 @@ pub(super) fn balances(connection: &mut Connection, books: &Books) -> rusqlite::
     let columns = &books.columns;
     let places = vec!["?"; columns.pending.len()].join(", ");
     let sql = format!(
-        "SELECT \"{}\", \"{}\" IS TRUE, count(*), sum(\"{}\") FROM {} WHERE \"{}\" IN ({places}) GROUP BY 1, 2",
+        "SELECT \"{}\", \"{}\" IS TRUE, count(*), count(*) + sum(coalesce(\"{}\", 0)) FROM {} WHERE \"{}\" IN ({places}) GROUP BY 1, 2",
         columns.version,
         columns.uncertain,
-        columns.parts,
+        columns.more,
         of(&books.rows),
         columns.phase,
     );
