@@ -103,11 +103,6 @@ impl Desk {
         if changed != Answer::Changed(true) || failed {
             return;
         }
-        if after(early.came_at, KEEP) <= nanos(out.now()) {
-            let Early { network, network_id, .. } = &early;
-            tracing::warn!(network, network_id, "a receipt of no message");
-            return early.goes(out);
-        }
         let key = (early.network.clone(), early.network_id.clone());
         out.get(&SENT, &key, Then::EarlyReported { early });
     }
@@ -119,7 +114,16 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
-        let (Answer::Row(Some(row)), false) = (found, failed) else { return Ok(()) };
+        let (Answer::Row(row), false) = (found, failed) else { return Ok(()) };
+        let Some(row) = row else {
+            // Only now: a gateway may have been away for as long.
+            if after(early.came_at, KEEP) <= nanos(out.now()) {
+                let Early { network, network_id, .. } = &early;
+                tracing::warn!(network, network_id, "a receipt of no message");
+                early.goes(out);
+            }
+            return Ok(());
+        };
         let part: Part = row.read()?;
         if part.state == State::Enroute {
             out.update(&SENT, &Ended::of(&part, early.state, &early.error));

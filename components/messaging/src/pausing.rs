@@ -12,7 +12,7 @@ use crate::desk::Desk;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Pause {
     until: Time,
-    /// How often it has said so since it took a whole window.
+    /// How often it has said so without taking anything in between.
     tries: u32,
     /// How many parts it has taken since it went on.
     taken: u32,
@@ -25,8 +25,10 @@ impl Desk {
         if pause.until > out.now() {
             return;
         }
-        let wait = m.config.retry.wait(pause.tries, out.random());
-        *pause = Pause { until: out.now() + wait, tries: pause.tries.saturating_add(1), taken: 0 };
+        // One that has taken some since takes some each time: it is not left alone for longer and longer.
+        let tries = if pause.taken > 0 { 0 } else { pause.tries };
+        let wait = m.config.retry.wait(tries, out.random());
+        *pause = Pause { until: out.now() + wait, tries: tries.saturating_add(1), taken: 0 };
         tracing::warn!(
             network,
             milliseconds = wait.as_millis(),
@@ -41,6 +43,11 @@ impl Desk {
         if pause.taken >= m.config.network(network).window {
             self.pauses.remove(network);
         }
+    }
+
+    /// When a network is given something again that has too much to do now.
+    pub(crate) fn goes_on_at(&self, network: &str, now: Time) -> Option<Time> {
+        self.pauses.get(network).map(|pause| pause.until).filter(|until| *until > now)
     }
 
     /// Whether a network that has so many parts may not be given so many more.

@@ -65,7 +65,13 @@ struct WithNetwork {
 
 impl Desk {
     /// The network that a message is to be given to, where that has room for it.
-    pub(crate) fn room_for(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> Option<String> {
+    pub(crate) fn room_for(
+        &mut self,
+        m: &Messaging,
+        message: &Message,
+        behind: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Option<String> {
         if self.transport != Transport::Resident || self.leaving || message.due_at > nanos(out.now()) {
             return None;
         }
@@ -82,7 +88,7 @@ impl Desk {
             self.full.insert(network.to_owned());
             return None;
         }
-        self.keeps_pace(m, network, message.parts, out).then(|| network.to_owned())
+        self.keeps_pace(m, network, (message.parts, behind), out).then(|| network.to_owned())
     }
 
     /// So many parts are with a network, or are about to be.
@@ -192,8 +198,10 @@ impl Desk {
                 }
                 None => with_network((&id, due_at), expires_at, false, out),
                 Some((status, reason)) if status::is_temporary(status) => {
+                    // What was too much for a network waits as long as the others do, however often it was.
+                    let busy = self.goes_on_at(&network, out.now()).filter(|_| has_too_much(status, ""));
                     let wait = m.config.retry.wait(tries, out.random());
-                    let due_at = after(nanos(out.now()), wait).min(expires_at);
+                    let due_at = busy.map_or_else(|| after(nanos(out.now()), wait), nanos).min(expires_at);
                     let error = Some(reason.as_str());
                     let queued = Queued { phase: Phase::Queued, due_at, tries: tries + 1, error };
                     out.swap(&MESSAGES, &Ours { id: &id, found }, &queued, Then::WrittenDown);

@@ -100,7 +100,7 @@ impl Desk {
             // Under this run's number, or waiting for its time: not left behind.
             let waits = matches!(message.phase, Phase::Queued | Phase::Sent | Phase::Ended);
             if message.run != m.run && !waits {
-                self.take_on(m, &message, out);
+                self.take_on(m, &message, false, out);
             }
         }
         Ok(())
@@ -117,7 +117,8 @@ impl Desk {
         let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
         let rows = rows.read::<Message>()?;
         let end = end_of_page(&rows);
-        let taken_on = self.take_all_on(m, rows, out);
+        let taken_on = self.take_all_on(m, rows, false, out);
+        self.nobody_waits();
         self.more = end.is_some() && taken_on > 0;
         self.beyond = self.beyond.take().or(end);
         Ok(())
@@ -134,7 +135,8 @@ impl Desk {
         let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
         let rows = rows.read::<Message>()?;
         self.beyond = end_of_page(&rows);
-        self.take_all_on(m, rows, out);
+        // Those before them have waited for longer.
+        self.take_all_on(m, rows, true, out);
         if left > 0 && self.beyond.is_some() {
             self.walking = left;
             self.walk(out);
@@ -142,13 +144,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Claims messages that are due: how many.
-    fn take_all_on(&mut self, m: &Messaging, rows: Vec<Message>, out: &mut Out<'_, Desk>) -> usize {
-        rows.into_iter().filter(|message| self.take_on(m, message, out)).count()
+    /// Claims messages that are due: how many. Where they come `behind` others they take no throttle from those.
+    fn take_all_on(&mut self, m: &Messaging, rows: Vec<Message>, behind: bool, out: &mut Out<'_, Desk>) -> usize {
+        rows.into_iter().filter(|message| self.take_on(m, message, behind, out)).count()
     }
 
     /// Claims a message that is due. False where there is no room for it, or it is none of ours.
-    fn take_on(&mut self, m: &Messaging, message: &Message, out: &mut Out<'_, Desk>) -> bool {
+    fn take_on(&mut self, m: &Messaging, message: &Message, behind: bool, out: &mut Out<'_, Desk>) -> bool {
         if self.leaving || message.phase == Phase::Other || self.attempts.contains_key(&message.id) {
             return false;
         }
@@ -178,7 +180,7 @@ impl Desk {
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
             Phase::Queued | Phase::Sending => {
                 let due = Message { due_at: now, ..message.clone() };
-                match self.room_for(m, &due, out) {
+                match self.room_for(m, &due, behind, out) {
                     Some(network) => {
                         let due_at = lease(m, &network, out.now());
                         (Some(network), Phase::Sending, due_at)

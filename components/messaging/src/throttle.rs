@@ -49,6 +49,9 @@ pub(crate) struct Pace {
     used_until: Option<i64>,
     /// The store is asked, or a timer runs.
     asking: bool,
+    /// What is left is for those that wait, which are looked for now.
+    #[serde(default)]
+    awaited: bool,
 }
 
 /// What is taken of a throttle, or when.
@@ -59,14 +62,22 @@ enum Take {
 }
 
 impl Desk {
-    /// Whether a network may be given so many parts now. They are taken then; else it is looked for them again when it may.
-    pub(crate) fn keeps_pace(&mut self, m: &Messaging, network: &str, parts: u32, out: &mut Out<'_, Desk>) -> bool {
+    /// Whether a network may be given so many parts now. They are taken then; else it is looked for them again when it may. What has
+    /// come later (`behind`) takes nothing from those that wait.
+    pub(crate) fn keeps_pace(
+        &mut self,
+        m: &Messaging,
+        network: &str,
+        (parts, behind): (u32, bool),
+        out: &mut Out<'_, Desk>,
+    ) -> bool {
         let Some(throttle) = m.config.network(network).throttle else { return true };
         let pace = self.paces.entry(network.to_owned()).or_default();
         if pace.until <= out.now() {
             pace.left = 0;
         }
-        if parts <= pace.left {
+        let others_wait = behind && (pace.awaited || pace.short > 0);
+        if parts <= pace.left && !others_wait {
             pace.left -= parts;
             return true;
         }
@@ -78,10 +89,15 @@ impl Desk {
         false
     }
 
+    /// Those that wait have been looked for: what they have left is anybody's.
+    pub(crate) fn nobody_waits(&mut self) {
+        self.paces.values_mut().for_each(|pace| pace.awaited = false);
+    }
+
     /// What was taken for a message is not used: it is another's. Whether there is any left.
     pub(crate) fn give_pace_back(&mut self, network: &str, parts: u32, now: Time) -> bool {
         let Some(pace) = self.paces.get_mut(network).filter(|pace| pace.until > now) else { return false };
-        pace.left = pace.left.saturating_add(parts);
+        (pace.left, pace.awaited) = (pace.left.saturating_add(parts), true);
         true
     }
 
@@ -133,6 +149,7 @@ impl Desk {
                 (pace.left, pace.until) = (pace.left.saturating_add(units), out.now() + GOOD);
                 (pace.short, pace.first, pace.used_until) = (0, 0, Some(used_until));
                 if !self.leaving {
+                    pace.awaited = true;
                     self.look(out);
                 }
             }

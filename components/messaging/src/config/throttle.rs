@@ -43,6 +43,11 @@ impl Throttle {
         if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&self.per) {
             return Err("in a span between 1s and 1day".to_owned());
         }
+        // So that times stay numbers: a long message may go beyond it.
+        if Duration::from_nanos(self.each().unsigned_abs()).checked_mul(self.burst).is_none_or(|span| span > BURST_MAX)
+        {
+            return Err("at once no more than what comes in 30 days".to_owned());
+        }
         Ok(())
     }
 
@@ -81,6 +86,7 @@ impl<'de> Deserialize<'de> for Throttle {
 }
 
 const EXPECTED: &str = "\"50/s\", or { of = 50, per = \"1s\", burst = 10 }";
+const BURST_MAX: Duration = Duration::from_secs(30 * 86_400);
 const OF_MAX: u32 = 100_000;
 
 #[cfg(test)]
@@ -118,6 +124,7 @@ mod tests {
             (json!("0/s"), "between 1 and 100000"),
             (json!({ "of": 5, "per": "1s", "burst": 0 }), "between 1 and 100000"),
             (json!({ "of": 5, "per": "1ms" }), "between 1s and 1day"),
+            (json!({ "of": 1, "per": "1day", "burst": 31 }), "what comes in 30 days"),
             (json!({ "of": 5, "per": "1s", "bursts": 3 }), "unknown field `bursts`"),
         ] {
             let error = read(written.clone()).unwrap_err();

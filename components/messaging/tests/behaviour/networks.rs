@@ -21,8 +21,8 @@ fn three() -> Value {
 #[test]
 fn what_is_refused_for_now_is_sent_again_later_and_by_the_next_network() {
     let hows: [fn(&mut Desk); 5] = [
-        |desk| desk.refuse(status::THROTTLED),
-        |desk| desk.refuse(status::FULL),
+        |desk| desk.refuse(status::TEMPORARY),
+        |desk| desk.refuse(status::LATER),
         |desk| desk.fail(CallFailure::Down),
         |desk| desk.fail(CallFailure::Unknown),
         |desk| desk.fail(CallFailure::Full),

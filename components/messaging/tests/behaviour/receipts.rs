@@ -1,5 +1,7 @@
 //! What networks say of messages: once, twice, too early, of none.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use tandem_component::StoreFailure;
 use tandem_messaging::message::Phase;
@@ -177,4 +179,18 @@ fn same_place() -> (String, String) {
     let mut names = (2..).map(|n| format!("n{n}"));
     let other = names.find(|name| place(name) == place("n1"));
     ("n1".to_owned(), other.expect("one in 65536 has it"))
+}
+
+#[test]
+fn a_receipt_that_came_first_is_not_lost_where_the_gateway_was_away_for_long() {
+    every_way(&config(), |desk| {
+        let id = desk.accepted(submit("hello"));
+        assert_eq!(desk.receipt("smsc-a", "n1", State::Delivered), status::OK);
+        desk.take("n1");
+        desk.wait(Duration::from_millis(400));
+        assert_eq!(desk.parts().len(), 1, "it is written down");
+        desk.restart(SECOND * 660);
+        desk.wait(SECOND * 10);
+        assert_eq!((desk.state(&id), desk.early()), (State::Delivered, vec![]));
+    });
 }

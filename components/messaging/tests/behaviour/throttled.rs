@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem_messaging::message::Phase;
-use tandem_sms::{State, Submitted, status};
+use tandem_sms::{Asked, State, Submitted, status};
 
 use crate::support::*;
 
@@ -176,6 +176,52 @@ fn a_network_that_has_too_much_to_do_is_left_alone_for_longer_each_time_and_goes
             assert_eq!(taken.len(), 20);
         });
     }
+}
+
+#[test]
+fn what_has_just_come_takes_nothing_from_those_that_wait() {
+    every_way(&throttled(json!({ "of": 5, "per": "1s", "burst": 3 })), |desk| {
+        let texts = |from: usize, to: usize| (from..to).map(|n| format!("{n:03}")).collect::<Vec<_>>();
+        texts(0, 30).iter().for_each(|text| drop(desk.accepted(submit(text))));
+        let mut sent = Vec::new();
+        for text in texts(30, 300).chunks(8) {
+            for text in text {
+                desk.request("esme", &Asked::Submit(submit(text)));
+            }
+            while !desk.is_quiet() {
+                sent.push(String::from_utf8(desk.sent().1.sms.short_message).unwrap());
+                desk.take(&format!("n{}", sent.len()));
+            }
+            desk.wait(Duration::from_millis(100));
+        }
+        // But for those that a look had already passed by.
+        let old = sent.iter().take(30).filter(|text| text.as_str() < "050").count();
+        assert_eq!(old, 30, "{sent:?}");
+    });
+}
+
+#[test]
+fn a_network_that_takes_some_each_time_is_not_left_alone_for_longer_and_longer() {
+    every_way(&throttled(Value::Null), |desk| {
+        (0..60).for_each(|n| drop(desk.accepted(submit(&format!("{n}")))));
+        // It takes ten, and refuses what comes with them, each time.
+        let (mut taken, mut waits) = (0, Vec::new());
+        while taken < 60 {
+            let mut now = 0;
+            while !desk.is_quiet() {
+                if now < 10 {
+                    (now, taken) = (now + 1, taken + 1);
+                    desk.take(&format!("n{taken}"));
+                } else {
+                    desk.refuse(status::THROTTLED);
+                }
+            }
+            if taken < 60 {
+                waits.push(desk.until_called(SECOND * 12).as_millis());
+            }
+        }
+        assert!(waits.iter().all(|wait| *wait <= 3000), "{waits:?}");
+    });
 }
 
 #[test]
