@@ -12,9 +12,9 @@ use tandem_sms::{Report, State, status};
 
 use crate::Messaging;
 use crate::desk::Desk;
-use crate::message::{MESSAGES, Message, after, nanos};
-use crate::receiving::answer;
-use crate::sent::{Ended, Part, SENT, outcome};
+use crate::message::{MESSAGES, after, nanos};
+use crate::receiving::{answer, find_parts};
+use crate::sent::{Part, SENT};
 use crate::then::{Reported, Then};
 
 /// The receipts of which nobody knows yet of which messages they are.
@@ -124,13 +124,8 @@ impl Desk {
             }
             return Ok(());
         };
-        let part: Part = row.read()?;
-        if part.state == State::Enroute {
-            out.update(&SENT, &Ended::of(&part, early.state, &early.error));
-        }
-        let scan = Scan::of(&SENT).by("id").at(&part.id).limit(1000);
-        out.scan(&scan, Then::EarlyParts { early, id: part.id.clone() });
-        Ok(())
+        let (state, error) = (early.state, early.error.clone());
+        find_parts(&row, (state, &error), |id| Then::EarlyParts { early, id }, out)
     }
 
     pub(crate) fn early_parts(
@@ -155,14 +150,11 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
-        let (Answer::Row(row), false) = (found, failed) else { return Ok(()) };
-        if let Some(message) = row.map(|row| row.read::<Message>()).transpose()?
-            && message.state == State::Enroute
-            && let Some((state, error)) = outcome(parts, message.parts)
+        if let (Answer::Row(row), false) = (found, failed)
+            && self.end_with_its_parts(m, row, parts, false, out)?
         {
-            self.end(m, &message.id, None, (state, &error), out);
+            early.goes(out);
         }
-        early.goes(out);
         Ok(())
     }
 }

@@ -44,13 +44,8 @@ impl Desk {
         match found {
             _ if failed => answer(reported.asked, status::LATER, out),
             Answer::Row(Some(row)) => {
-                let part: Part = row.read()?;
                 let Reported { asked, report, .. } = reported;
-                if part.state == State::Enroute {
-                    out.update(&SENT, &Ended::of(&part, report.state, &report.error));
-                }
-                // Also where this receipt came before: what followed from it may not have happened.
-                out.scan(&Scan::of(&SENT).by("id").at(&part.id).limit(1000), Then::Parts { asked, id: part.id });
+                find_parts(&row, (report.state, &report.error), |id| Then::Parts { asked, id }, out)?;
             }
             // A receipt may overtake the commit of what the network has answered before it.
             Answer::Row(None) if reported.looked < LOOKS => {
@@ -88,24 +83,47 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
-        let status = match found {
-            Answer::Row(Some(row)) => {
-                let message: Message = row.read()?;
-                match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
-                    Some(_) if failed => status::LATER,
-                    Some((state, error)) => {
-                        self.end(m, &message.id, None, (state, &error), out);
-                        status::OK
-                    }
-                    None => status::OK,
-                }
-            }
-            Answer::Row(None) => status::OK,
-            _ => status::LATER,
+        let done = match found {
+            Answer::Row(row) => self.end_with_its_parts(m, row, parts, failed, out)?,
+            _ => false,
         };
-        answer(asked, status, out);
+        answer(asked, if done { status::OK } else { status::LATER }, out);
         Ok(())
     }
+
+    /// Ends a message where all its parts have ended. Whether that is done, or there is nothing to do.
+    pub(crate) fn end_with_its_parts(
+        &mut self,
+        m: &Messaging,
+        message: Option<Row<'_>>,
+        parts: &[Part],
+        failed: bool,
+        out: &mut Out<'_, Desk>,
+    ) -> Result<bool, Fault> {
+        let Some(message) = message.map(|row| row.read::<Message>()).transpose()? else { return Ok(true) };
+        match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
+            Some(_) if failed => return Ok(false),
+            Some((state, error)) => self.end(m, &message.id, None, (state, &error), out),
+            None => {}
+        }
+        Ok(true)
+    }
+}
+
+/// Writes down what a receipt says of a part, and looks for all parts of its message: also where a receipt has said it before, since what
+/// followed from that may not have happened.
+pub(crate) fn find_parts(
+    part: &Row<'_>,
+    (state, error): (State, &str),
+    then: impl FnOnce(String) -> Then,
+    out: &mut Out<'_, Desk>,
+) -> Result<(), Fault> {
+    let part: Part = part.read()?;
+    if part.state == State::Enroute {
+        out.update(&SENT, &Ended::of(&part, state, error));
+    }
+    out.scan(&Scan::of(&SENT).by("id").at(&part.id).limit(1000), then(part.id.clone()));
+    Ok(())
 }
 
 pub(crate) fn answer(asked: RequestId, status: u32, out: &mut Out<'_, Desk>) {
