@@ -194,9 +194,9 @@ fn what_has_just_come_takes_nothing_from_those_that_wait() {
             }
             desk.wait(Duration::from_millis(100));
         }
-        // But for those that a look had already passed by.
-        let old = sent.iter().take(30).filter(|text| text.as_str() < "050").count();
-        assert_eq!(old, 30, "{sent:?}");
+        // All of them are among the first: those that came before the next look passed by.
+        assert!(sent.len() >= 15, "{sent:?}");
+        assert!(sent.iter().all(|text| text.as_str() < "050"), "{sent:?}");
     });
 }
 
