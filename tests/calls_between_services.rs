@@ -219,6 +219,19 @@ fn a_service_without_callees_gets_a_session_for_each_request() {
 }
 
 #[test]
+fn a_session_for_a_request_waits_for_servers_as_well() {
+    let place = Place::start("carry");
+    let mut caller = place.caller();
+    // The first is a new connection, the others that one, which was given back.
+    let number = caller.says("ask alone fetch front number");
+    assert_ne!(number, caller.says("number"));
+    for _ in 0..10 {
+        assert_eq!(caller.says("ask alone fetch front number"), number);
+    }
+    assert_eq!(caller.says("ask alone fetch front ask alone after 100 done"), "done", "which is not there at once");
+}
+
+#[test]
 fn there_are_only_so_many_requests_at_a_time() {
     const REQUESTS_MAX: usize = 1024;
     let place = Place::start("carry");
@@ -350,7 +363,8 @@ impl Place {
              [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\npolicy = \"{policy}\"\n\
              [service.back]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{back}\"]\npolicy = \"{policy}\"\n\
              config = {{ serves = true }}\n\
-             [service.alone]\ncomponent = \"asks\"\npolicy = \"{policy}\"\n"
+             [service.alone]\ncomponent = \"asks\"\npolicy = \"{policy}\"\n\
+             [upstream.front]\nservers = [\"tcp://127.0.0.1:{front}\"]\n"
         );
         let gateway = Gateway::builder().library_as(&asks(None), "libtandem_asks.so").toml(&text).start();
         Place { gateway, front, back }

@@ -6,11 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
@@ -26,8 +27,8 @@ use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Ending, Session, Turn};
-use crate::store;
 use crate::store::bindings::Bindings;
+use crate::store::{self, Home};
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Snapshot};
@@ -327,9 +328,8 @@ impl Worker {
     }
 
     /// Gives a session its place in the slab, and a task.
-    fn seat(self: &Rc<Self>, session: Session) -> Opened {
+    fn seat(self: &Rc<Self>, mut session: Box<Session>) -> Opened {
         let id = session.id;
-        let mut session = Box::new(session);
         let mut sessions = self.sessions();
         let place = sessions.vacant_entry();
         let key = place.key();
@@ -338,6 +338,28 @@ impl Worker {
         drop(sessions);
         let task = tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
         Opened { key, id, task }
+    }
+
+    /// Gives a session its place in the slab, and its first turn at once. Only where it is not over with that, it gets a task and
+    /// has a home.
+    fn seat_for_a_turn(self: &Rc<Self>, mut session: Box<Session>) -> Option<Home> {
+        let key = self.sessions().insert(None);
+        let id = session.id;
+        session.key = key;
+        // What it waits for is asked for by its task once more.
+        let mut cx = Context::from_waker(Waker::noop());
+        // As in a task of its own, a turn that panics ends one session and not what has called it.
+        let turn = catch_unwind(AssertUnwindSafe(|| Driver::new(self, &mut session, &mut cx).turn()));
+        let mut sessions = self.sessions();
+        if !matches!(turn, Ok(Turn::Waits | Turn::Again)) {
+            sessions.remove(key);
+            return None;
+        }
+        session.ask_again();
+        *sessions.get_mut(key)? = Some(session);
+        drop(sessions);
+        tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
+        Some(Home { worker: self.index, key, session: id })
     }
 
     /// Looks at the version table; takes what a publication changes for the worker.

@@ -3,7 +3,7 @@
 use tandem_component::abi::{authenticated, kind, unstored};
 
 use super::driver::Driver;
-use super::{Answer, Session};
+use super::{Answer, Content, Session};
 use crate::account::verifiers::Asker;
 use crate::store::Home;
 use crate::version::Instance;
@@ -46,10 +46,10 @@ impl Identity {
         let identified = Answer { kind: kind::AUTHENTICATED, token, ..Answer::default() };
         match self {
             Identity::Account(name) => {
-                Answer { detail: authenticated::ACCOUNT, bytes: Some(Box::new(name.into())), ..identified }
+                Answer { detail: authenticated::ACCOUNT, content: Content::of(name.into()), ..identified }
             }
             Identity::Suspended(name) => {
-                Answer { detail: authenticated::SUSPENDED, bytes: Some(Box::new(name.into())), ..identified }
+                Answer { detail: authenticated::SUSPENDED, content: Content::of(name.into()), ..identified }
             }
             Identity::PutOff(until) => Answer { detail: authenticated::PUT_OFF, number: until, ..identified },
             Identity::Nobody => identified,

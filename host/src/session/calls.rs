@@ -13,7 +13,7 @@ use tandem_component::{Peer, Role, Transport};
 use super::driver::Driver;
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
-use super::{Answer, Greeting, Session};
+use super::{Answer, Content, Greeting, Session};
 use crate::clock::Nanos;
 use crate::observe::notice::Notice;
 use crate::service::Request;
@@ -140,7 +140,7 @@ impl Driver<'_, '_> {
         let deadline = self.worker.time().saturating_add(within);
         calls.made.push_back(Made { id, token, deadline, service, depth, to: None });
         session.due_changed = true;
-        let from = self.worker.with_service_name(session.service, |name| name.into());
+        let from = self.worker.service_name(session.service);
         let request = Request { id, service, from, caller, depth, asked: asked.to_vec(), tried: Vec::new() };
         self.worker.post(caller.worker, Mail::Call(Box::new(request)));
         Ok(())
@@ -242,8 +242,8 @@ impl Driver<'_, '_> {
                 continue;
             };
             let Open { id, caller, depth, tried, .. } = open;
-            let from = answer.more.as_deref().map_or("".into(), |from| String::from_utf8_lossy(from).into());
-            let asked = answer.bytes.map_or_else(Vec::new, |bytes| *bytes);
+            let Content { bytes: asked, from } = answer.content.map_or_else(Content::default, |content| *content);
+            let from = from.unwrap_or_else(|| "".into());
             let request = Request { id, service: session.service, from, caller, depth, asked, tried };
             let from = Home { worker: self.worker.index(), key: session.key, session: session.id };
             self.worker.post(caller.worker, Mail::Back { request: Box::new(request), from, why: Untaken::Gone });
@@ -296,7 +296,7 @@ impl Session {
         publication: u64,
         lease: Lease<Instance>,
         transport: Transport,
-    ) -> Result<Self, String> {
+    ) -> Result<Box<Self>, String> {
         let (now, _) = worker.now();
         let greeting = Greeting {
             transport,
@@ -330,8 +330,8 @@ impl Session {
         let Request { id, caller, depth, tried, asked, from, .. } = *request;
         calls.open.push_back(Open { id, caller, depth, bytes, tried });
         calls.bytes += bytes;
-        let (bytes, more) = (Some(Box::new(asked)), Some(Box::new(from.as_bytes().to_vec())));
-        self.answers.push_back(Answer { kind: kind::REQUEST, number: id, bytes, more, ..Answer::default() });
+        let content = Some(Box::new(Content { bytes: asked, from: Some(from) }));
+        self.answers.push_back(Answer { kind: kind::REQUEST, number: id, content, ..Answer::default() });
         self.wake();
         Ok(())
     }
@@ -363,10 +363,15 @@ impl Session {
         let made = calls.take_made(id)?;
         self.answers.push_back(match outcome {
             Ok(response) => {
-                let bytes = Some(Box::new(response));
                 // The number is the host's own: a component reads none here.
                 let number = u64::from(made.depth);
-                Answer { kind: kind::ANSWERED, token: made.token, number, bytes, ..Answer::default() }
+                Answer {
+                    kind: kind::ANSWERED,
+                    token: made.token,
+                    number,
+                    content: Content::of(response),
+                    ..Answer::default()
+                }
             }
             Err(why) => call_failed(made.token, why),
         });

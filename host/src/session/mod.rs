@@ -26,10 +26,10 @@ mod together;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
-use tandem_component::abi::RawEvent;
+use tandem_component::abi::{RawEvent, kind};
 use tandem_component::{Peer, Role, Transport};
 use tokio::net::UdpSocket;
 
@@ -145,26 +145,40 @@ struct Answer {
     token: u64,
     stream: u64,
     number: u64,
-    /// Rows, for those that have some. A thin pointer, since most answers have none and are many.
-    #[expect(clippy::box_collection, reason = "a boxed slice is twice as wide")]
-    bytes: Option<Box<Vec<u8>>>,
+    /// Most have none, and are many.
+    content: Option<Box<Content>>,
+}
+
+/// What an answer brings.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    /// Rows, a response, a name, or what is asked.
+    bytes: Vec<u8>,
     /// The service that asks, of a request.
-    #[expect(clippy::box_collection, reason = "a boxed slice is twice as wide")]
-    more: Option<Box<Vec<u8>>>,
+    from: Option<Arc<str>>,
+}
+
+impl Content {
+    fn of(bytes: Vec<u8>) -> Option<Box<Self>> {
+        Some(Box::new(Content { bytes, from: None }))
+    }
 }
 
 impl Answer {
     fn event<'a>(&'a self, wall: u64) -> RawEvent<'a> {
-        let Answer { kind, detail, token, stream, number, ref bytes, ref more } = *self;
-        let slice = |bytes: &'a Option<Box<Vec<u8>>>| bytes.as_ref().map_or(&[][..], |bytes| bytes).into();
-        RawEvent { detail, token, stream, number, bytes: slice(bytes), more: slice(more), ..RawEvent::new(kind, wall) }
+        let Answer { kind, detail, token, stream, number, ref content } = *self;
+        let (bytes, more) = content.as_deref().map_or((&[][..], &[][..]), |Content { bytes, from }| {
+            (bytes, from.as_ref().map_or(&[][..], |from| from.as_bytes()))
+        });
+        RawEvent { detail, token, stream, number, bytes: bytes.into(), more: more.into(), ..RawEvent::new(kind, wall) }
     }
 
     /// The answer that an event was made of.
     fn again(event: &RawEvent<'_>) -> Self {
         let RawEvent { kind, detail, token, stream, number, bytes, more, .. } = *event;
-        let own = |bytes: &[u8]| (!bytes.is_empty()).then(|| Box::new(bytes.to_vec()));
-        Answer { kind, detail, token, stream, number, bytes: own(bytes.as_slice()), more: own(more.as_slice()) }
+        let from = (kind == kind::REQUEST).then(|| String::from_utf8_lossy(more.as_slice()).into());
+        let content = Some(Box::new(Content { bytes: bytes.to_vec(), from }));
+        Answer { kind, detail, token, stream, number, content }
     }
 }
 
@@ -174,6 +188,12 @@ impl Session {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
+    }
+
+    /// It has another task from now on: all that is waited for is asked for anew.
+    pub fn ask_again(&mut self) {
+        self.busy = true;
+        self.pipes.iter_mut().for_each(|pipe| pipe.read_armed = false);
     }
 
     /// When it is woken next.

@@ -22,6 +22,9 @@ use crate::version::{Instance, Lease};
 use crate::worker::Worker;
 use tandem_component::{Peer, Role};
 
+/// The room that an opening takes, with names as long as most are.
+const OPENING: usize = 256;
+
 /// What came of having a session follow apart from its turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
@@ -239,7 +242,7 @@ impl Session {
         lease: Lease<Instance>,
         socket: Socket,
         (role, peer): (Role, Peer),
-    ) -> Result<Self, String> {
+    ) -> Result<Box<Self>, String> {
         let (now, _) = worker.now();
         let greeting = Greeting {
             transport: socket.transport(),
@@ -261,9 +264,9 @@ impl Session {
         greeting: Greeting,
         own: Pipe,
         keyed: Option<Keyed>,
-    ) -> Result<Self, String> {
+    ) -> Result<Box<Self>, String> {
         let (now, wall) = worker.now();
-        let mut session = Session {
+        let mut session = Box::new(Session {
             id: worker.next_session(),
             key: 0,
             service,
@@ -298,7 +301,7 @@ impl Session {
             ending: None,
             calls: None,
             late: None,
-        };
+        });
         session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);
         let opening = session.opening(worker, now, wall);
@@ -370,7 +373,9 @@ impl Session {
                 idle_since: time(idle_since),
                 key: self.keyed.as_ref().map(|keyed| keyed.key()),
             };
-            rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
+            let mut bytes = Vec::with_capacity(OPENING);
+            rmp_serde::encode::write_named(&mut bytes, &opening).expect("an opening is numbers and texts");
+            bytes
         })
     }
 }

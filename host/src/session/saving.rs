@@ -199,7 +199,7 @@ impl Session {
         letter: &Letter,
         idle: Duration,
         saved: Option<Binding>,
-    ) -> Result<Self, String> {
+    ) -> Result<Box<Self>, String> {
         let saves = saved.as_ref().map_or(0, |saved| saved.saves);
         let (now, _) = worker.now();
         let socket = Socket::Udp(Weak::clone(&letter.from.0), letter.from.1);

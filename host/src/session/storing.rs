@@ -10,7 +10,7 @@ use tandem_component::effects::{Batch, Effect};
 
 use super::calls::Depths;
 use super::driver::Driver;
-use super::{Answer, Session};
+use super::{Answer, Content, Session};
 use crate::loader::code::Failure;
 use crate::store::{self, Found, Step, Told, Transaction};
 
@@ -273,14 +273,14 @@ pub(super) fn why(failure: &store::Failure) -> u32 {
 }
 
 fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
-    let (kind, detail, bytes) = match found {
-        Ok(Found::Row(Some(row))) => (kind::ROW, 1, Some(Box::new(row))),
+    let (kind, detail, content) = match found {
+        Ok(Found::Row(Some(row))) => (kind::ROW, 1, Content::of(row)),
         Ok(Found::Row(None)) => (kind::ROW, 0, None),
-        Ok(Found::Rows(rows)) => (kind::ROWS, 0, Some(Box::new(rows))),
+        Ok(Found::Rows(rows)) => (kind::ROWS, 0, Content::of(rows)),
         Ok(Found::Done(done)) => (kind::CHANGED, u32::from(done), None),
         Err(failure) => (kind::STORE_FAILED, why(&failure), None),
     };
-    Answer { kind, detail, token, bytes, ..Answer::default() }
+    Answer { kind, detail, token, content, ..Answer::default() }
 }
 
 impl Session {

@@ -9,15 +9,18 @@
 //! or ends to serve is told as often as it happens, which is rare.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use tandem_component::Transport;
 use tandem_component::abi::uncalled;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Opened, Worker};
+use super::Worker;
 use crate::observe::notice::{self, Notice};
 use crate::service::{Callees, Request};
 use crate::session::{Letter, Made, Session, Untaken, call_failure};
@@ -79,6 +82,10 @@ pub struct Mailbox {
 /// A worker's part of the post.
 pub(super) struct Post {
     mailboxes: Vec<Mailbox>,
+    /// What the worker tells itself, which most of it is.
+    own: RefCell<VecDeque<Mail>>,
+    /// Wakes the task that takes the mail, where it waits for some.
+    waits: RefCell<Option<Waker>>,
     callees: RefCell<Callees>,
     /// How many requests were numbered.
     numbered: Cell<u64>,
@@ -92,6 +99,8 @@ const MAIL_MAX: usize = 65_536;
 const FOR_REQUEST_MAX: usize = 16_384;
 /// So many sessions are asked whether they take a request, before it fails.
 const TRIES_MAX: usize = 8;
+/// So much mail is taken at once, and then others have a turn.
+const TAKEN_MAX: usize = 64;
 
 /// A mailbox for each worker: the one end for everybody, the other for the worker itself.
 pub fn mailboxes(count: usize) -> (Vec<Mailbox>, Vec<UnboundedReceiver<Mail>>) {
@@ -112,16 +121,64 @@ impl Mailbox {
 
 impl Post {
     pub(super) fn new(mailboxes: Vec<Mailbox>) -> Self {
-        Post { mailboxes, callees: RefCell::default(), numbered: Cell::new(0), for_request: Cell::new(0) }
+        Post {
+            mailboxes,
+            own: RefCell::default(),
+            waits: RefCell::default(),
+            callees: RefCell::default(),
+            numbered: Cell::new(0),
+            for_request: Cell::new(0),
+        }
+    }
+
+    /// Takes what is there, the worker's own and that of others, as much of each; waits where there is none.
+    fn poll(
+        &self,
+        index: usize,
+        cx: &mut Context<'_>,
+        others: &mut UnboundedReceiver<Mail>,
+        taken: &mut Vec<Mail>,
+    ) -> Poll<()> {
+        let mut own = self.own.borrow_mut();
+        let count = own.len().min(TAKEN_MAX);
+        taken.extend(own.drain(..count));
+        drop(own);
+        match others.poll_recv_many(cx, taken, TAKEN_MAX) {
+            Poll::Pending if count == 0 => {
+                *self.waits.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Ready(()),
+            Poll::Ready(come) => {
+                self.mailboxes[index].waiting.fetch_sub(come, Ordering::Relaxed);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn put_own(&self, mail: Mail) {
+        self.own.borrow_mut().push_back(mail);
+        if let Some(waker) = self.waits.take() {
+            waker.wake();
+        }
     }
 }
 
 impl Worker {
     /// Takes what comes by the post.
-    pub(super) async fn take_mail(self: Rc<Self>, mut mail: UnboundedReceiver<Mail>) {
-        while let Some(mail) = mail.recv().await {
-            self.post.mailboxes[self.index].waiting.fetch_sub(1, Ordering::Relaxed);
-            self.take(mail);
+    pub(super) async fn take_mail(self: Rc<Self>, mut others: UnboundedReceiver<Mail>) {
+        let mut mail = Vec::with_capacity(2 * TAKEN_MAX);
+        let mut taken = 0;
+        loop {
+            poll_fn(|cx| self.post.poll(self.index, cx, &mut others, &mut mail)).await;
+            taken += mail.len();
+            for mail in mail.drain(..) {
+                self.take(mail);
+            }
+            if taken >= TAKEN_MAX {
+                taken = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -203,21 +260,19 @@ impl Worker {
         self.post.callees.borrow().has_served(service) || self.look(|snapshot| snapshot.services[service].connects)
     }
 
-    /// Opens a session for one request.
+    /// Opens a session for one request, and has its first turn at once: most are over with it.
     fn open_for(self: &Rc<Self>, request: Box<Request>) {
         let (caller, id) = (request.caller, request.id);
-        match self.try_open_for(request) {
-            Ok(Some(to)) => drop(self.assign(caller, id, to)),
-            Ok(None) => {}
-            Err(why) => self.settle_call(caller, id, Err(why)),
+        if let Err(why) = self.try_open_for(request) {
+            self.settle_call(caller, id, Err(why));
         }
     }
 
-    fn try_open_for(self: &Rc<Self>, request: Box<Request>) -> Result<Option<Home>, u32> {
-        if self.with_call(request.caller, request.id, |_| ()).is_none() {
-            return Ok(None);
+    fn try_open_for(self: &Rc<Self>, request: Box<Request>) -> Result<(), u32> {
+        let (caller, id, service) = (request.caller, request.id, request.service);
+        if self.with_call(caller, id, |_| ()).is_none() {
+            return Ok(());
         }
-        let service = request.service;
         let (publication, instance) =
             self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone()));
         let instance = instance.ok_or(uncalled::DOWN)?;
@@ -238,8 +293,10 @@ impl Worker {
             })?;
         session.take_request(request).map_err(|_| uncalled::FULL)?;
         self.post.for_request.update(|count| count + 1);
-        let Opened { key, id: session, .. } = self.seat(session);
-        Ok(Some(Home { worker: self.index, key, session }))
+        if let Some(to) = self.seat_for_a_turn(session) {
+            self.assign(caller, id, to);
+        }
+        Ok(())
     }
 
     /// Says which session has a call of this worker. False where nobody waits for it any more.
@@ -282,7 +339,10 @@ impl Worker {
 
     /// Sends something by the post. A worker that has ended has nobody to be told.
     pub fn post(&self, worker: usize, mail: Mail) {
-        let _ = self.post.mailboxes[worker].put(mail);
+        match worker == self.index {
+            true => self.post.put_own(mail),
+            false => drop(self.post.mailboxes[worker].put(mail)),
+        }
     }
 
     /// Tells every worker that a session takes requests from now on, or no more.

@@ -50,6 +50,9 @@ pub struct Conversation {
     passed: Vec<(RequestId, Token)>,
     /// How many requests are answered later.
     later: u32,
+    /// What is fetched for a request: its stream.
+    #[serde(default)]
+    fetched: Vec<(RequestId, Stream)>,
     /// How many answers are missing to what was asked many times.
     #[serde(default)]
     many: u32,
@@ -74,6 +77,13 @@ pub enum Waiting {
         id: RequestId,
         /// What is added.
         more: String,
+    },
+    /// A request wants what a server says to a line.
+    Fetched {
+        /// Which.
+        id: RequestId,
+        /// The line.
+        line: String,
     },
     /// A request is answered then.
     Later {
@@ -104,6 +114,7 @@ impl Component for Asks {
             kept: Vec::new(),
             calls: Vec::new(),
             passed: Vec::new(),
+            fetched: Vec::new(),
             later: 0,
             many: 0,
             failed: false,
@@ -120,6 +131,13 @@ impl Session for Conversation {
     fn handle(&mut self, asks: &Asks, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
             Event::Opened => out.serve(asks.serves),
+            Event::Bytes { stream, bytes } if stream != Stream::OWN => {
+                let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+                let at = self.fetched.iter().position(|fetched| fetched.1 == stream).ok_or("what was not asked for")?;
+                out.answer(self.fetched.remove(at).0, &String::from_utf8_lossy(&bytes[..end]));
+                out.consume(end + 1);
+                out.release(stream);
+            }
             Event::Bytes { bytes, .. } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
                 let line = std::str::from_utf8(&bytes[..end]).map_err(|error| error.to_string())?;
@@ -147,6 +165,13 @@ impl Session for Conversation {
                     out.send(Stream::OWN, b"all\n");
                 }
             }
+            Event::Answer { then: Waiting::Fetched { id, line }, answer } => match answer {
+                Answer::Dialed { stream, .. } => {
+                    out.send(stream, line.as_bytes());
+                    self.fetched.push((id, stream));
+                }
+                other => out.answer(id, &format!("{other:?}")),
+            },
             Event::Answer { then, answer } => {
                 let text = match answer {
                     Answer::Answered(response) => response.read().map_err(|misfit| misfit.to_string())?,
@@ -299,6 +324,8 @@ impl Conversation {
                 self.later += 1;
                 out.after(Duration::from_millis(20), Waiting::Later { id, text: "three".to_owned() });
             }
+            // fetch UPSTREAM LINE: what a server of it says to that.
+            "fetch" => drop(out.dial(first, Waiting::Fetched { id, line: format!("{text}\n") })),
             // pass SERVICE REQUEST
             "pass" => {
                 let then = Waiting::Passed { id, more: String::new() };
