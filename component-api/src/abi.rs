@@ -94,6 +94,9 @@ pub const FAULT: u32 = 1;
 /// The component panicked; the hook has reported where.
 pub const PANICKED: u32 = 2;
 
+/// The reply where a component panicked as it was to make something.
+pub const PANIC: &str = "panicked";
+
 /// One event. Its shape is fixed for good; which fields mean something depends on the kind.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]

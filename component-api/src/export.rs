@@ -11,7 +11,7 @@ use abi_stable::prefix_type::WithMetadata;
 use abi_stable::std_types::RSlice;
 
 use crate::abi::{
-    ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANICKED, REVISION, RawEvent, Reply, Sink,
+    ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANIC, PANICKED, REVISION, RawEvent, Reply, Sink,
 };
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Refusal};
@@ -222,7 +222,7 @@ fn made<T>(reply: &mut Reply<'_>, make: impl FnOnce() -> Result<T, Refusal>) -> 
         }
         Err(payload) => {
             drop_quietly(payload);
-            reply.write(b"panicked");
+            reply.write(PANIC.as_bytes());
             std::ptr::null_mut()
         }
     }

@@ -18,10 +18,12 @@ use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::transport::Address;
 
+mod component;
 mod connect;
 mod lines;
 mod records;
 
+pub use component::{Component, Rollback, Share, Versions};
 pub use records::{Records, Size};
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
@@ -125,36 +127,6 @@ pub struct Bindings {
 impl Default for Bindings {
     fn default() -> Self {
         Bindings { idle: Span::seconds(30 * 60), max: 100_000 }
-    }
-}
-
-/// `[component.NAME]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Component {
-    /// The only version that is to serve: `1.2.0`, or `1.2.0#3fa9c1`. The highest in the directory where it is not said.
-    pub version: Option<String>,
-    /// What becomes of versions that another has followed.
-    pub versions: Versions,
-}
-
-/// `versions = { … }`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Versions {
-    /// After so long, sessions that are still there are asked to say goodbye.
-    pub drain: Span,
-    /// How long each then gets.
-    pub goodbye: Span,
-    /// How many a second and worker are asked.
-    pub rate: u32,
-    /// How many earlier versions are kept loaded for a way back.
-    pub keep: usize,
-}
-
-impl Default for Versions {
-    fn default() -> Self {
-        Versions { drain: Span::seconds(600), goodbye: Span::seconds(30), rate: 100, keep: 1 }
     }
 }
 

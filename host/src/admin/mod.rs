@@ -32,6 +32,18 @@ pub enum Request {
     Schema,
     /// Say what became of all that components have accepted.
     Ledger,
+    /// Go back to the version of a component that served before.
+    Rollback {
+        /// The component.
+        component: String,
+    },
+    /// Have a version of a component serve, and hold it; without one the newest, and hold none.
+    Promote {
+        /// The component.
+        component: String,
+        /// `1.2.0`, or `1.2.0#3fa9c1`.
+        version: Option<String>,
+    },
     /// Say which accounts there are, or change them.
     Account(AccountRequest),
     /// Do what SIGTERM does. The connection then stays until the host's process is gone.
@@ -80,6 +92,28 @@ pub enum Outcome {
     Ignored,
     /// It will not serve.
     Refused,
+}
+
+/// What a rollback or a promotion came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rolled {
+    /// The publication that holds now.
+    pub publication: u64,
+    /// Each component that it was about.
+    pub changes: Vec<RolledOne>,
+    /// What is not as an operator would want it.
+    pub findings: Vec<String>,
+}
+
+/// One component of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledOne {
+    /// Which.
+    pub component: String,
+    /// The version that served.
+    pub from: String,
+    /// The one that serves now.
+    pub to: String,
 }
 
 /// How things are.
@@ -245,6 +279,8 @@ pub enum Answer {
     Accounts(Vec<AccountStatus>),
     /// To a change of an account.
     Account(Changed),
+    /// Versions were followed by others.
+    Rolled(Rolled),
     /// It was not done, and why.
     Refused(String),
     /// To a stop.

@@ -1,10 +1,11 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `account`, `stop`, `inspect`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `account`, `stop`, `inspect`.
 
 mod account;
 mod check;
 mod inspect;
 mod ledger;
 mod reload;
+mod rollout;
 mod status;
 mod stop;
 
@@ -50,6 +51,21 @@ enum Verb {
         /// Say instead what became of all that was accepted, by version; exit code 1 where it does not add up
         #[arg(long)]
         ledger: bool,
+    },
+    /// Go back to the version of a component that served before, with all sessions that can be carried; it is held until the component's
+    /// files change, or until `promote`
+    Rollback {
+        #[command(flatten)]
+        configured: Configured,
+        /// The component: `http`
+        component: String,
+    },
+    /// Have a version serve, and hold it; where only the component is named, the newest that is not quarantined, and hold none
+    Promote {
+        #[command(flatten)]
+        configured: Configured,
+        /// The component, or one of its versions: `http`, `http@1.2.0`, `http@1.2.0#3fa9c1`
+        version: String,
     },
     /// Say and change who may authenticate
     #[command(subcommand)]
@@ -102,6 +118,8 @@ pub fn main() -> ExitCode {
         Verb::Status { configured, schema: true, .. } => status::schema(&configured.source(), configured.json),
         Verb::Status { configured, ledger: true, .. } => ledger::ledger(&configured.source(), configured.json),
         Verb::Status { configured, .. } => status::status(&configured.source(), configured.json),
+        Verb::Rollback { configured, component } => rollout::rollback(&configured.source(), component, configured.json),
+        Verb::Promote { configured, version } => rollout::promote(&configured.source(), &version, configured.json),
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),

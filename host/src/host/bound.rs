@@ -31,6 +31,7 @@ impl Host {
             let mut reader = self.open_store().map_err(anyhow::Error::msg)?.reader()?;
             self.bindings.count(&mut *reader)?;
             self.reader = Some(reader);
+            self.read_verdicts()?;
         }
         Ok(())
     }
@@ -98,7 +99,7 @@ impl Host {
     }
 
     /// The place of a version in the list, which it is added to where it is on the shelf alone.
-    fn shelved(&mut self, identity: &str) -> Result<usize, String> {
+    pub(super) fn shelved(&mut self, identity: &str) -> Result<usize, String> {
         let digest = identity.rsplit_once('#').ok_or("its name has no digest")?.1;
         let digest: Digest = digest.parse().map_err(|error| format!("{error}"))?;
         if let Some(at) = self.versions.iter().position(|version| version.digest == digest) {

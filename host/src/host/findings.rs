@@ -65,6 +65,7 @@ impl Host {
         let version = &self.versions[at];
         let (outcome, reason) = match &version.stage {
             _ if version.refusal.is_some() => (Outcome::Refused, version.refusal.clone()),
+            _ if version.quarantine.is_some() => (Outcome::Refused, Some(self.why_quarantined(at))),
             Stage::Active if before.contains(&at) => (Outcome::Unchanged, None),
             Stage::Active => (Outcome::Loaded, self.stands_over(at)),
             _ => (Outcome::Kept, Some(self.why_kept(at))),
@@ -86,9 +87,21 @@ impl Host {
         Some(reason)
     }
 
+    fn why_quarantined(&self, at: usize) -> String {
+        let version = &self.versions[at];
+        let why = version.quarantine.as_deref().unwrap_or_default();
+        let name = version.name();
+        format!("it is quarantined, since it has failed at work: {why}; `tandem promote {name}` has it serve again")
+    }
+
     fn why_kept(&self, at: usize) -> String {
         let name = &self.versions[at].manifest.name;
+        let held = self.verdicts.rollouts.get(name).and_then(|row| Some((row.held.as_ref()?, row.why.as_ref()?)));
         match self.active(name).map(|active| &self.versions[active]) {
+            Some(active) if held.is_some_and(|held| *held.0 == active.identity()) => {
+                let why = held.map(|held| held.1.as_str()).unwrap_or_default();
+                format!("{} is held ({why}); `tandem promote {name}` ends that", active.name())
+            }
             Some(active) if active.manifest.version == self.versions[at].manifest.version => {
                 format!("{} has the same number and is newer", active.name())
             }

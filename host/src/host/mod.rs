@@ -12,6 +12,7 @@ mod ledger;
 mod publication;
 mod reload;
 mod retire;
+mod rollouts;
 mod status;
 mod tables;
 mod versions;
@@ -99,6 +100,8 @@ pub struct Host {
     usage_read: bool,
     verifiers: Arc<Verifiers>,
     auditor: ledger::Auditor,
+    /// What was decided of versions beyond what their files say.
+    verdicts: rollouts::Verdicts,
     /// The workers' time.
     clock: Clock,
     events: Sender<Event>,
@@ -222,6 +225,7 @@ impl Host {
             usage_read: false,
             verifiers,
             auditor,
+            verdicts: rollouts::Verdicts::default(),
             clock,
             events,
             _lock: lock,
@@ -240,9 +244,10 @@ impl Host {
         let mut looked = Instant::now();
         loop {
             // Also where one event follows on another: what drains has its time.
-            if looked.elapsed() >= TICK && self.versions.iter().any(Version::wants_looking_after) {
+            if looked.elapsed() >= TICK && self.wants_looking_after() {
                 looked = Instant::now();
                 self.look_after_draining(looked);
+                self.take_back_failing(looked);
             }
             let event = match waiting.pop_front() {
                 Some(event) => event,
@@ -264,6 +269,14 @@ impl Host {
                 Event::Asked(Request::Schema, reply) => {
                     let schema = self.schema().map_err(|error| format!("{error:#}"));
                     let _ = reply.send(schema.map_or_else(Answer::Unknown, Answer::Schema));
+                }
+                Event::Asked(Request::Rollback { component }, reply) => {
+                    let rolled = self.roll_back(&component);
+                    let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
+                }
+                Event::Asked(Request::Promote { component, version }, reply) => {
+                    let rolled = self.promote(&component, version.as_deref());
+                    let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
                 }
                 Event::Asked(Request::Ledger, reply) => self.auditor.ask(reply),
                 Event::Asked(Request::Account(request), reply) => drop(reply.send(self.account(request))),
@@ -296,7 +309,11 @@ impl Host {
     /// How long to wait for an event: short while something drains.
     fn tick(&self) -> Duration {
         const LONG: Duration = Duration::from_secs(3600);
-        if self.versions.iter().any(Version::wants_looking_after) { TICK } else { LONG }
+        if self.wants_looking_after() { TICK } else { LONG }
+    }
+
+    fn wants_looking_after(&self) -> bool {
+        self.versions.iter().any(Version::wants_looking_after) || self.watches_failures()
     }
 
     /// What is said before a stop.

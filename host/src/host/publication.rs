@@ -100,6 +100,10 @@ impl Host {
                 let version = &mut self.versions[at];
                 version.step(Step::Publish);
                 version.active_at = publication;
+                if !was_active {
+                    version.active_since = publication;
+                    version.looked = version.look(Instant::now());
+                }
                 version.kept = instances
                     .map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect())
                     .unwrap_or_default();

@@ -49,7 +49,7 @@ pub(super) struct Decision {
     /// An instance for each of its services.
     pub(super) instances: Vec<(usize, Lease<Instance>)>,
     /// A better version was there and was refused.
-    refused: bool,
+    pub(super) refused: bool,
 }
 
 impl Host {
@@ -89,6 +89,10 @@ impl Host {
         self.check_fixed_keys(&config)?;
         self.open_own_tables()?;
         *found = self.scan(&config.components)?;
+        for (at, version) in self.versions.iter_mut().enumerate() {
+            version.present = found.iter().any(|one| one.version() == Some(at));
+        }
+        self.keep_quarantined();
         for name in config.service.keys() {
             if !self.services.contains(name) {
                 self.services.push(name.clone());
@@ -113,6 +117,7 @@ impl Host {
         }
         self.publish(config, &decisions, loaded, bound);
         self.take_stages(&decisions);
+        self.write_rollouts();
         self.findings.extend(self.wait_until_taken());
         self.findings.extend(self.unserved());
         self.findings.extend(self.not_as_named());
@@ -220,10 +225,12 @@ impl Host {
             .collect();
         let active = self.active(component);
         let wanted = config.component(component).version;
-        let candidates = present.iter().map(|at| self.versions[*at].candidate()).collect();
+        let fit = present.iter().filter(|at| self.versions[**at].quarantine.is_none());
+        let candidates = fit.map(|at| self.versions[*at].candidate()).collect();
+        let ordered = rollout::order(candidates, wanted.as_deref());
+        let ordered: Vec<usize> = ordered.into_iter().map(|candidate| self.at_seen(candidate.seen)).collect();
         let mut refused = false;
-        for candidate in rollout::order(candidates, wanted.as_deref()) {
-            let at = self.at_seen(candidate.seen);
+        for at in self.held(component).into_iter().chain(ordered) {
             match self.prepare(at, component, config) {
                 Ok(instances) => {
                     return Ok(Decision { component: component.into(), version: Some(at), instances, refused });
@@ -443,11 +450,11 @@ impl Host {
     }
 
     fn sweep_shelf(&self, present: &[usize]) {
-        let keep =
+        let used =
             self.versions.iter().enumerate().filter(|(at, version)| {
                 present.contains(at) || version.code.is_some() || !version.lingering.is_empty()
             });
-        let keep = keep.map(|(_, version)| version.digest).collect();
+        let keep = used.map(|(_, version)| version.digest).chain(self.ways_back()).collect();
         if let Err(error) = self.shelf.sweep(&keep) {
             tracing::warn!("the shelf {} cannot be swept: {error}", self.shelf.directory().display());
         }
@@ -457,11 +464,11 @@ impl Host {
         self.versions.iter().position(|one| one.stage == Stage::Active && one.manifest.name == component)
     }
 
-    fn active_versions(&self) -> Vec<usize> {
+    pub(super) fn active_versions(&self) -> Vec<usize> {
         (0..self.versions.len()).filter(|at| self.versions[*at].stage == Stage::Active).collect()
     }
 
-    fn at_seen(&self, seen: u64) -> usize {
+    pub(super) fn at_seen(&self, seen: u64) -> usize {
         self.versions.iter().position(|version| version.seen == seen).expect("candidates are made of this list")
     }
 }

@@ -259,15 +259,16 @@ impl Version {
         match self.lingering.last() {
             Some(lingering) => self.step(Step::Linger(lingering.reason.clone())),
             None => match (&self.stage, &self.refusal) {
-                (Stage::Refused(_), _) => {}
+                (Stage::Refused(_) | Stage::Quarantined(_), _) => {}
                 (Stage::Lingering(_), Some(refusal)) => self.step(Step::Refuse(refusal.clone())),
                 _ => self.step(Step::Unmap),
             },
         }
+        self.settle_quarantine();
     }
 
     /// Whether it was active and is kept.
-    fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.stage != Stage::Active && !self.kept.is_empty()
     }
 }

@@ -14,6 +14,7 @@ use crate::store::bindings::Bindings;
 use crate::store::sqlite::Sqlite;
 use crate::store::table::Table;
 use crate::store::{HOST, Migrant, Migration, Settled, Store};
+use crate::version::verdicts::{QUARANTINE, ROLLOUTS};
 
 /// The store's file in the data directory.
 const FILE: &str = "store.sqlite";
@@ -95,7 +96,8 @@ impl Host {
 fn grow_own(store: &dyn Store) -> anyhow::Result<()> {
     let number = semver::Version::parse(env!("CARGO_PKG_VERSION")).context("the host's version")?;
     let name = format!("{HOST}@{number}");
-    let own = [&account::table::TABLE, &agreement::table::TABLE, &records::TABLE].map(|table| Table::clone(table));
+    let own = [&account::table::TABLE, &agreement::table::TABLE, &records::TABLE, &ROLLOUTS, &QUARANTINE];
+    let own = own.map(|table| Table::clone(table));
     let own = own.into_iter().chain([Bindings::default().table().clone()]).collect::<Vec<_>>();
     // Said in the history alone: it is no component's doing.
     store.migrate(&Migrant { component: HOST, number: &number, name: &name }, &own).with_context(|| name.clone())

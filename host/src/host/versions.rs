@@ -34,8 +34,23 @@ pub(super) struct Version {
     pub(super) kept: Vec<Lease<Instance>>,
     /// Why the last reload refused it, if it did.
     pub(super) refusal: Option<String>,
-    /// Counts publications: when it was active last.
+    /// Counts publications: when it was active last …
     pub(super) active_at: u64,
+    /// … and since when it has been.
+    pub(super) active_since: u64,
+    /// Whether the last reload has found it in the components directory.
+    pub(super) present: bool,
+    /// Why it is not tried again, where it has failed at work.
+    pub(super) quarantine: Option<String>,
+    /// What was counted of it as its failures were looked at anew.
+    pub(super) looked: Looked,
+}
+
+/// What was counted of a version at a time.
+pub(super) struct Looked {
+    pub(super) at: Instant,
+    pub(super) failures: u64,
+    pub(super) taken: u64,
 }
 
 /// A copy of a library that should be gone and is not.
@@ -106,6 +121,10 @@ impl Version {
             kept: Vec::new(),
             refusal: None,
             active_at: 0,
+            active_since: 0,
+            present: false,
+            quarantine: None,
+            looked: Looked { at: Instant::now(), failures: 0, taken: 0 },
         }
     }
 
@@ -153,10 +172,45 @@ impl Version {
         }
     }
 
+    /// It is not tried again before an operator says so. One that serves or drains does so to its end.
+    pub(super) fn quarantine(&mut self, reason: &str) {
+        self.quarantine = Some(reason.to_owned());
+        self.kept.clear();
+        self.settle_quarantine();
+    }
+
+    /// Takes the step into quarantine, where it is to and nothing stands against it.
+    pub(super) fn settle_quarantine(&mut self) {
+        if let Some(reason) = &self.quarantine
+            && !matches!(self.stage, Stage::Active | Stage::Draining | Stage::Lingering(_) | Stage::Quarantined(_))
+        {
+            self.step(Step::Quarantine(reason.clone()));
+        }
+    }
+
+    /// An operator wants it to be tried again.
+    pub(super) fn release(&mut self) {
+        self.quarantine = None;
+        if matches!(self.stage, Stage::Quarantined(_)) {
+            self.step(if self.code.is_some() { Step::Load } else { Step::Find });
+        }
+    }
+
+    /// What is counted of it now.
+    pub(super) fn look(&self, at: Instant) -> Looked {
+        let sum = |count: fn(&Counts) -> &std::sync::atomic::AtomicU64| {
+            self.running.iter().map(|one| count(&one.counts).load(std::sync::atomic::Ordering::Relaxed)).sum()
+        };
+        Looked { at, failures: sum(|counts| &counts.failures), taken: sum(|counts| &counts.taken) }
+    }
+
     /// Why it is where it is, where there is a reason.
     pub(super) fn reason(&self) -> Option<String> {
-        match (&self.stage, &self.refusal) {
+        match (&self.stage, self.refusal.as_ref().or(self.quarantine.as_ref())) {
             (Stage::Lingering(reason), Some(refusal)) => Some(format!("{reason}; it was refused: {refusal}")),
+            (Stage::Draining, Some(reason)) if self.quarantine.is_some() => {
+                Some(format!("it is quarantined: {reason}"))
+            }
             (stage, _) => stage.reason().map(str::to_owned).or_else(|| self.overdue()).or_else(|| {
                 let lingering = self.lingering.last()?;
                 Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))

@@ -19,6 +19,14 @@ pub enum Notice {
     VersionRetired,
     /// A version is retired but stays mapped.
     VersionLingering,
+    /// A version was followed by another without a reload: an operator has said so, or it has failed at work.
+    VersionRolled,
+    /// A version has failed at work too often: it was taken back, and does not serve again before an operator says so.
+    VersionQuarantined,
+    /// A version fails at work too often, and there is none to go back to.
+    VersionFailing,
+    /// A version that was held is held no more, since the component's files have changed.
+    HoldEnded,
     /// Two files have one name and number; the newer one counts.
     VersionReplaced,
     /// A file in the components directory was passed over.

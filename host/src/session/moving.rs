@@ -3,6 +3,7 @@
 //! What moves is the handle alone. Streams with their unread and unsent bytes, timers, dials and forwards stay with the
 //! session; a carried one keeps the tokens that they answer to.
 
+use std::sync::Arc;
 use std::task::Context;
 
 use tandem_component::abi::kind;
@@ -138,7 +139,8 @@ impl Driver<'_, '_> {
     pub(super) fn renew(&mut self, to: Lease<Instance>) {
         let session = &mut *self.session;
         let opening = session.opening(self.worker, self.now, self.wall);
-        match Conversation::open(to, &opening, session.id) {
+        let counts = Arc::clone(&to.counts);
+        match Conversation::open(to, &opening, session.id).inspect_err(|why| counts.refused(why)) {
             Ok(fresh) => {
                 session.replace(fresh);
                 self.worker.count_move();
@@ -172,7 +174,8 @@ impl Driver<'_, '_> {
             None => state,
         };
         let opening = session.opening(self.worker, self.now, self.wall);
-        match Conversation::resume(to, &opening, &state, session.id) {
+        let counts = Arc::clone(&to.counts);
+        match Conversation::resume(to, &opening, &state, session.id).inspect_err(|why| counts.refused(why)) {
             Ok(resumed) => {
                 // What it cannot export is lost with it in any case.
                 let again = resumed.export(session.id).ok();
@@ -305,7 +308,8 @@ impl Session {
         session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);
         let opening = session.opening(worker, now, wall);
-        let conversation = Conversation::open(lease, &opening, session.id)?;
+        let counts = Arc::clone(&lease.counts);
+        let conversation = Conversation::open(lease, &opening, session.id).inspect_err(|why| counts.refused(why))?;
         conversation.lease().counts.enter();
         session.conversation = Some(conversation);
         Ok(session)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem_component::Policy;
+use tandem_component::abi::PANIC;
 
 use super::Lease;
 use crate::account::Accounts;
@@ -119,6 +120,13 @@ impl Counts {
     pub fn enter(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
         self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It made no session, for this reason. That it panicked is a failure; a refusal is its right.
+    pub fn refused(&self, why: &str) {
+        if why == PANIC {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A session runs on it no more.

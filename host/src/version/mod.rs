@@ -6,6 +6,7 @@ pub mod lease;
 pub mod rollout;
 pub mod stage;
 pub mod table;
+pub mod verdicts;
 
 pub use instance::{Counts, Instance, Service, Snapshot, Started};
 pub use lease::Lease;

@@ -4,9 +4,11 @@
 //! found ─▶ examined ─▶ staged ─▶ active ─▶ draining ─▶ retired
 //!   │          │          │        ▲  ▲        │  ▲        │
 //!   └──────────┴──────────┴▶ refused  └─ again ┘  └── lingering
+//!                          ▶ quarantined
 //! ```
 //! A version that drains may become active again (an older file copied over a newer one); one that is kept for rollback
-//! goes back to staged when its last session has gone; one that is refused after it was loaded, and stays mapped, lingers.
+//! goes back to staged when its last session has gone; one that is refused after it was loaded, and stays mapped, lingers. One that
+//! has failed at work is quarantined once nothing of it is loaded: it is not tried again before an operator says so.
 
 use std::fmt;
 
@@ -27,6 +29,8 @@ pub enum Stage {
     Retired,
     /// It will not serve, for this reason.
     Refused(String),
+    /// It has failed at work, and is not tried again: for this reason.
+    Quarantined(String),
     /// It is retired, but still mapped, for this reason.
     Lingering(String),
 }
@@ -54,6 +58,8 @@ pub enum Step {
     Linger(String),
     /// It is not to serve.
     Refuse(String),
+    /// It is not to serve before an operator says so.
+    Quarantine(String),
 }
 
 /// A step that cannot follow on a stage: a bug in the host.
@@ -73,22 +79,24 @@ impl Stage {
     pub fn after(self, step: Step) -> Result<Stage, Impossible> {
         match (self, step) {
             // What was refused is tried again by each reload: the configuration may have been what was wrong.
-            (Stage::Refused(_), Step::Find) => Ok(Stage::Found),
+            (Stage::Refused(_) | Stage::Quarantined(_), Step::Find) => Ok(Stage::Found),
             (Stage::Found, Step::Pass) => Ok(Stage::Examined),
             // Retired and lingering versions load again from the shelf: their content has been passed.
             // One that was refused while it was loaded is loaded still.
-            (Stage::Examined | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_), Step::Load) => {
-                Ok(Stage::Staged)
-            }
+            (
+                Stage::Examined | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_) | Stage::Quarantined(_),
+                Step::Load,
+            ) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
             (Stage::Staged | Stage::Draining, Step::Bind) => Ok(Stage::Draining),
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
-            (Stage::Staged | Stage::Draining | Stage::Lingering(_) | Stage::Refused(_), Step::Linger(reason)) => {
-                Ok(Stage::Lingering(reason))
-            }
+            (
+                Stage::Staged | Stage::Draining | Stage::Lingering(_) | Stage::Refused(_) | Stage::Quarantined(_),
+                Step::Linger(reason),
+            ) => Ok(Stage::Lingering(reason)),
             // One that was active or drains is not refused: what it serves, it serves to the end.
             (
                 Stage::Found
@@ -99,6 +107,15 @@ impl Stage {
                 | Stage::Refused(_),
                 Step::Refuse(reason),
             ) => Ok(Stage::Refused(reason)),
+            (
+                Stage::Found
+                | Stage::Examined
+                | Stage::Staged
+                | Stage::Retired
+                | Stage::Refused(_)
+                | Stage::Quarantined(_),
+                Step::Quarantine(reason),
+            ) => Ok(Stage::Quarantined(reason)),
             (stage, step) => Err(Impossible { stage, step }),
         }
     }
@@ -113,6 +130,7 @@ impl Stage {
             Stage::Draining => "draining",
             Stage::Retired => "retired",
             Stage::Refused(_) => "refused",
+            Stage::Quarantined(_) => "quarantined",
             Stage::Lingering(_) => "lingering",
         }
     }
@@ -120,7 +138,7 @@ impl Stage {
     /// Why, where there is a reason.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Stage::Refused(reason) | Stage::Lingering(reason) => Some(reason),
+            Stage::Refused(reason) | Stage::Quarantined(reason) | Stage::Lingering(reason) => Some(reason),
             _ => None,
         }
     }
@@ -168,6 +186,15 @@ mod tests {
             (Stage::Refused(why()), Step::Linger(why()), Stage::Lingering(why())),
             (Stage::Refused(why()), Step::Load, Stage::Staged),
             (Stage::Refused(why()), Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Found, Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Examined, Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Staged, Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Retired, Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Refused(why()), Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Quarantined(why()), Step::Quarantine(why()), Stage::Quarantined(why())),
+            (Stage::Quarantined(why()), Step::Find, Stage::Found),
+            (Stage::Quarantined(why()), Step::Load, Stage::Staged),
+            (Stage::Quarantined(why()), Step::Linger(why()), Stage::Lingering(why())),
         ];
         let stages = [
             Stage::Found,
@@ -177,6 +204,7 @@ mod tests {
             Stage::Draining,
             Stage::Retired,
             Stage::Refused(why()),
+            Stage::Quarantined(why()),
             Stage::Lingering(why()),
         ];
         let steps = [
@@ -190,6 +218,7 @@ mod tests {
             Step::Unmap,
             Step::Linger(why()),
             Step::Refuse(why()),
+            Step::Quarantine(why()),
         ];
         for stage in &stages {
             for step in &steps {

@@ -1,0 +1,94 @@
+//! What the configuration says of a component: `[component.NAME]`.
+
+use serde::Deserialize;
+
+use super::Span;
+
+/// `[component.NAME]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Component {
+    /// The only version that is to serve: `1.2.0`, or `1.2.0#3fa9c1`. The highest in the directory where it is not said.
+    pub version: Option<String>,
+    /// What becomes of versions that another has followed.
+    pub versions: Versions,
+    /// When a version is taken back by itself.
+    pub rollback: Rollback,
+}
+
+/// `rollback = { … }`: a version that fails so often at work is followed by the one that served before, and is quarantined. What
+/// counts as a failure is a panic, a fault or a broken rule of its code.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollback {
+    /// So many failures; 0 is never.
+    pub failures: u32,
+    /// And at least this share of the sessions that it took meanwhile.
+    pub share: Share,
+    /// Within this time.
+    pub within: Span,
+}
+
+impl Default for Rollback {
+    fn default() -> Self {
+        Rollback { failures: 10, share: Share(0.01), within: Span::seconds(60) }
+    }
+}
+
+/// A share, written `1%` or `0.5%`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Share(f64);
+
+impl Share {
+    /// Between 0 and 1.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
+            Some(percent) => Ok(Share(percent / 100.0)),
+            None => Err(format!("`{text}` is no share; write `1%`, up to `100%`")),
+        }
+    }
+}
+
+/// `versions = { … }`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Versions {
+    /// After so long, sessions that are still there are asked to say goodbye.
+    pub drain: Span,
+    /// How long each then gets.
+    pub goodbye: Span,
+    /// How many a second and worker are asked.
+    pub rate: u32,
+    /// How many earlier versions are kept loaded for a way back.
+    pub keep: usize,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Versions { drain: Span::seconds(600), goodbye: Span::seconds(30), rate: 100, keep: 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Share;
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        let share = |text: &str| Share::try_from(text.to_owned()).map(Share::get);
+        assert_eq!(["0%", "0.5%", "1 %", "100%"].map(share), [Ok(0.0), Ok(0.005), Ok(0.01), Ok(1.0)]);
+        for text in ["", "%", "1", "-1%", "101%", "NaN%", "one%"] {
+            assert_eq!(share(text), Err(format!("`{text}` is no share; write `1%`, up to `100%`")));
+        }
+    }
+}
