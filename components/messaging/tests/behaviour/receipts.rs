@@ -128,7 +128,7 @@ fn a_receipt_may_overtake_the_answer_that_names_the_message() {
     every_way(&config(), |desk| {
         let id = desk.accepted(submit("hello"));
         let early = desk.request("smsc-a", &Asked::Deliver(receipt("n1", State::Delivered)));
-        desk.wait(SECOND / 4);
+        desk.wait(SECOND / 40);
         assert_eq!(desk.session().response::<Delivered>(early), None);
         desk.take("n1");
         for _ in 0..4 {
