@@ -20,10 +20,12 @@ use crate::transport::Address;
 
 mod component;
 mod connect;
+mod examination;
 mod lines;
 mod records;
 
 pub use component::{Component, Rollback, Share, Versions};
+pub use examination::Examination;
 pub use records::{Records, Size};
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
@@ -127,20 +129,6 @@ pub struct Bindings {
 impl Default for Bindings {
     fn default() -> Self {
         Bindings { idle: Span::seconds(30 * 60), max: 100_000 }
-    }
-}
-
-/// `[examination]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Examination {
-    /// How long it may take.
-    pub limit: Span,
-}
-
-impl Default for Examination {
-    fn default() -> Self {
-        Examination { limit: Span::seconds(5) }
     }
 }
 
@@ -309,6 +297,9 @@ impl Config {
             && !(1..=1024).contains(&workers)
         {
             return at(&["workers"], format!("{workers} is not between 1 and 1024"));
+        }
+        if let Err((key, reason)) = self.examination.check() {
+            return at(&["examination", key], reason);
         }
         if self.service.is_empty() {
             return at(&["service"], "there is no service; write [service.web] with component and listen".into());
@@ -522,6 +513,7 @@ mod tests {
             (&format!("together = [[\"smpp\"]]\n{WEB}"), "tandem.toml:1", "`smpp`"),
             (&format!("shutdown = \"soon\"\n{WEB}"), "tandem.toml:1", "250ms"),
             (&format!("examination.limit = \"18446744073709551615s\"\n{WEB}"), "tandem.toml:1", "100 years"),
+            (&format!("examination.memory = \"1MB\"\n{WEB}"), "tandem.toml:1", "at least 64MiB"),
             ("[service.web\n", "tandem.toml:1", "]"),
         ];
         for (text, place, reason) in rows {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tandem::loader::code::Code;
-use tandem::loader::examine::{Trial, examine};
+use tandem::loader::examine::{Limits, Trial, examine};
 use tandem::loader::library::{Closed, mapped};
 use tandem::loader::manifest::Manifest;
 use tandem::loader::shelf::Shelf;
@@ -42,7 +42,8 @@ fn five_hundred_lives_of_a_component_stay_flat() {
     let (well, badly) = (trial("nothing"), trial("panic"));
     let host = Path::new(env!("CARGO_BIN_EXE_tandem"));
     let began = Instant::now();
-    let examined = examine(host, &shelved, std::slice::from_ref(&well), Duration::from_secs(20)).unwrap();
+    let examined =
+        examine(host, &shelved, std::slice::from_ref(&well), Limits::within(Duration::from_secs(20))).unwrap();
     println!("examined in {:?}", began.elapsed());
 
     let live = || {

@@ -48,7 +48,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             .collect();
         let content = std::fs::read(file)?;
         let library = Shelved { digest: Digest::of(&content), path: file.canonicalize()?, len: content.len() as u64 };
-        match examine::examine(&host, &library, &trials?, config.examination.limit.get()) {
+        match examine::examine(&host, &library, &trials?, config.examination.limits()) {
             Ok(_) => served.push(manifest.name),
             Err(refused) => findings.push(format!("{name}: {refused}")),
         }

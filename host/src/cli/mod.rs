@@ -82,7 +82,11 @@ enum Verb {
     },
     /// Examine a library, in a child of the host
     #[command(hide = true)]
-    Examine,
+    Examine {
+        /// For tests: leave out what a kernel may lack
+        #[arg(long, value_name = "LAYER")]
+        without: Vec<examine::Layer>,
+    },
 }
 
 /// Which gateway is meant.
@@ -123,7 +127,7 @@ pub fn main() -> ExitCode {
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, json } => inspect::inspect(&file, json),
-        Verb::Examine => return examine::child::main(),
+        Verb::Examine { without } => return examine::child::main(without),
     };
     result.unwrap_or_else(|error| {
         eprintln!("tandem: {error:#}");

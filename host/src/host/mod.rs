@@ -82,6 +82,8 @@ pub struct Host {
     reload_error: Option<String>,
     /// What else the last reload found.
     findings: Vec<String>,
+    /// In what examinations are not confined, as far as that was said.
+    lacks: Vec<String>,
     /// Counts versions, instances and connections that were begun.
     seen: u64,
     instances: u32,
@@ -213,6 +215,7 @@ impl Host {
             refused: Vec::new(),
             reload_error: None,
             findings: Vec::new(),
+            lacks: Vec::new(),
             seen: 0,
             instances: 0,
             connections_begun: 0,

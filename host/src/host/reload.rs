@@ -305,8 +305,17 @@ impl Host {
             }
         };
         let host = examine::own_executable().map_err(|error| error.to_string())?;
-        let passed = examine::examine(&host, &shelved, trials, config.examination.limit.get());
+        let passed = examine::examine(&host, &shelved, trials, config.examination.limits());
         let passed = passed.map_err(|refused| refused.to_string())?;
+        // It is the kernel's to have it: once says it.
+        if !passed.lacks.is_empty() && self.lacks != passed.lacks {
+            self.lacks.clone_from(&passed.lacks);
+            let lacks = passed.lacks.join("; ");
+            notice::give(
+                Notice::ExaminationUnconfined,
+                &format!("components are examined with less around them: {lacks}"),
+            );
+        }
         let version = &mut self.versions[at];
         if let Some(reason) = &passed.lingers {
             let reason = format!("{}: it will stay mapped when it is retired: {reason}", version.name());

@@ -29,6 +29,8 @@ pub enum Notice {
     HoldEnded,
     /// Two files have one name and number; the newer one counts.
     VersionReplaced,
+    /// The kernel lacks something of what an examination is confined by.
+    ExaminationUnconfined,
     /// A file in the components directory was passed over.
     FileIgnored,
     /// A reload changed nothing, because of the configuration or the directory.

@@ -1,6 +1,6 @@
 //! The child's side of the examination: `tandem examine`.
 //!
-//! It reads its request, says each step before it enters it, and ends with a verdict. It may die at any of them; the
+//! It reads its request, confines itself, says each step before it enters it, and ends with a verdict. It may die at any of them; the
 //! parent is prepared for that. Its verdicts go out where no `println!` of a component reaches: standard output is moved
 //! aside first, and what is printed goes where errors go.
 
@@ -18,19 +18,22 @@ use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::std_types::RSlice;
 use tandem_component::abi::{self, ComponentTableRef, REVISION, Reply, Reports};
 
-use super::{Line, Request, Step, Trial};
+use super::confine::confine;
+use super::{Layer, Line, Request, Step, Trial};
 use crate::loader::library::{Closed, Library};
 use crate::loader::manifest::{self, Manifest};
 use crate::loader::threads;
 
 /// What the hidden subcommand `examine` does.
-pub fn main() -> ExitCode {
-    match prepare().and_then(|(mut verdicts, request)| {
-        let mut say = |line: Line| {
+pub fn main(without: impl IntoIterator<Item = Layer>) -> ExitCode {
+    match prepare().and_then(|(verdicts, request)| {
+        let say = |line: Line| {
             let mut text = serde_json::to_vec(&line)?;
             text.push(b'\n');
-            verdicts.write_all(&text)
+            (&verdicts).write_all(&text)
         };
+        let lacks = confine(request.limits, without.into_iter().collect(), &verdicts)?;
+        say(Line::Lacks(lacks))?;
         match check(&request, &mut |step| say(Line::Entering(step)))? {
             Ok(lingers) => {
                 say(Line::Entering(Step::End))?;

@@ -5,8 +5,10 @@
 //! step it is entering before it enters it, so that whatever becomes of it, the reason names where. The invariants:
 //!
 //! - an [`Examined`] comes from nowhere else, and only by it a library is loaded: nothing runs unexamined;
+//! - the child confines itself before it opens the library ([`confine`](Limits)): it reads files and computes, and has no
+//!   network, no thread, no other process and no more memory than it may have;
 //! - the examination ends within its limit, whatever the library does, and leaves no process and no thread behind
-//!   (`group`), but for a process that takes care to escape;
+//!   (`group`), but where system calls cannot be filtered, for a process that takes care to escape;
 //! - what the component says of its configuration reaches the operator as it said it, with the service.
 
 use std::collections::VecDeque;
@@ -25,7 +27,10 @@ use super::library::{Library, LoadError};
 use super::shelf::{Digest, Shelf, ShelfError, Shelved};
 
 pub mod child;
+mod confine;
 mod group;
+
+pub use confine::{Act, Layer, Limits};
 
 use group::{Group, Left, Talk};
 
@@ -46,6 +51,8 @@ pub struct Examined {
     digest: Digest,
     /// Why a library of this content will not go away when it is closed, if the child has found that.
     pub lingers: Option<String>,
+    /// In what the child was not confined, since the kernel has nothing to do it by.
+    pub lacks: Vec<String>,
 }
 
 impl Examined {
@@ -76,10 +83,10 @@ pub enum Unloaded {
 /// Has a child of `host`, the host's executable, examine a library with these trials.
 ///
 /// [`own_executable`] is the one to use for `host`. What the child writes to its standard error is kept for the reason.
-pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limit: Duration) -> Result<Examined, Refused> {
-    let request = Request { library: library.path.clone(), trials: trials.to_vec() };
+pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limits: Limits) -> Result<Examined, Refused> {
+    let request = Request { library: library.path.clone(), trials: trials.to_vec(), limits };
     let request = rmp_serde::to_vec_named(&request).map_err(io::Error::other)?;
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + limits.time;
     let mut command = Command::new(host);
     command.arg("examine").env("RUST_BACKTRACE", "0");
     let (mut group, talk) = Group::spawn(command)?;
@@ -90,7 +97,9 @@ pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limit: Duration
         let _ = group.kill();
     }
     group.hang_up();
-    report?.judge(limit).map(|lingers| Examined { digest: library.digest, lingers })
+    let mut report = report?;
+    let lacks = std::mem::take(&mut report.lacks);
+    report.judge(limits.time).map(|lingers| Examined { digest: library.digest, lingers, lacks })
 }
 
 /// Hears the child to its end or to the deadline, and then all that is still under way.
@@ -175,6 +184,14 @@ pub enum Refused {
         /// Why.
         reason: String,
     },
+    /// It tried what no component does.
+    #[error("it tried to {act}{}; {}", while_at(.step), act.instead())]
+    Tried {
+        /// What.
+        act: Act,
+        /// Where the child was.
+        step: Option<Step>,
+    },
     /// It ended the child.
     #[error("the library killed its examination: {how}{}{}", while_at(.step), said(.stderr))]
     Killed {
@@ -253,6 +270,7 @@ fn said(stderr: &str) -> String {
 struct Request {
     library: PathBuf,
     trials: Vec<Trial>,
+    limits: Limits,
 }
 
 /// What the child says: JSON, a line each.
@@ -260,8 +278,15 @@ struct Request {
 #[serde(rename_all = "snake_case")]
 enum Line {
     Entering(Step),
-    Passed { lingers: Option<String> },
-    Unfit { reason: String },
+    /// In what the child is not confined.
+    Lacks(Vec<String>),
+    Tried(Act),
+    Passed {
+        lingers: Option<String>,
+    },
+    Unfit {
+        reason: String,
+    },
 }
 
 enum Heard {
@@ -295,6 +320,8 @@ fn listen((mut to, stdout, stderr): Talk, request: Vec<u8>) -> io::Result<mpsc::
 #[derive(Default)]
 struct Report {
     step: Option<Step>,
+    lacks: Vec<String>,
+    tried: Option<Act>,
     verdict: Option<Result<Option<String>, String>>,
     stderr: String,
     /// How it ended; none if it had to be killed.
@@ -307,6 +334,8 @@ impl Report {
     fn take(&mut self, heard: Heard) {
         match heard {
             Heard::Line(Line::Entering(step)) => self.step = Some(step),
+            Heard::Line(Line::Lacks(lacks)) => self.lacks = lacks,
+            Heard::Line(Line::Tried(act)) => self.tried = Some(act),
             Heard::Line(Line::Passed { lingers }) => self.verdict = Some(Ok(lingers)),
             Heard::Line(Line::Unfit { reason }) => self.verdict = Some(Err(reason)),
             Heard::Error(text) => self.stderr = text,
@@ -315,7 +344,12 @@ impl Report {
 
     /// A verdict counts only if the child also ended well, and with it all that it had started.
     fn judge(self, limit: Duration) -> Result<Option<String>, Refused> {
-        let Self { step, verdict, stderr, end, left } = self;
+        let Self { step, verdict, stderr, end, left, tried, lacks: _ } = self;
+        // A signal that was blocked ends the child before it can say what it tried: see `confine::calls`.
+        let tried = tried.or_else(|| (end.and_then(signal) == Some(SIGSYS)).then_some(Act::Start));
+        if let Some(act) = tried {
+            return Err(Refused::Tried { act, step });
+        }
         match (verdict, end) {
             (Some(Err(reason)), _) => Err(Refused::Unfit { step, reason }),
             (Some(Ok(_)), Some(end)) if end.success() && left == Left::Processes => {
@@ -351,6 +385,11 @@ fn signal(_end: ExitStatus) -> Option<i32> {
     None
 }
 
+#[cfg(unix)]
+const SIGSYS: i32 = libc::SIGSYS;
+#[cfg(not(unix))]
+const SIGSYS: i32 = i32::MAX;
+
 fn signal_name(signal: i32) -> String {
     let name = match signal {
         libc::SIGABRT => "SIGABRT",
@@ -363,7 +402,9 @@ fn signal_name(signal: i32) -> String {
         #[cfg(unix)]
         libc::SIGKILL => "SIGKILL",
         #[cfg(unix)]
-        libc::SIGSYS => "SIGSYS",
+        libc::SIGXCPU => "SIGXCPU",
+        #[cfg(unix)]
+        libc::SIGXFSZ => "SIGXFSZ",
         #[cfg(unix)]
         libc::SIGTRAP => "SIGTRAP",
         other => return format!("signal {other}"),

@@ -1,10 +1,15 @@
 //! A component that fails its examination in whichever way it is told: by its configuration when it starts, and by the
 //! environment when it is loaded.
 
+mod acts;
+
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use acts::Deed;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
 use serde::{Deserialize, Serialize};
 use tandem_component::prelude::*;
 
@@ -13,6 +18,8 @@ use tandem_component::prelude::*;
 #[serde(deny_unknown_fields)]
 struct Config {
     act: Act,
+    /// What it does first.
+    deed: Option<Deed>,
     #[serde(default)]
     routes: Vec<Route>,
 }
@@ -56,6 +63,7 @@ impl Component for Misbehaving {
     const POLICY: Policy = Policy::Renew;
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
+        config.deed.map_or(Ok(()), acts::commit)?;
         match config.act {
             Act::Refuse => Err(format!("routes is empty, {} of them; name one", config.routes.len()).into()),
             Act::Panic => panic!("not today"),
@@ -111,11 +119,11 @@ impl Drop for Misbehaving {
 #[unsafe(link_section = ".init_array")]
 static CONSTRUCTOR: extern "C" fn() = {
     extern "C" fn construct() {
-        match std::env::var("TANDEM_TEST_CONSTRUCTOR").as_deref() {
-            Ok("hang") => hang(),
-            Ok("exit") => std::process::exit(7),
-            Ok("crash") => crash(),
-            _ => {}
+        let Ok(name) = std::env::var("TANDEM_TEST_CONSTRUCTOR") else { return };
+        let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
+        match Deed::deserialize(name) {
+            Ok(deed) => eprintln!("{:?}", acts::commit(deed)),
+            Err(_) => crash(),
         }
     }
     construct
