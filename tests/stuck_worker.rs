@@ -1,4 +1,4 @@
-//! A component that does not come back holds its worker, and nothing else: the host says so and goes on.
+//! Until it is given up, a component that does not come back holds its worker, and nothing else: the host says so and goes on.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -95,6 +95,7 @@ fn start() -> (Gateway, u16) {
             r#"
 workers = 2
 shutdown = "{}s"
+overrun = {{ abandon = "1h" }}
 [service.careless]
 component = "misbehaving-careless"
 listen = ["tcp://127.0.0.1:{port}"]

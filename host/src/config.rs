@@ -22,10 +22,12 @@ mod component;
 mod connect;
 mod examination;
 mod lines;
+mod overrun;
 mod records;
 
 pub use component::{Component, Rollback, Share, Versions};
 pub use examination::Examination;
+pub use overrun::Overrun;
 pub use records::{Records, Size};
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
@@ -49,6 +51,9 @@ pub struct Config {
     /// How long sessions get to end when the host stops.
     #[serde(default = "default_shutdown")]
     pub shutdown: Span,
+    /// How long a component may take over one event.
+    #[serde(default)]
+    pub overrun: Overrun,
     /// Services by name.
     #[serde(default)]
     pub service: BTreeMap<String, Service>,
@@ -300,6 +305,9 @@ impl Config {
         }
         if let Err((key, reason)) = self.examination.check() {
             return at(&["examination", key], reason);
+        }
+        if let Err((key, reason)) = self.overrun.check() {
+            return at(&["overrun", key], reason);
         }
         if self.service.is_empty() {
             return at(&["service"], "there is no service; write [service.web] with component and listen".into());

@@ -45,11 +45,13 @@ mod residents;
 mod routing;
 mod scratch;
 mod storing;
+mod watchdog;
 
 pub use calls::{Mail, Mailbox, mailboxes};
 pub use connect::Wanted;
 pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
+pub use watchdog::Watchdog;
 
 use conversations::Conversations;
 use residents::Residents;

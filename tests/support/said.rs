@@ -167,6 +167,8 @@ pub struct Version {
     pub reason: Option<String>,
     /// How many sessions run it.
     pub sessions: u64,
+    /// How many events took it too long.
+    pub overruns: u64,
 }
 
 /// A service.

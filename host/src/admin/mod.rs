@@ -177,6 +177,12 @@ pub struct VersionStatus {
     pub taken: u64,
     /// Panics and faults.
     pub failures: u64,
+    /// Panics alone.
+    #[serde(default)]
+    pub panics: u64,
+    /// Events that took longer than `overrun.report`.
+    #[serde(default)]
+    pub overruns: u64,
     /// The services that it serves, or still has sessions of.
     pub services: Vec<String>,
 }

@@ -88,18 +88,19 @@ fn text(status: &Status) -> String {
     }
     lines.push(String::new());
     lines.push(format!(
-        "{:<28} {:<10} {:>8} {:>10} {:>8}  {}",
-        "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "SERVICES"
+        "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8}  {}",
+        "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "OVERRUN", "SERVICES"
     ));
     for version in &status.versions {
         lines.push(
             format!(
-                "{:<28} {:<10} {:>8} {:>10} {:>8}  {}",
+                "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8}  {}",
                 version.version,
                 version.stage,
                 version.sessions,
                 version.taken,
                 version.failures,
+                version.overruns,
                 version.services.join(" ")
             )
             .trim_end()

@@ -41,7 +41,7 @@ use crate::system::{self, Signal};
 use crate::transport::Address;
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
-use crate::worker::{Command, Following, Handle, Seat, mailboxes};
+use crate::worker::{Command, Following, Handle, Seat, Watchdog, mailboxes};
 
 use versions::Version;
 
@@ -69,6 +69,7 @@ pub struct Host {
     shelf: Shelf,
     table: Table<Snapshot>,
     workers: Vec<Handle>,
+    watchdog: Watchdog,
     versions: Vec<Version>,
     /// By the service's number; `None` for one that the configuration has no more.
     services: Vec<String>,
@@ -178,6 +179,8 @@ impl Host {
         let usage = Usage::start(store.clone(), count, epoch, Box::new(deliver));
         let usage = Arc::new(usage.context("agreements cannot be counted")?);
         let (mailboxes, mail) = mailboxes(count);
+        let watchdog = Watchdog::start(clock.clone()).context("workers cannot be watched")?;
+        watchdog.set(config.overrun);
         let seats = settled.into_iter().zip(verified).zip(reserved).zip(mail).enumerate();
         let workers = seats
             .map(|(index, (((settled, verified), reserved), mail))| Seat {
@@ -194,7 +197,7 @@ impl Host {
                 mail,
                 late,
             })
-            .map(|seat| Handle::start(seat, &table, &clock))
+            .map(|seat| Handle::start(seat, &table, &clock, &watchdog))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
         let auditor = ledger::Auditor::start(store.clone()).context("ledgers cannot be looked at")?;
@@ -205,6 +208,7 @@ impl Host {
             shelf,
             table,
             workers,
+            watchdog,
             versions: Vec::new(),
             services: Vec::new(),
             listening: BTreeMap::new(),

@@ -70,6 +70,7 @@ impl Host {
             }
         }
         self.keep_connected(&config);
+        self.watchdog.set(config.overrun);
         self.config = config;
     }
 

@@ -344,9 +344,10 @@ impl Host {
         self.instances += 1;
         let number = self.instances;
         let name: Arc<str> = self.versions[at].name().into();
-        inside::name(number, inside::Name { version: name.to_string(), service: plan.service.clone() });
-        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
         let counts = Arc::new(Counts::default());
+        let (version, service) = (name.to_string(), plan.service.clone());
+        inside::name(number, inside::Name { version, service, counts: Arc::clone(&counts) });
+        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
         let running =
             Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
         self.versions[at].running.push(running);

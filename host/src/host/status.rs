@@ -63,6 +63,8 @@ impl Host {
             sessions: version.sessions(),
             taken: sum(|counts| &counts.taken),
             failures: sum(|counts| &counts.failures),
+            panics: sum(|counts| &counts.panics),
+            overruns: sum(|counts| &counts.overruns),
             services,
         }
     }

@@ -16,7 +16,7 @@ use super::examine::Examined;
 use super::library::{Closed, Library};
 use super::manifest::Manifest;
 use super::shelf::Shelf;
-use crate::observe::inside::{self, Reported};
+use crate::observe::inside::{self, Reported, What};
 use crate::store::table::Table;
 use crate::version::Lease;
 
@@ -114,7 +114,7 @@ impl Code {
     /// # Errors
     /// What the component refuses, in its words.
     pub fn start(self: &Arc<Self>, starting: &[u8], config: &[u8], number: u32) -> Result<Object, String> {
-        let _inside = inside::enter(number, 0);
+        let _inside = inside::enter(number, 0, What::START);
         let mut reason = Vec::new();
         let pointer = (self.table.start())(
             RSlice::from_slice(starting),
@@ -151,7 +151,7 @@ impl AsRef<Object> for Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        let _inside = inside::enter(self.number, 0);
+        let _inside = inside::enter(self.number, 0, What::STOP);
         // SAFETY: the pointer is from `start` of this table, and no session uses it: each would hold a lease on this.
         unsafe { (self.code.table.stop())(self.pointer.as_ptr()) };
     }
@@ -166,7 +166,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut reason = Vec::new();
         let pointer = {
             let object: &Object = (*lease).as_ref();
-            let _inside = inside::enter(object.number, session);
+            let _inside = inside::enter(object.number, session, What::OPEN);
             let mut reply = Reply::new(&mut reason);
             // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
             unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) }
@@ -182,7 +182,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut reason = Vec::new();
         let pointer = {
             let object: &Object = (*lease).as_ref();
-            let _inside = inside::enter(object.number, session);
+            let _inside = inside::enter(object.number, session, What::RESUME);
             let (opening, state) = (RSlice::from_slice(opening), RSlice::from_slice(state));
             let mut reply = Reply::new(&mut reason);
             // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
@@ -205,7 +205,7 @@ impl<T: AsRef<Object>> Conversation<T> {
     /// As for `export`.
     pub fn export_into(&self, session: u64, mut state: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let object = self.object();
-        let _inside = inside::enter(object.number, session);
+        let _inside = inside::enter(object.number, session, What::EXPORT);
         // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
         let outcome = unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
         match outcome {
@@ -224,7 +224,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut reason = Vec::new();
         let outcome = {
             let object = (*self.lease).as_ref();
-            let _inside = inside::enter(object.number, session);
+            let _inside = inside::enter(object.number, session, What::event(event.kind));
             // SAFETY: both pointers are from this table; `&mut self` makes this the only call on the session, and the
             // lease keeps the component.
             unsafe {
@@ -247,6 +247,7 @@ impl<T: AsRef<Object>> Conversation<T> {
     /// Is nothing half done?
     pub fn at_boundary(&self) -> bool {
         let object = self.object();
+        let _inside = inside::enter(object.number, 0, What::BOUNDARY);
         // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
         unsafe { (object.functions.at_boundary)(self.pointer.as_ptr()) }
     }
@@ -265,7 +266,7 @@ impl<T: AsRef<Object>> Conversation<T> {
 impl<T: AsRef<Object>> Drop for Conversation<T> {
     fn drop(&mut self) {
         let object = (*self.lease).as_ref();
-        let _inside = inside::enter(object.number, 0);
+        let _inside = inside::enter(object.number, 0, What::CLOSE);
         // SAFETY: the pointer is from `open` or `resume` of this table and is used no more; the lease still holds.
         unsafe { (object.functions.close)(self.pointer.as_ptr()) };
     }

@@ -1,32 +1,39 @@
-//! Whose code a thread runs: a word that is written before each call into a component and after it.
+//! Whose code a thread runs: words that are written before each call into a component and after it.
 //!
-//! It names the instance and the session for what a component logs or panics with, and for whoever looks at a thread that
-//! does not come back.
+//! They name the instance, the session and what is called, for what a component logs or panics with, and for the watchdog, which
+//! looks at the threads that do not come back. It may *abandon* such a thread: then what the thread had is another one's, and the
+//! thread, should it ever come back, goes no further than here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use tandem_component::abi::Reports;
+use tandem_component::abi::{Reports, kind};
+
+use crate::version::Counts;
 
 thread_local! {
-    static WORD: AtomicU64 = const { AtomicU64::new(OUTSIDE) };
+    /// The words of a thread that nobody watches.
+    static OWN: Place = const { Place::new() };
+    /// Those of one that is watched: they outlive it.
+    static WATCHED: Cell<Option<&'static Place>> = const { Cell::new(None) };
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
-
-const OUTSIDE: u64 = 0;
 
 /// What the numbers of instances stand for. Looked at only when something is reported.
 static NAMES: Mutex<BTreeMap<u32, Name>> = Mutex::new(BTreeMap::new());
 
-/// What an instance is called.
+/// What an instance is called, and what is counted of it.
 #[derive(Clone, Debug)]
 pub struct Name {
     /// `http@1.2.0#3fa9c1`
     pub version: String,
     /// `web`
     pub service: String,
+    /// Its counts.
+    pub counts: Arc<Counts>,
 }
 
 /// Says what an instance is called.
@@ -39,26 +46,206 @@ pub fn forget(number: u32) {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
 }
 
+/// What an instance is called, where it is there still.
+pub fn named(number: u32) -> Option<Name> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+}
+
+/// What is called in a component: an event by its [`kind`], or one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct What(u8);
+
+impl What {
+    /// A component is started.
+    pub const START: What = What(249);
+    /// … or stopped.
+    pub const STOP: What = What(250);
+    /// A session is opened,
+    pub const OPEN: What = What(251);
+    /// … exported,
+    pub const EXPORT: What = What(252);
+    /// … resumed,
+    pub const RESUME: What = What(253);
+    /// … asked whether nothing is half done,
+    pub const BOUNDARY: What = What(254);
+    /// … and closed.
+    pub const CLOSE: What = What(255);
+    const NOTHING: u64 = 0;
+
+    /// An event.
+    #[inline]
+    pub fn event(kind: u32) -> Self {
+        debug_assert!((1..249).contains(&kind), "events are numbered from 1, and are few");
+        What(kind as u8)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = match *self {
+            What::START => return f.write_str("being started"),
+            What::STOP => return f.write_str("being stopped"),
+            What::OPEN => return f.write_str("opening it"),
+            What::EXPORT => return f.write_str("exporting it"),
+            What::RESUME => return f.write_str("resuming it"),
+            What::BOUNDARY => return f.write_str("looking for its boundary"),
+            What::CLOSE => return f.write_str("closing it"),
+            What(event) => match u32::from(event) {
+                kind::OPENED => "opened",
+                kind::BYTES => "bytes",
+                kind::END => "end",
+                kind::DATAGRAM => "datagram",
+                kind::DIALED | kind::DIAL_FAILED => "dialed",
+                kind::FORWARDED | kind::FORWARD_FAILED => "forwarded",
+                kind::TIMEOUT => "timeout",
+                kind::WRITABLE => "writable",
+                kind::CLOSED => "closed",
+                kind::DRAIN => "drain",
+                kind::LAST_WORDS => "last words",
+                kind::ROW | kind::ROWS | kind::CHANGED => "rows",
+                kind::STORE_FAILED => "store failed",
+                kind::REQUEST => "request",
+                kind::WITHDRAWN => "withdrawn",
+                kind::ANSWERED | kind::CALL_FAILED => "answer",
+                kind::AUTHENTICATED => "authenticated",
+                kind::ROUTED => "routed",
+                kind::ADMITTED => "admitted",
+                _ => return write!(f, "in event {event}"),
+            },
+        };
+        write!(f, "in the event `{event}`")
+    }
+}
+
+/// Where a thread is.
+pub struct Place {
+    /// The instance in the upper half, the lower half of the session's number in the lower.
+    whose: AtomicU64,
+    /// How many calls there were, and in the lowest byte what is called now; [`ABANDONED`] once it is.
+    turn: AtomicU64,
+    /// What the thread does last, should it come back after it was abandoned.
+    last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// … which it may be before that is known.
+    known: Condvar,
+}
+
+const ABANDONED: u64 = u64::MAX;
+const WHAT_BITS: u32 = 8;
+
+impl Place {
+    const fn new() -> Self {
+        Place { whose: AtomicU64::new(0), turn: AtomicU64::new(0), last: Mutex::new(None), known: Condvar::new() }
+    }
+
+    /// The call that the thread is in, where it is in one.
+    pub fn look(&self) -> Option<Seen> {
+        // Acquire: who they are was written before. Should it be another's already, the turn is another as well.
+        let turn = self.turn.load(Ordering::Acquire);
+        let whose = self.whose.load(Ordering::Relaxed);
+        let what = What(u8::try_from(turn & 0xff).unwrap_or_default());
+        let inside = u64::from(what.0) != What::NOTHING && turn != ABANDONED;
+        inside.then_some(Seen { turn, instance: (whose >> 32) as u32, session: whose as u32, what })
+    }
+}
+
+/// A call that a thread was seen in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which call of the thread's it is: another one has another number.
+    turn: u64,
+    /// The number of the instance.
+    pub instance: u32,
+    /// The lower half of the session's number; 0 where it is none.
+    pub session: u32,
+    /// What is called.
+    pub what: What,
+}
+
+#[cfg(test)]
+impl Seen {
+    /// The event `bytes`, as one call or another.
+    pub fn of(turn: u64, instance: u32, session: u32) -> Self {
+        Seen { turn, instance, session, what: What::event(kind::BYTES) }
+    }
+}
+
+#[inline]
+fn here<T>(see: impl FnOnce(&Place) -> T) -> T {
+    match WATCHED.get() {
+        Some(place) => see(place),
+        None => OWN.with(see),
+    }
+}
+
 /// This thread runs code of an instance until the guard is dropped.
 #[inline]
-pub fn enter(instance: u32, session: u64) -> Inside {
-    WORD.with(|word| {
-        let before = word.load(Ordering::Relaxed);
-        // Relaxed: the word says where a thread is, it orders nothing.
-        word.store(u64::from(instance) << 32 | session & 0xffff_ffff, Ordering::Relaxed);
-        Inside { before }
+pub fn enter(instance: u32, session: u64, what: What) -> Inside {
+    here(|place| {
+        // Relaxed where only this thread writes: the words say where it is.
+        let whose = place.whose.load(Ordering::Relaxed);
+        let turn = place.turn.load(Ordering::Relaxed);
+        let next = ((turn >> WHAT_BITS) + 1) << WHAT_BITS;
+        place.whose.store(u64::from(instance) << 32 | session & 0xffff_ffff, Ordering::Relaxed);
+        // Release: whoever takes over what this thread has sees all that it has done before.
+        place.turn.store(next | u64::from(what.0), Ordering::Release);
+        Inside { whose, after: next | turn & 0xff }
     })
 }
 
 /// While it lives, the thread is inside a component.
 pub struct Inside {
-    before: u64,
+    whose: u64,
+    after: u64,
 }
 
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        WORD.with(|word| word.store(self.before, Ordering::Relaxed));
+        self.leave(|| ());
+    }
+}
+
+impl Inside {
+    #[inline]
+    fn leave(&mut self, last: impl FnOnce()) {
+        here(|place| {
+            // One exchange, so that either the watchdog abandons this thread or it goes on, and each knows which.
+            let turn = place.turn.swap(self.after, Ordering::AcqRel);
+            place.whose.store(self.whose, Ordering::Relaxed);
+            if turn == ABANDONED {
+                last();
+                come_back(place);
+            }
+        });
+    }
+}
+
+/// The end of a thread that was abandoned: it does its last, and touches nothing any more.
+#[cold]
+fn come_back(place: &Place) -> ! {
+    let mut last = place.last.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Some(last) = last.take() {
+            last();
+        }
+        last = place.known.wait(last).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// While it lives, this thread is watched.
+pub struct Watch(());
+
+/// Has this thread be watched, by words that outlive it.
+pub fn watch() -> (&'static Place, Watch) {
+    // A worker has one, for as long as the host runs.
+    let place: &'static Place = Box::leak(Box::new(Place::new()));
+    WATCHED.set(Some(place));
+    (place, Watch(()))
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.set(None);
     }
 }
 
@@ -106,11 +293,43 @@ impl Reports for Reported {
 }
 
 fn whose() -> (String, String, u64) {
-    let word = WORD.with(|word| word.load(Ordering::Relaxed));
+    let word = here(|place| place.whose.load(Ordering::Relaxed));
     let (number, session) = ((word >> 32) as u32, word & 0xffff_ffff);
-    let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    names.get(&number).map_or_else(
-        || ("?".to_owned(), "?".to_owned(), session),
-        |name| (name.version.clone(), name.service.clone(), session),
-    )
+    named(number)
+        .map_or_else(|| ("?".to_owned(), "?".to_owned(), session), |name| (name.version, name.service, session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_seen_in_its_calls_and_not_between_them() {
+        let (place, watch) = watch();
+        assert_eq!(place.look(), None);
+        let first = {
+            let _inside = enter(7, 1 << 32 | 3, What::event(kind::BYTES));
+            place.look().unwrap()
+        };
+        assert_eq!((first.instance, first.session, first.what.to_string()), (7, 3, "in the event `bytes`".to_owned()));
+        assert_eq!(place.look(), None);
+        let second = {
+            let _inside = enter(7, 3, What::event(kind::BYTES));
+            place.look().unwrap()
+        };
+        assert_ne!(first, second, "the same again is another call");
+        drop(watch);
+        let _inside = enter(7, 3, What::CLOSE);
+        assert_eq!(place.look(), None, "nobody watches it any more");
+    }
+
+    #[test]
+    fn a_call_within_a_call_is_seen_alone_and_then_the_outer_one() {
+        let (place, _watch) = watch();
+        let _outer = enter(7, 3, What::event(kind::BYTES));
+        let inner = enter(8, 0, What::STOP);
+        assert_eq!(place.look().map(|seen| (seen.instance, seen.what)), Some((8, What::STOP)));
+        drop(inner);
+        assert_eq!(place.look().map(|seen| (seen.instance, seen.session)), Some((7, 3)));
+    }
 }

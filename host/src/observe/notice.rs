@@ -43,6 +43,8 @@ pub enum Notice {
     SessionRefused,
     /// A session was ended because its component panicked, gave up or broke a rule.
     SessionBroken,
+    /// A component takes longer over one event than it may: it is still at it.
+    EventOverrun,
     /// A worker takes no publication: a component does not give it back.
     WorkerStuck,
     /// A connection came for a service that no version serves.

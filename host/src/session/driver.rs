@@ -398,6 +398,9 @@ impl<'w, 'c> Driver<'w, 'c> {
     /// The session cannot go on: none of the event's effects happens, and its last words are said.
     pub(super) fn fail(&mut self, failure: Failure, batch: &mut Batch) {
         let Some(conversation) = &mut self.session.conversation else { return };
+        if matches!(failure, Failure::Panicked(_)) {
+            conversation.lease().counts.panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
         batch.clear();
         let event = RawEvent::new(kind::LAST_WORDS, self.wall);
         let spoke = conversation.handle(self.session.id, &event, Sink::new(batch)).is_ok() && !batch.is_too_much();

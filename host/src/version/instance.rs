@@ -60,6 +60,10 @@ pub struct Counts {
     pub taken: AtomicU64,
     /// Panics and faults.
     pub failures: AtomicU64,
+    /// Panics alone.
+    pub panics: AtomicU64,
+    /// Calls that took longer than they may.
+    pub overruns: AtomicU64,
 }
 
 impl Instance {

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Following, Mail, Mailbox, Wanted, Worker};
+use super::{Following, Mail, Mailbox, Wanted, Watchdog, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
 use crate::agreement::Usage;
 use crate::agreement::usage::Reserved;
 use crate::clock::Clock;
+use crate::observe::inside;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::transport::{Address, Bound};
@@ -108,7 +109,7 @@ impl Handle {
     ///
     /// # Errors
     /// No thread or no runtime can be had.
-    pub fn start(seat: Seat, table: &Table<Snapshot>, clock: &Clock) -> io::Result<Self> {
+    pub fn start(seat: Seat, table: &Table<Snapshot>, clock: &Clock, watchdog: &Watchdog) -> io::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let index = seat.index;
         let (reader, clock) = (table.reader(), clock.clone());
@@ -123,14 +124,16 @@ impl Handle {
                 .build_local(tokio::runtime::LocalOptions::default())
             {
                 Ok(runtime) => {
+                    let (place, _watch) = inside::watch();
                     // Who started it waits for this word.
-                    let _ = built.send(Ok(()));
+                    let _ = built.send(Ok(place));
                     Worker::run(&runtime, seat, reader, (clock, slept), receiver);
                 }
                 Err(error) => drop(built.send(Err(error))),
             }
         })?;
-        is_built.recv().map_err(io::Error::other)??;
+        let place = is_built.recv().map_err(io::Error::other)??;
+        watchdog.watch(index, place);
         Ok(Handle { commands, thread: Some(thread), stuck: Cell::new(false) })
     }
 

@@ -18,6 +18,8 @@ use tandem_component::prelude::*;
 pub struct Careless {
     /// It does not stop before this file is there.
     stops_with: Option<PathBuf>,
+    /// Nor does it come back from `hold`.
+    comes_back_with: Option<PathBuf>,
 }
 
 /// What it may be told to do wrong before it serves.
@@ -29,6 +31,8 @@ pub struct Settings {
     thread: bool,
     /// To wait for this file before it stops, unless it is being examined.
     stops_with: Option<PathBuf>,
+    /// To wait for this file, busily, where it is told `hold`.
+    comes_back_with: Option<PathBuf>,
 }
 
 /// One conversation.
@@ -53,11 +57,23 @@ impl Component for Careless {
         if settings.as_ref().is_some_and(|settings| settings.thread) {
             act(b"thread");
         }
-        Ok(Careless { stops_with: settings.and_then(|settings| settings.stops_with) })
+        let (stops_with, comes_back_with) =
+            settings.map_or((None, None), |settings| (settings.stops_with, settings.comes_back_with));
+        Ok(Careless { stops_with, comes_back_with })
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
         Ok(Conversation::default())
+    }
+}
+
+impl Careless {
+    /// Does not come back before it may, and wants all of its thread until then.
+    fn hold(&self) {
+        tracing::info!("holds");
+        while !self.comes_back_with.as_ref().is_some_and(|file| file.exists()) {
+            std::hint::spin_loop();
+        }
     }
 }
 
@@ -74,7 +90,7 @@ impl Session for Conversation {
     type Component = Careless;
     type Then = ();
 
-    fn handle(&mut self, _: &Careless, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+    fn handle(&mut self, careless: &Careless, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
             Event::Bytes { stream, bytes } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
@@ -82,6 +98,7 @@ impl Session for Conversation {
                     b"begin" => self.begun = true,
                     b"end" => self.begun = false,
                     b"dawdle" => self.dawdles = true,
+                    b"hold" => careless.hold(),
                     line => act(line),
                 }
                 out.send(stream, &bytes[..=end]);
@@ -89,7 +106,10 @@ impl Session for Conversation {
                 self.lines += 1;
             }
             Event::Datagram { bytes } => {
-                act(bytes);
+                match bytes {
+                    b"hold" => careless.hold(),
+                    bytes => act(bytes),
+                }
                 out.send(Stream::OWN, bytes);
             }
             Event::End { stream } => out.close(stream),
