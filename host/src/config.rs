@@ -13,6 +13,7 @@ use tandem_component::Policy;
 
 use crate::account::{self, Accounts};
 use crate::agreement::Agreement;
+use crate::loader::signature::Keys;
 use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
@@ -75,6 +76,9 @@ pub struct Config {
     /// Groups of components that change in one publication, or not at all.
     #[serde(default)]
     pub together: Vec<Vec<String>>,
+    /// Whose libraries are loaded; anybody's where it is not said.
+    #[serde(default)]
+    pub trust: Keys,
     /// How libraries are examined.
     #[serde(default)]
     pub examination: Examination,
@@ -522,6 +526,8 @@ mod tests {
             (&format!("shutdown = \"soon\"\n{WEB}"), "tandem.toml:1", "250ms"),
             (&format!("examination.limit = \"18446744073709551615s\"\n{WEB}"), "tandem.toml:1", "100 years"),
             (&format!("examination.memory = \"1MB\"\n{WEB}"), "tandem.toml:1", "at least 64MiB"),
+            (&format!("trust = [\"hunter2\"]\n{WEB}"), "tandem.toml:1", "no public key of minisign"),
+            (&format!("trust = []\n{WEB}"), "tandem.toml:1", "leave `trust` out"),
             ("[service.web\n", "tandem.toml:1", "]"),
         ];
         for (text, place, reason) in rows {

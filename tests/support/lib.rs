@@ -20,6 +20,7 @@ mod peer;
 mod port;
 mod process;
 mod said;
+mod signing;
 mod small_disk;
 mod smsc;
 pub mod told;
@@ -51,6 +52,7 @@ pub use said::{
     Agreement, Balance, Connection, File, Ledger, Moves, Notice, Quota, Refused, Reload, Service, Status, Stopping,
     Sums, Version,
 };
+pub use signing::{Signer, beside};
 pub use small_disk::SmallDisk;
 pub use smsc::{SECRET, Smsc, Stored};
 pub use unruly::{Manner, Telling, Unruly};

@@ -1,14 +1,16 @@
 //! `tandem check`: whether a configuration would be accepted, components and all, without running anything.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tandem_component::{Starting, abi};
 
 use super::say;
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
+use crate::loader::signature::{self, Untrusted};
 
 pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let config = source.read()?;
@@ -23,7 +25,18 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let (host, mut there, mut served) = (examine::own_executable()?, Vec::new(), Vec::new());
     for file in &files {
         let name = file.display();
-        let manifest = match Manifest::read(file, 1..=abi::REVISION) {
+        let content = match std::fs::read(file) {
+            Ok(content) => content,
+            Err(error) => {
+                findings.push(format!("{name}: it cannot be read: {error}"));
+                continue;
+            }
+        };
+        if let Err(untrusted) = trusted(&config, file, &content) {
+            findings.push(format!("{name}: {untrusted}"));
+            continue;
+        }
+        let manifest = match Manifest::parse(&content, 1..=abi::REVISION) {
             Ok(manifest) => manifest,
             Err(error) => {
                 findings.push(format!("{name}: {error}"));
@@ -46,7 +59,6 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
                 })
             })
             .collect();
-        let content = std::fs::read(file)?;
         let library = Shelved { digest: Digest::of(&content), path: file.canonicalize()?, len: content.len() as u64 };
         match examine::examine(&host, &library, &trials?, config.examination.limits()) {
             Ok(_) => served.push(manifest.name),
@@ -68,4 +80,13 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
         findings.iter().for_each(say);
     }
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn trusted(config: &Config, file: &Path, content: &[u8]) -> Result<(), Untrusted> {
+    if config.trust.is_empty() {
+        return Ok(());
+    }
+    let beside = signature::beside(file);
+    let signature = signature::read(&beside)?.ok_or(Untrusted::Unsigned(beside))?;
+    config.trust.verify(content, &signature).map(drop)
 }

@@ -72,13 +72,12 @@ enum Verb {
     Account(account::Verb),
     /// Do what SIGTERM does: finish what is under way and end; waits for it
     Stop(Configured),
-    /// Read the manifest of a library without running any of its code
+    /// Read the manifest and the signature of a library without running any of its code; exit code 1 where it is not trusted
     Inspect {
         /// The library
         file: PathBuf,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        configured: Configured,
     },
     /// Examine a library, in a child of the host
     #[command(hide = true)]
@@ -126,7 +125,7 @@ pub fn main() -> ExitCode {
         Verb::Promote { configured, version } => rollout::promote(&configured.source(), &version, configured.json),
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
-        Verb::Inspect { file, json } => inspect::inspect(&file, json),
+        Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),
         Verb::Examine { without } => return examine::child::main(without),
     };
     result.unwrap_or_else(|error| {

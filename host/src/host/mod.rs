@@ -15,6 +15,7 @@ mod retire;
 mod rollouts;
 mod status;
 mod tables;
+mod trust;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -18,6 +18,7 @@ use crate::config::{Config, Source};
 use crate::loader::code::Code;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
+use crate::loader::signature;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Records;
@@ -88,7 +89,7 @@ impl Host {
         let config = self.source.read()?;
         self.check_fixed_keys(&config)?;
         self.open_own_tables()?;
-        *found = self.scan(&config.components)?;
+        *found = self.scan(&config)?;
         for (at, version) in self.versions.iter_mut().enumerate() {
             version.present = found.iter().any(|one| one.version() == Some(at));
         }
@@ -159,14 +160,15 @@ impl Host {
     }
 
     /// Looks at each file of the directory.
-    fn scan(&mut self, directory: &Path) -> anyhow::Result<Vec<Found>> {
+    fn scan(&mut self, config: &Config) -> anyhow::Result<Vec<Found>> {
+        let directory = &config.components;
         let unreadable = || format!("components: {} cannot be read", directory.display());
         let mut files = Vec::new();
         for entry in std::fs::read_dir(directory).with_context(unreadable)? {
             let entry = entry.with_context(unreadable)?;
             let file = entry.file_name().to_string_lossy().into_owned();
-            // Hidden files are copies under way: `.libx.so.tmp`.
-            if !file.starts_with('.') {
+            // Hidden files are copies under way: `.libx.so.tmp`. Signatures are read with what they sign.
+            if !file.starts_with('.') && !signature::is_signature(Path::new(&file)) {
                 let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
                 files.push((changed, file));
             }
@@ -179,17 +181,17 @@ impl Host {
         }
         // Oldest first: between two new files of one number, the newer one is what the host saw later.
         files.sort();
-        Ok(files.into_iter().map(|(_, file)| self.look_at(directory, file)).collect())
+        Ok(files.into_iter().map(|(_, file)| self.look_at(config, file)).collect())
     }
 
-    fn look_at(&mut self, directory: &Path, file: String) -> Found {
-        let path = directory.join(&file);
+    fn look_at(&mut self, config: &Config, file: String) -> Found {
+        let path = config.components.join(&file);
         if path.extension().is_none_or(|extension| extension != std::env::consts::DLL_EXTENSION) {
             let reason = format!("it does not end in .{}", std::env::consts::DLL_EXTENSION);
             notice::give(Notice::FileIgnored, &format!("{file}: {reason}"));
             return Found { file, what: What::Ignored(reason) };
         }
-        let what = match self.take(&path) {
+        let what = match self.take(config, &path) {
             Ok(at) => What::Version(at),
             Err(reason) => {
                 notice::give(Notice::VersionRefused, &format!("{file}: {reason}"));
@@ -199,9 +201,10 @@ impl Host {
         Found { file, what }
     }
 
-    /// Copies a file to the shelf and reads its manifest. The version's place in the list.
-    fn take(&mut self, file: &Path) -> Result<usize, String> {
+    /// Copies a file to the shelf and reads its manifest, if it is trusted. The version's place in the list.
+    fn take(&mut self, config: &Config, file: &Path) -> Result<usize, String> {
         let shelved = self.shelf.take(file).map_err(|error| error.to_string())?;
+        self.admit(config, &shelved, file)?;
         if let Some(at) = self.versions.iter().position(|version| version.digest == shelved.digest) {
             self.versions[at].find();
             self.versions[at].shelved = Some(shelved);
@@ -297,6 +300,7 @@ impl Host {
     }
 
     fn examine(&mut self, at: usize, trials: &[Trial], config: &Config) -> Result<(), String> {
+        self.admit_again(config, &self.versions[at].digest)?;
         let shelved = match self.versions[at].shelved.clone() {
             Some(shelved) => shelved,
             None => {

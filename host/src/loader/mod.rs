@@ -1,7 +1,7 @@
 //! What brings a component's library into the process, and takes it out again.
 //!
-//! A file goes through these modules in this order: [`shelf`] copies it under the name of its content, [`manifest`]
-//! reads what it says of itself without running any of it, [`examine`] has a child process try it, [`library`] loads
+//! A file goes through these modules in this order: [`shelf`] copies it under the name of its content, [`signature`] says
+//! whether it is by somebody who is trusted, [`manifest`] reads what it says of itself without running any of it, [`examine`] has a child process try it, [`library`] loads
 //! it, and when the last lease is gone, [`threads`] clears what it left behind on the host's threads, so that
 //! [`library`] can close it and see that it is gone.
 //!
@@ -20,4 +20,5 @@ pub mod image;
 pub mod library;
 pub mod manifest;
 pub mod shelf;
+pub mod signature;
 pub mod threads;

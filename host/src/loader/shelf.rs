@@ -6,6 +6,7 @@
 //! - a file named `<digest>.so` has that digest. It appears by a rename, whole and synced, and nobody writes to it
 //!   afterwards; what a crash or a hand has made of it since is found by reading it again before it is handed out;
 //! - the directory is the host's alone (mode 0700), and a copy is read-only (mode 0400);
+//! - beside a copy lies the signature that it came with, where it came with one: `<digest>.minisig`;
 //! - one thread of the host takes, sweeps and loads; others may only ask.
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use super::digest::Digest;
-use super::image;
+use super::{image, signature};
 
 /// A directory of content-addressed copies of libraries.
 #[derive(Debug, Clone)]
@@ -90,6 +91,26 @@ impl Shelf {
         }
     }
 
+    /// The content of a copy, which is what its name says.
+    pub fn content(&self, digest: &Digest) -> Result<Vec<u8>, ShelfError> {
+        let path = self.plain_path(digest);
+        let content = fs::read(&path).map_err(|source| ShelfError::Unreadable { file: path.clone(), source })?;
+        if Digest::of(&content) == *digest { Ok(content) } else { Err(ShelfError::Spoilt { path }) }
+    }
+
+    /// Keeps the signature of a copy beside it, in the place of one that is there.
+    pub fn keep_signature(&self, digest: &Digest, signature: &str) -> Result<(), ShelfError> {
+        let unwritten = |source| ShelfError::Unwritten { directory: self.directory.clone(), source };
+        let mut draft = Draft::new(&self.directory).map_err(unwritten)?;
+        draft.file.write_all(signature.as_bytes()).map_err(unwritten)?;
+        draft.publish(&self.signature_of(digest)).map_err(unwritten)
+    }
+
+    /// Where the signature of a copy lies, if it has one.
+    pub fn signature_of(&self, digest: &Digest) -> PathBuf {
+        self.directory.join(format!("{digest}.{}", signature::SUFFIX))
+    }
+
     /// The path to load this digest from: one from which nothing is mapped in this process.
     ///
     /// That is the plain copy, unless a library of this content lingers. Then it is a second copy, a real one, since the
@@ -130,6 +151,7 @@ impl Shelf {
                     fs::remove_file(&path)?;
                     swept.insert(digest);
                 }
+                Some(Resident::Signature(digest)) if !keep.contains(&digest) => fs::remove_file(&path)?,
                 Some(Resident::Second(_)) if !mapped.contains(&path) => fs::remove_file(&path)?,
                 Some(Resident::Draft { writer }) if !is_alive(writer) => fs::remove_file(&path)?,
                 _ => {}
@@ -247,6 +269,7 @@ pub enum ShelfError {
 enum Resident {
     Plain(Digest),
     Second(#[allow(dead_code, reason = "the name of a second copy is checked whole")] Digest),
+    Signature(Digest),
     Draft { writer: u32 },
 }
 
@@ -254,6 +277,9 @@ impl Resident {
     fn parse(name: &str) -> Option<Self> {
         if let Some(draft) = name.strip_prefix(DRAFT) {
             return draft.split('-').next()?.parse().ok().map(|writer| Self::Draft { writer });
+        }
+        if let Some(digest) = name.strip_suffix(signature::SUFFIX).and_then(|stem| stem.strip_suffix('.')) {
+            return digest.parse().ok().map(Self::Signature);
         }
         let stem = name.strip_suffix(".so")?;
         match stem.split_once('.') {
@@ -327,7 +353,7 @@ fn hash(source: &mut impl Read, copy: &mut impl Write) -> io::Result<(Digest, u6
 }
 
 /// Opens for reading, but does not wait for the other end if the file turns out to be a pipe.
-fn open_without_waiting(file: &Path) -> io::Result<File> {
+pub(super) fn open_without_waiting(file: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -527,12 +553,18 @@ mod tests {
         let place = Place::new("sweep");
         let kept = place.shelf.take(&place.file("kept.so", b"kept")).unwrap().digest;
         let gone = place.shelf.take(&place.file("gone.so", b"gone")).unwrap().digest;
+        for digest in [kept, gone] {
+            place.shelf.keep_signature(&digest, "signed").unwrap();
+        }
         let living = format!("{DRAFT}{}-7", process::id());
         for name in [&living, ".draft-4194304999-1", &format!("{kept}.1.so"), "notes.txt"] {
             fs::write(place.shelf.directory().join(name), b"").unwrap();
         }
 
         assert_eq!(place.shelf.sweep(&[kept].into()).unwrap(), [gone]);
-        assert_eq!(place.on_the_shelf(), [living, format!("{kept}.so"), "notes.txt".to_owned()]);
+        assert_eq!(
+            place.on_the_shelf(),
+            [living, format!("{kept}.minisig"), format!("{kept}.so"), "notes.txt".to_owned()]
+        );
     }
 }
