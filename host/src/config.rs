@@ -26,7 +26,7 @@ mod lines;
 mod overrun;
 mod records;
 
-pub use component::{Component, Rollback, Share, Versions};
+pub use component::{Canary, Component, Rollback, Share, Versions};
 pub use examination::Examination;
 pub use overrun::Overrun;
 pub use records::{Records, Size};

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use serde::Deserialize;
 use slab::Slab;
 use tandem_component::{Peer, Role};
 use tokio::runtime::LocalRuntime;
@@ -31,7 +32,7 @@ use crate::store::bindings::Bindings;
 use crate::store::{self, Home};
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
-use crate::version::{Instance, Lease, Snapshot};
+use crate::version::{Service, Snapshot};
 
 mod accept;
 mod accounts;
@@ -322,8 +323,9 @@ impl Worker {
 
     /// Opens a session on a connection, and gives it a task.
     fn open(self: &Rc<Self>, service: usize, socket: Socket, role: Role, peer: Peer) -> Result<Opened, NotOpened> {
+        let number = self.opened.get();
         let (publication, instance) =
-            self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone()));
+            self.look(|snapshot| (snapshot.number, snapshot.services[service].for_new(peer, number).cloned()));
         let instance = instance.ok_or(NotOpened::Unserved)?;
         let session = Session::open(self, service, publication, instance, socket, (role, peer));
         Ok(self.seat(session.map_err(NotOpened::Refused)?))
@@ -376,13 +378,13 @@ impl Worker {
         see(snapshot)
     }
 
-    /// The publication and the instance that serves a service now, where that is another publication than the one seen.
+    /// The publication now, and what it says of a service, where that is another publication than the one seen.
     #[inline]
-    pub fn newer(&self, seen: u64, service: usize) -> Option<(u64, Option<Lease<Instance>>)> {
+    pub fn newer<T>(&self, seen: u64, service: usize, see: impl FnOnce(&Service) -> T) -> Option<(u64, T)> {
         if self.is_publication(seen) {
             return None;
         }
-        Some(self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone())))
+        Some(self.look(|snapshot| (snapshot.number, see(&snapshot.services[service]))))
     }
 
     /// Whether that is the publication now: one atomic load.
@@ -391,9 +393,9 @@ impl Worker {
         self.table.borrow_mut().look().number == seen
     }
 
-    /// What serves a service now.
-    pub fn serving(&self, service: usize) -> Option<Lease<Instance>> {
-        self.look(|snapshot| snapshot.services[service].instance.clone())
+    /// What the publication now says of a service.
+    pub fn service_now<T>(&self, service: usize, see: impl FnOnce(&Service) -> T) -> T {
+        self.look(|snapshot| see(&snapshot.services[service]))
     }
 
     /// The time, exactly.
@@ -455,6 +457,12 @@ impl Worker {
     pub fn record(&self, session: &Session, wall: u64, fields: &[u8]) {
         let line = self.look(|snapshot| {
             let service = &snapshot.services[session.service];
+            if service.canary.is_some()
+                && let Some(instance) = session.instance()
+                && let Ok(Ended { outcome, duration_us }) = rmp_serde::from_slice(fields)
+            {
+                instance.counts.exchanges.count(outcome == "failed", duration_us);
+            }
             service.records.clone().map(|records| {
                 let line = Line {
                     time: wall,
@@ -493,6 +501,13 @@ impl Worker {
         };
         notice::give(Notice::DatagramLost, &reason);
     }
+}
+
+/// What is compared of exchanges, among the fields of a record.
+#[derive(Deserialize)]
+struct Ended<'a> {
+    outcome: &'a str,
+    duration_us: u64,
 }
 
 /// A session that was opened. Its task goes on without whoever has this.

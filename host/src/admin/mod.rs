@@ -84,6 +84,8 @@ pub struct FileReport {
 pub enum Outcome {
     /// Its version is active, and was not before.
     Loaded,
+    /// Its version takes a share of new sessions, to see how it does.
+    Tried,
     /// Its version is active as before.
     Unchanged,
     /// Its version does not serve, since another is preferred.

@@ -1,5 +1,7 @@
 //! What the configuration says of a component: `[component.NAME]`.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::Span;
@@ -14,10 +16,49 @@ pub struct Component {
     pub versions: Versions,
     /// When a version is taken back by itself.
     pub rollback: Rollback,
+    /// How a new version is tried before it serves; it serves at once where that is not said.
+    pub canary: Option<Canary>,
+}
+
+/// `canary = { … }`: a new version takes a share of new sessions beside the one that serves, and is compared with it. Where it does worse
+/// it is withdrawn and quarantined.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The share of the peers whose new sessions it takes.
+    #[serde(default)]
+    pub share: Share,
+    /// The accounts whose sessions it takes once they have authenticated.
+    #[serde(default)]
+    pub accounts: BTreeSet<String>,
+    /// It serves after so long, where it did no worse; where that is not said an operator has to say so.
+    #[serde(default, rename = "for")]
+    pub span: Option<Span>,
+    /// So many exchanges of each, or sessions where its protocol tells of no exchanges, are compared at least.
+    #[serde(default = "default_samples")]
+    pub samples: u32,
+    /// By so much more of its exchanges may fail.
+    #[serde(default = "default_worse")]
+    pub worse: Share,
+    /// So many times as long may nine in ten of its exchanges take, and a millisecond more.
+    #[serde(default = "default_slower")]
+    pub slower: f64,
+}
+
+fn default_samples() -> u32 {
+    100
+}
+
+fn default_worse() -> Share {
+    Share(0.01)
+}
+
+fn default_slower() -> f64 {
+    2.0
 }
 
 /// `rollback = { … }`: a version that fails so often at work is followed by the one that served before, and is quarantined. What
-/// counts as a failure is a panic, a fault or a broken rule of its code.
+/// counts as a failure is a panic, a fault, a broken rule or an overrun of its code.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rollback {
@@ -36,7 +77,7 @@ impl Default for Rollback {
 }
 
 /// A share, written `1%` or `0.5%`.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Share(f64);
 

@@ -68,6 +68,7 @@ impl Host {
             _ if version.quarantine.is_some() => (Outcome::Refused, Some(self.why_quarantined(at))),
             Stage::Active if before.contains(&at) => (Outcome::Unchanged, None),
             Stage::Active => (Outcome::Loaded, self.stands_over(at)),
+            Stage::Canary => (Outcome::Tried, self.canary_reason(at)),
             _ => (Outcome::Kept, Some(self.why_kept(at))),
         };
         FileReport { file, outcome, version: Some(version.name()), reason }

@@ -6,6 +6,7 @@
 mod accounts;
 mod agreements;
 mod bound;
+mod canaries;
 mod connectors;
 mod findings;
 mod ledger;
@@ -256,6 +257,7 @@ impl Host {
                 looked = Instant::now();
                 self.look_after_draining(looked);
                 self.take_back_failing(looked);
+                self.judge_canaries(looked);
             }
             let event = match waiting.pop_front() {
                 Some(event) => event,

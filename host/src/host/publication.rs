@@ -10,6 +10,7 @@ use super::reload::Decision;
 use crate::config::{Config, Upstreams};
 use crate::observe::notice::{self, Notice};
 use crate::transport::{Address, Bound};
+use crate::version::canary::Canary;
 use crate::version::stage::{Stage, Step};
 use crate::version::{Instance, Lease, Service, Snapshot};
 use crate::worker::{Command, Following};
@@ -28,6 +29,17 @@ impl Host {
     ) {
         let mut instances: BTreeMap<usize, Lease<Instance>> =
             decisions.iter().flat_map(|decision| decision.instances.iter().cloned()).collect();
+        let tried = decisions.iter().filter_map(|decision| Some((decision.canary.as_ref()?, &decision.component)));
+        let mut canaries: BTreeMap<usize, Canary> = tried
+            .filter_map(|(canary, component)| {
+                let settings = Arc::new(config.component(component).canary?);
+                let of = |(number, instance): &(usize, Lease<Instance>)| {
+                    (*number, Canary { instance: instance.clone(), settings: Arc::clone(&settings) })
+                };
+                Some(canary.instances.iter().map(of).collect::<Vec<_>>())
+            })
+            .flatten()
+            .collect();
         let services = self.services.iter().enumerate().map(|(number, name)| Service {
             name: name.as_str().into(),
             bound: self.still_bound(number, instances.get(&number), &loaded),
@@ -35,6 +47,7 @@ impl Host {
             configured: config.service.contains_key(name),
             connects: config.service.get(name).is_some_and(|service| !service.connect.is_empty()),
             instance: instances.remove(&number),
+            canary: canaries.remove(&number),
             admission: config.service.get(name).map(|service| service.admission).unwrap_or_default(),
             records: config
                 .service
@@ -94,9 +107,17 @@ impl Host {
     pub(super) fn take_stages(&mut self, decisions: &[Decision]) {
         let publication = self.table.current().number;
         let chosen: BTreeSet<usize> = decisions.iter().filter_map(|decision| decision.version).collect();
+        let tried = decisions.iter().filter_map(|decision| decision.canary.as_ref());
         for at in 0..self.versions.len() {
             let was_active = self.versions[at].stage == Stage::Active;
-            if chosen.contains(&at) {
+            let was_canary = self.versions[at].stage == Stage::Canary;
+            if let Some(canary) = tried.clone().find(|canary| canary.version == at) {
+                self.versions[at].step(Step::Try);
+                self.versions[at].kept = canary.instances.iter().map(|one| one.1.clone()).collect();
+                if !was_canary {
+                    self.begin_trial(at);
+                }
+            } else if chosen.contains(&at) {
                 let instances = decisions.iter().find(|decision| decision.version == Some(at));
                 let version = &mut self.versions[at];
                 version.step(Step::Publish);
@@ -111,13 +132,18 @@ impl Host {
                 if !was_active {
                     notice::give(Notice::VersionActive, &version.name());
                 }
-            } else if was_active {
+            } else if was_active || was_canary {
                 self.versions[at].step(Step::Supersede);
+                // What was only tried is no way back.
+                if was_canary {
+                    self.versions[at].kept.clear();
+                }
             }
         }
         // An instance that no service is served by any more drains, whatever becomes of its version.
-        let serving: BTreeSet<u32> =
-            decisions.iter().flat_map(|decision| &decision.instances).map(|one| one.1.as_ref().number).collect();
+        let served = decisions.iter().flat_map(|decision| &decision.instances);
+        let served = served.chain(tried.flat_map(|canary| &canary.instances));
+        let serving: BTreeSet<u32> = served.map(|one| one.1.as_ref().number).collect();
         for version in &mut self.versions {
             let drain = self.config.component(&version.manifest.name).versions.drain.get();
             for running in &mut version.running {

@@ -51,6 +51,17 @@ pub(super) struct Decision {
     pub(super) instances: Vec<(usize, Lease<Instance>)>,
     /// A better version was there and was refused.
     pub(super) refused: bool,
+    /// The version that is tried beside it, with an instance for each of the services.
+    pub(super) canary: Option<Tried>,
+}
+
+/// A version that is tried.
+#[derive(Clone)]
+pub(super) struct Tried {
+    /// By its place in the host's list.
+    pub(super) version: usize,
+    /// As in a [`Decision`].
+    pub(super) instances: Vec<(usize, Lease<Instance>)>,
 }
 
 impl Host {
@@ -109,7 +120,8 @@ impl Host {
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
         self.read_agreements(&config)?;
-        self.migrate_tables(decisions.iter().filter_map(|decision| decision.version))?;
+        let tried = |decision: &Decision| decision.canary.as_ref().map(|canary| canary.version);
+        self.migrate_tables(decisions.iter().flat_map(|decision| decision.version.into_iter().chain(tried(decision))))?;
         let before = self.active_versions();
         let loaded = self.load_bound(&config, &decisions);
         self.verifiers.limit(config.attempts);
@@ -235,9 +247,7 @@ impl Host {
         let mut refused = false;
         for at in self.held(component).into_iter().chain(ordered) {
             match self.prepare(at, component, config) {
-                Ok(instances) => {
-                    return Ok(Decision { component: component.into(), version: Some(at), instances, refused });
-                }
+                Ok(instances) => return self.decide_for(at, instances, component, config, refused),
                 // The version that serves refuses the new configuration: that is the operator's error, not the version's.
                 Err(reason) if Some(at) == active => return Err(self.refused_configuration(component, config, &reason)),
                 Err(reason) => {
@@ -253,10 +263,41 @@ impl Host {
                 let instances = self
                     .prepare(at, component, config)
                     .map_err(|reason| self.refused_configuration(component, config, &reason))?;
-                Ok(Decision { component: component.into(), version: Some(at), instances, refused })
+                Ok(Decision { component: component.into(), version: Some(at), instances, refused, canary: None })
             }
-            _ => Ok(Decision { component: component.into(), version: None, instances: Vec::new(), refused }),
+            _ => Ok(Decision {
+                component: component.into(),
+                version: None,
+                instances: Vec::new(),
+                refused,
+                canary: None,
+            }),
         }
+    }
+
+    /// That this version is to serve; or that it is tried beside the one that does, where the configuration wants that.
+    fn decide_for(
+        &mut self,
+        at: usize,
+        instances: Vec<(usize, Lease<Instance>)>,
+        component: &str,
+        config: &Config,
+        refused: bool,
+    ) -> anyhow::Result<Decision> {
+        let decision = |version, instances, canary| Decision {
+            component: component.into(),
+            version: Some(version),
+            instances,
+            refused,
+            canary,
+        };
+        let Some(serves) = self.tried_beside(at, component, config) else {
+            return Ok(decision(at, instances, None));
+        };
+        let serving = self
+            .prepare(serves, component, config)
+            .map_err(|reason| self.refused_configuration(component, config, &reason))?;
+        Ok(decision(serves, serving, Some(Tried { version: at, instances })))
     }
 
     /// Examines, loads and starts a version for each of its services, as far as that was not done before.
@@ -271,7 +312,9 @@ impl Host {
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let version = self.versions[at].name();
-            let (upstreams, run, records) = (upstreams.clone(), self.run, service.records.is_some());
+            // A canary is compared by the records of both.
+            let records = service.records.is_some() || config.component(component).canary.is_some();
+            let (upstreams, run) = (upstreams.clone(), self.run);
             let starting = Starting { service: name, version: &version, upstreams, run, records };
             let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
             let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
@@ -394,6 +437,10 @@ impl Host {
             let culprit = culprit.component.clone();
             for decision in decisions.iter_mut().filter(in_group) {
                 decision.refused = true;
+                if let Some(canary) = decision.canary.take() {
+                    let reason = format!("it is tried together with `{culprit}`, whose new version was refused");
+                    self.versions[canary.version].refuse(&reason);
+                }
                 let Some(active) = self.active(&decision.component).filter(|at| Some(*at) != decision.version) else {
                     continue;
                 };

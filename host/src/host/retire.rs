@@ -269,6 +269,6 @@ impl Version {
 
     /// Whether it was active and is kept.
     pub(super) fn is_behind(&self) -> bool {
-        self.stage != Stage::Active && !self.kept.is_empty()
+        !matches!(self.stage, Stage::Active | Stage::Canary) && !self.kept.is_empty()
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::Host;
-use super::reload::Decision;
+use super::reload::{Decision, Tried};
 use crate::admin::{Rolled, RolledOne};
 use crate::clock::time_of_day;
 use crate::loader::shelf::Digest;
@@ -78,7 +78,7 @@ impl Host {
         digests.into_iter().collect::<Vec<_>>().join(" ")
     }
 
-    fn write_verdicts(&mut self, steps: Vec<Step>) {
+    pub(super) fn write_verdicts(&mut self, steps: Vec<Step>) {
         let written = self.open_store().and_then(|store| store.write(steps).map_err(|failure| failure.to_string()));
         if let Err(reason) = written {
             let finding =
@@ -109,13 +109,17 @@ impl Host {
 
     /// What the shelf keeps for a way back after a restart.
     pub(super) fn ways_back(&self) -> impl Iterator<Item = Digest> + '_ {
-        let named = self.verdicts.rollouts.values().flat_map(|row| row.before.iter().chain(&row.held));
+        let named =
+            self.verdicts.rollouts.values().flat_map(|row| row.active.iter().chain(&row.before).chain(&row.held));
         named.filter_map(|identity| identity.rsplit_once('#')?.1.parse().ok())
     }
 
     /// Goes back to the version that served before, by an operator's word.
     pub(super) fn roll_back(&mut self, component: &str) -> Result<Rolled, String> {
         let active = self.active(component).ok_or_else(|| self.no_such(component))?;
+        if let Some(canary) = self.canary(component) {
+            return self.withdraw(canary, "by `tandem rollback`");
+        }
         if let Some(row) = self.verdicts.rollouts.get(component).filter(|row| row.held.is_some()) {
             let held = self.versions[active].name();
             let why = row.why.clone().unwrap_or_default();
@@ -138,7 +142,7 @@ impl Host {
         let active = self.active(component).ok_or_else(|| self.no_such(component))?;
         let at = match version {
             Some(wanted) => self.named(component, wanted)?,
-            None => self.newest(component).unwrap_or(active),
+            None => self.canary(component).or_else(|| self.newest(component)).unwrap_or(active),
         };
         let mut ways = vec![(active, at)];
         if version.is_none() {
@@ -162,28 +166,28 @@ impl Host {
 
     /// Goes back from each version that has failed too often at work since it was looked at anew.
     pub(super) fn take_back_failing(&mut self, now: Instant) {
-        for at in self.active_versions() {
-            let version = &self.versions[at];
-            let component = version.manifest.name.clone();
-            let limits = self.config.component(&component).rollback;
-            let look = version.look(now);
-            let failures = look.failures.saturating_sub(version.looked.failures);
-            let taken = look.taken.saturating_sub(version.looked.taken).max(failures);
-            let too_many =
-                failures >= u64::from(limits.failures) && failures as f64 >= limits.share.get() * taken as f64;
-            if limits.failures > 0 && failures > 0 && too_many {
-                let span = now.duration_since(version.looked.at);
-                let why = format!("{failures} failures of {taken} sessions within {span:.1?}");
-                self.take_back(at, &why);
-            } else if now.duration_since(version.looked.at) >= limits.within.get() {
-                self.versions[at].looked = look;
+        let at_work = |version: &super::Version| matches!(version.stage, Stage::Active | Stage::Canary);
+        for at in (0..self.versions.len()).filter(|at| at_work(&self.versions[*at])).collect::<Vec<_>>() {
+            let failing = self.fails(at, now);
+            let within = self.config.component(&self.versions[at].manifest.name).rollback.within.get();
+            match failing {
+                Some(why) if self.versions[at].stage == Stage::Canary => self.withdraw_failing(at, &why),
+                Some(why) => self.take_back(at, &why),
+                None if now.duration_since(self.versions[at].looked.at) >= within => {
+                    self.versions[at].looked = self.versions[at].look(now);
+                }
+                None => {}
             }
         }
     }
 
     /// Whether a version may have to be taken back.
     pub(super) fn watches_failures(&self) -> bool {
-        self.versions.iter().any(|one| one.stage == Stage::Active && self.has_way_back(one))
+        let watched = |one: &super::Version| match one.stage {
+            Stage::Active => self.has_way_back(one),
+            _ => one.stage == Stage::Canary,
+        };
+        self.versions.iter().any(watched)
     }
 
     fn has_way_back(&self, version: &super::Version) -> bool {
@@ -192,9 +196,31 @@ impl Host {
         row.is_some_and(|row| row.before.is_some()) || self.versions.iter().any(kept)
     }
 
+    /// Writes down that a version is quarantined.
+    pub(super) fn write_quarantine(&mut self, at: usize, why: &str) {
+        let row = Quarantined {
+            digest: self.versions[at].digest.to_string(),
+            version: self.versions[at].name(),
+            why: why.to_owned(),
+            since: i64::try_from(time_of_day()).unwrap_or(i64::MAX),
+        };
+        self.write_verdicts(vec![row.put()]);
+        self.verdicts.quarantined.insert(row.digest.clone(), row);
+    }
+
+    /// A version is out of service for what it has done: its content does not serve again by itself.
+    pub(super) fn quarantined(&mut self, at: usize, why: &str) {
+        let (name, component) = (self.versions[at].name(), self.versions[at].manifest.name.clone());
+        self.versions[at].quarantine(why);
+        let reason =
+            format!("{name}: {why}; its content serves again once `tandem promote {component}@VERSION` says so");
+        notice::give(Notice::VersionQuarantined, &reason);
+        self.unload_if_idle(at);
+    }
+
     /// Goes back from a version that fails at work, and quarantines it.
     fn take_back(&mut self, at: usize, why: &str) {
-        let (name, component) = (self.versions[at].name(), self.versions[at].manifest.name.clone());
+        let name = self.versions[at].name();
         self.versions[at].looked = self.versions[at].look(Instant::now());
         let mut ways = Vec::new();
         for member in self.changed_with(at) {
@@ -207,23 +233,9 @@ impl Host {
                 None => {}
             }
         }
-        let row = Quarantined {
-            digest: self.versions[at].digest.to_string(),
-            version: name.clone(),
-            why: why.to_owned(),
-            since: i64::try_from(time_of_day()).unwrap_or(i64::MAX),
-        };
-        self.write_verdicts(vec![row.put()]);
-        self.verdicts.quarantined.insert(row.digest.clone(), row);
+        self.write_quarantine(at, why);
         match self.go(&ways, Some(why)) {
-            Ok(_) => {
-                self.versions[at].quarantine(why);
-                let reason = format!(
-                    "{name}: {why}; its content serves again once `tandem promote {component}@VERSION` says so"
-                );
-                notice::give(Notice::VersionQuarantined, &reason);
-                self.unload_if_idle(at);
-            }
+            Ok(_) => self.quarantined(at, why),
             Err(reason) => {
                 notice::give(Notice::VersionFailing, &format!("{name}: {why}; there is no way back: {reason}"))
             }
@@ -299,15 +311,29 @@ impl Host {
         )
     }
 
+    /// What is held against a version's failures since they were looked at anew; `None` where they are few.
+    pub(super) fn fails(&self, at: usize, now: Instant) -> Option<String> {
+        let version = &self.versions[at];
+        let limits = self.config.component(&version.manifest.name).rollback;
+        let look = version.look(now);
+        let failures = look.failures.saturating_sub(version.looked.failures);
+        let taken = look.taken.saturating_sub(version.looked.taken).max(failures);
+        let many = failures >= u64::from(limits.failures) && failures as f64 >= limits.share.get() * taken as f64;
+        (limits.failures > 0 && failures > 0 && many).then(|| {
+            format!("{failures} failures of {taken} sessions within {:.1?}", now.duration_since(version.looked.at))
+        })
+    }
+
     /// One publication by which each of these versions is followed by the other. With a reason they are held, without one nothing is.
-    fn go(&mut self, ways: &[(usize, usize)], why: Option<&str>) -> Result<Rolled, String> {
+    pub(super) fn go(&mut self, ways: &[(usize, usize)], why: Option<&str>) -> Result<Rolled, String> {
         let mut decisions = self.as_they_are();
         let mut changes = Vec::new();
         for (from, to) in ways {
             let component = self.versions[*to].manifest.name.clone();
             let instances = self.instances_for(*to, &component)?;
             decisions.retain(|decision| decision.component != component);
-            decisions.push(Decision { component: component.clone(), version: Some(*to), instances, refused: false });
+            let version = Some(*to);
+            decisions.push(Decision { component: component.clone(), version, instances, refused: false, canary: None });
             changes.push(RolledOne { from: self.versions[*from].name(), to: self.versions[*to].name(), component });
         }
         let since = i64::try_from(time_of_day()).unwrap_or(i64::MAX);
@@ -349,7 +375,15 @@ impl Host {
                 Some((number, instance.clone()))
             });
             let component = self.versions[at].manifest.name.clone();
-            Decision { component, version: Some(at), instances: served.collect(), refused: false }
+            let canary = self.canary(&component).map(|version| {
+                let tried = snapshot.services.iter().enumerate();
+                let tried =
+                    tried.filter_map(|(number, service)| Some((number, service.canary.as_ref()?.instance.clone())));
+                let numbers: BTreeSet<u32> = self.versions[version].running.iter().map(|one| one.number).collect();
+                let instances = tried.filter(|one| numbers.contains(&one.1.as_ref().number)).collect();
+                Tried { version, instances }
+            });
+            Decision { component, version: Some(at), instances: served.collect(), refused: false, canary }
         });
         active.collect()
     }

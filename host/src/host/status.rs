@@ -59,7 +59,10 @@ impl Host {
             number: version.manifest.version.to_string(),
             digest: version.digest.to_string(),
             stage: version.stage.word().to_owned(),
-            reason: version.reason().or_else(|| bound.then(|| "conversations are bound to it".to_owned())),
+            reason: version
+                .reason()
+                .or_else(|| self.canary_reason(at))
+                .or_else(|| bound.then(|| "conversations are bound to it".to_owned())),
             sessions: version.sessions(),
             taken: sum(|counts| &counts.taken),
             failures: sum(|counts| &counts.failures),
@@ -105,6 +108,7 @@ impl FileReport {
         let FileReport { file, outcome, version, reason } = self;
         let word = match outcome {
             Outcome::Loaded => "loaded",
+            Outcome::Tried => "tried",
             Outcome::Unchanged => "unchanged",
             Outcome::Kept => "kept",
             Outcome::Ignored => "ignored",

@@ -10,6 +10,7 @@ use crate::loader::library::{Closed, Library, Trace};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
 use crate::observe::notice::{self, Notice};
+use crate::version::canary::Counted;
 use crate::version::rollout::Candidate;
 use crate::version::stage::{Stage, Step};
 use crate::version::{Counts, Instance, Lease};
@@ -44,6 +45,17 @@ pub(super) struct Version {
     pub(super) quarantine: Option<String>,
     /// What was counted of it as its failures were looked at anew.
     pub(super) looked: Looked,
+    /// Where it is tried.
+    pub(super) trial: Option<Trial>,
+}
+
+/// How a canary began.
+pub(super) struct Trial {
+    pub(super) since: Instant,
+    /// What was counted of it, and of the version that serves, at its beginning.
+    pub(super) before: (Counted, Counted),
+    /// That nobody knows yet how it does was said.
+    pub(super) said: bool,
 }
 
 /// What was counted of a version at a time.
@@ -125,6 +137,7 @@ impl Version {
             present: false,
             quarantine: None,
             looked: Looked { at: Instant::now(), failures: 0, taken: 0 },
+            trial: None,
         }
     }
 
@@ -158,7 +171,7 @@ impl Version {
         notice::give(Notice::VersionRefused, &format!("{}: {reason}", self.name()));
         self.refusal = Some(reason.to_owned());
         // … and one that is still mapped goes on saying that.
-        if !matches!(self.stage, Stage::Active | Stage::Draining | Stage::Lingering(_)) {
+        if !matches!(self.stage, Stage::Active | Stage::Canary | Stage::Draining | Stage::Lingering(_)) {
             self.kept.clear();
             self.step(Step::Refuse(reason.to_owned()));
         }
@@ -182,7 +195,10 @@ impl Version {
     /// Takes the step into quarantine, where it is to and nothing stands against it.
     pub(super) fn settle_quarantine(&mut self) {
         if let Some(reason) = &self.quarantine
-            && !matches!(self.stage, Stage::Active | Stage::Draining | Stage::Lingering(_) | Stage::Quarantined(_))
+            && !matches!(
+                self.stage,
+                Stage::Active | Stage::Canary | Stage::Draining | Stage::Lingering(_) | Stage::Quarantined(_)
+            )
         {
             self.step(Step::Quarantine(reason.clone()));
         }
@@ -196,12 +212,20 @@ impl Version {
         }
     }
 
+    /// What is counted of its exchanges now.
+    pub(super) fn exchanges(&self) -> Counted {
+        let mut counted = Counted::default();
+        self.running.iter().for_each(|running| running.counts.exchanges.add_to(&mut counted));
+        counted
+    }
+
     /// What is counted of it now.
     pub(super) fn look(&self, at: Instant) -> Looked {
-        let sum = |count: fn(&Counts) -> &std::sync::atomic::AtomicU64| {
+        let sum = |count: fn(&Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
             self.running.iter().map(|one| count(&one.counts).load(std::sync::atomic::Ordering::Relaxed)).sum()
         };
-        Looked { at, failures: sum(|counts| &counts.failures), taken: sum(|counts| &counts.taken) }
+        let failures = sum(|counts| &counts.failures) + sum(|counts| &counts.overruns);
+        Looked { at, failures, taken: sum(|counts| &counts.taken) }
     }
 
     /// Why it is where it is, where there is a reason.

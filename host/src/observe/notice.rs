@@ -19,6 +19,12 @@ pub enum Notice {
     VersionRetired,
     /// A version is retired but stays mapped.
     VersionLingering,
+    /// A new version takes a share of new sessions, to see how it does.
+    VersionTried,
+    /// … and takes none any more: an operator has said so, or it did worse than the one that serves.
+    VersionWithdrawn,
+    /// The time of a canary is over, and there is too little of it to say how it does.
+    CanaryUndecided,
     /// A version was followed by another without a reload: an operator has said so, or it has failed at work.
     VersionRolled,
     /// A version has failed at work too often: it was taken back, and does not serve again before an operator says so.

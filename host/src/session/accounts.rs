@@ -6,7 +6,7 @@ use super::driver::Driver;
 use super::{Answer, Content, Session};
 use crate::account::verifiers::Asker;
 use crate::store::Home;
-use crate::version::Instance;
+use crate::version::{Instance, Service};
 
 /// What a session is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl Driver<'_, '_> {
         };
         let asker = Asker { home, number, service, peer, now: self.now };
         if let Some(identity) = self.worker.authenticate(account, secret, asker, self.wall) {
-            session.authenticated(number, identity);
+            let asks = self.worker.service_now(session.service, Service::asks_accounts);
+            session.authenticated(number, identity, asks);
         }
     }
 }
@@ -59,9 +60,14 @@ impl Identity {
 }
 
 impl Session {
-    /// Answers a question, unless it was cancelled or the session has ended.
-    pub fn authenticated(&mut self, number: u64, identity: Identity) {
+    /// Answers a question, unless it was cancelled or the session has ended. Where a canary asks whose sessions are, it may be the
+    /// canary's from its next event on.
+    pub fn authenticated(&mut self, number: u64, identity: Identity, asks: bool) {
         if let Some(token) = self.asked.answer(number) {
+            if let (Identity::Account(name), true) = (&identity, asks) {
+                self.account = Some(name.as_str().into());
+                self.publication = 0;
+            }
             // To an earlier revision it is a temporary error, as others are, and not a wrong secret.
             let knows = self.instance().is_some_and(Instance::asks_admissions);
             let identity = match identity {

@@ -35,7 +35,7 @@ use tokio::net::UdpSocket;
 
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
-use crate::version::Instance;
+use crate::version::{Instance, Lease, Service};
 
 use moving::Behind;
 
@@ -116,6 +116,8 @@ pub struct Session {
     calls: Option<Box<calls::Calls>>,
     /// Every answer comes late, for tests.
     late: Option<Box<late::Lateness>>,
+    /// Whose it is, where a canary asks.
+    account: Option<Box<str>>,
 }
 
 /// What an `Opening` is made of.
@@ -246,6 +248,12 @@ impl Session {
     /// The instance that it runs on; `None` once it has ended.
     pub fn instance(&self) -> Option<&Instance> {
         self.conversation.as_ref().map(|conversation| &**conversation.lease())
+    }
+
+    /// What is to serve it.
+    fn chosen(&self, service: &Service) -> Option<Lease<Instance>> {
+        let at = self.conversation.as_ref()?.lease();
+        service.for_open(at, self.greeting.peer, self.account.as_deref()).cloned()
     }
 
     /// Whether it runs on the instance with this number; every one does on none in particular.

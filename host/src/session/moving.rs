@@ -52,7 +52,7 @@ impl Driver<'_, '_> {
         if session.busy || session.offers || session.due_changed || !session.answers.is_empty() {
             session.wake();
         }
-        let serving = worker.serving(session.service);
+        let serving = worker.service_now(session.service, |service| session.chosen(service));
         let there = session.conversation.as_ref().zip(serving).is_none_or(|(at, to)| at.lease().same(&to));
         if there { Followed::There } else { Followed::Stays }
     }
@@ -76,7 +76,10 @@ impl Driver<'_, '_> {
         if self.session.bound != Bound::Free && self.stays_bound() {
             return;
         }
-        if let Some((publication, instance)) = self.worker.newer(self.session.publication, self.session.service) {
+        let session = &*self.session;
+        if let Some((publication, instance)) =
+            self.worker.newer(session.publication, session.service, |service| session.chosen(service))
+        {
             if !self.session.may_take_events() {
                 return;
             }
@@ -85,7 +88,7 @@ impl Driver<'_, '_> {
                 self.move_to(instance);
             }
         } else if self.session.may_follow() {
-            match self.worker.serving(self.session.service) {
+            match self.worker.service_now(session.service, |service| session.chosen(service)) {
                 Some(instance) => self.move_to(instance),
                 None => self.session.behind = None,
             }
@@ -304,6 +307,7 @@ impl Session {
             ending: None,
             calls: None,
             late: None,
+            account: None,
         });
         session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);

@@ -122,7 +122,8 @@ impl Driver<'_, '_> {
     /// The steps that bind a conversation to the version that is active, whatever it was bound to before.
     fn bind(&self, key: &[u8], known: Option<&Binding>) -> Result<Vec<Step>, Failure> {
         let session = &*self.session;
-        let active = self.worker.serving(session.service).or_else(|| session.lease());
+        let active =
+            self.worker.service_now(session.service, |service| session.chosen(service)).or_else(|| session.lease());
         let active = active.ok_or_else(|| Failure::Unavailable("no version serves".to_owned()))?;
         // Where sessions are carried, that is how it should be.
         let told = active.policy != Policy::Carry;
@@ -313,7 +314,8 @@ impl Driver<'_, '_> {
             Policy::Renew if !self.session.may_renew() => true,
             Policy::Renew => {
                 self.session.bound = Bound::Free;
-                if let Some(active) = self.worker.serving(self.session.service) {
+                let session = &*self.session;
+                if let Some(active) = self.worker.service_now(session.service, |service| session.chosen(service)) {
                     self.move_to(active);
                 }
                 false

@@ -8,6 +8,7 @@ use tandem_component::Policy;
 use tandem_component::abi::PANIC;
 
 use super::Lease;
+use super::canary::{Canary, Exchanges};
 use crate::account::Accounts;
 use crate::agreement::Agreements;
 use crate::config;
@@ -64,6 +65,8 @@ pub struct Counts {
     pub panics: AtomicU64,
     /// Calls that took longer than they may.
     pub overruns: AtomicU64,
+    /// The exchanges that it tells of, while a canary is out.
+    pub exchanges: Exchanges,
 }
 
 impl Instance {
@@ -172,6 +175,8 @@ pub struct Service {
     pub configured: bool,
     /// What serves it; `None` where nothing does.
     pub instance: Option<Lease<Instance>>,
+    /// What is tried beside that.
+    pub canary: Option<Canary>,
     /// Those that it was served by before and that conversations are bound to still.
     pub bound: Vec<Lease<Instance>>,
     /// How long a binding lives, and how many there may be.

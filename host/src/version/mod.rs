@@ -1,6 +1,7 @@
 //! Versions: where each is in its life ([`stage`]), which serves ([`table`]), what keeps one mapped ([`lease`]), and what
 //! a reload makes of the files that it found ([`rollout`]).
 
+pub mod canary;
 pub mod instance;
 pub mod lease;
 pub mod rollout;

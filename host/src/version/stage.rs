@@ -1,7 +1,7 @@
 //! The life of a version, as a pure function: where it is, what happens, where it is then.
 //!
 //! ```text
-//! found ─▶ examined ─▶ staged ─▶ active ─▶ draining ─▶ retired
+//! found ─▶ examined ─▶ staged ─▶ (canary ─▶) active ─▶ draining ─▶ retired
 //!   │          │          │        ▲  ▲        │  ▲        │
 //!   └──────────┴──────────┴▶ refused  └─ again ┘  └── lingering
 //!                          ▶ quarantined
@@ -21,6 +21,8 @@ pub enum Stage {
     Examined,
     /// Loaded and started; serves no new sessions.
     Staged,
+    /// A share of new sessions runs it, to see how it does.
+    Canary,
     /// New sessions run it.
     Active,
     /// Another is active; sessions of this one are still there.
@@ -44,6 +46,8 @@ pub enum Step {
     Pass,
     /// It was loaded and started for every service.
     Load,
+    /// A publication names it beside another, for a share of new sessions.
+    Try,
     /// A publication names it.
     Publish,
     /// A publication names another, or none.
@@ -87,9 +91,10 @@ impl Stage {
                 Stage::Examined | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_) | Stage::Quarantined(_),
                 Step::Load,
             ) => Ok(Stage::Staged),
-            (Stage::Staged | Stage::Draining, Step::Publish) => Ok(Stage::Active),
+            (Stage::Staged | Stage::Draining | Stage::Canary, Step::Try) => Ok(Stage::Canary),
+            (Stage::Staged | Stage::Draining | Stage::Canary, Step::Publish) => Ok(Stage::Active),
             (Stage::Active, Step::Publish) => Ok(Stage::Active),
-            (Stage::Active, Step::Supersede) => Ok(Stage::Draining),
+            (Stage::Active | Stage::Canary, Step::Supersede) => Ok(Stage::Draining),
             (Stage::Staged | Stage::Draining, Step::Bind) => Ok(Stage::Draining),
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
@@ -126,6 +131,7 @@ impl Stage {
             Stage::Found => "found",
             Stage::Examined => "examined",
             Stage::Staged => "staged",
+            Stage::Canary => "canary",
             Stage::Active => "active",
             Stage::Draining => "draining",
             Stage::Retired => "retired",
@@ -165,6 +171,11 @@ mod tests {
             (Stage::Found, Step::Refuse(why()), Stage::Refused(why())),
             (Stage::Examined, Step::Load, Stage::Staged),
             (Stage::Examined, Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Staged, Step::Try, Stage::Canary),
+            (Stage::Draining, Step::Try, Stage::Canary),
+            (Stage::Canary, Step::Try, Stage::Canary),
+            (Stage::Canary, Step::Publish, Stage::Active),
+            (Stage::Canary, Step::Supersede, Stage::Draining),
             (Stage::Staged, Step::Publish, Stage::Active),
             (Stage::Staged, Step::Bind, Stage::Draining),
             (Stage::Staged, Step::Unmap, Stage::Retired),
@@ -200,6 +211,7 @@ mod tests {
             Stage::Found,
             Stage::Examined,
             Stage::Staged,
+            Stage::Canary,
             Stage::Active,
             Stage::Draining,
             Stage::Retired,
@@ -211,6 +223,7 @@ mod tests {
             Step::Find,
             Step::Pass,
             Step::Load,
+            Step::Try,
             Step::Publish,
             Step::Supersede,
             Step::Bind,

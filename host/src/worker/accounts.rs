@@ -13,6 +13,7 @@ use crate::account::{Account, NAME_MAX, table};
 use crate::observe::notice::{self, Notice};
 use crate::session::Identity;
 use crate::store::Failure;
+use crate::version::Service;
 
 impl Worker {
     /// Finds out whose secret it is; `None` where that takes its time.
@@ -55,7 +56,8 @@ impl Worker {
             if let Some(Some(session)) = self.sessions().get_mut(home.key)
                 && session.id == home.session
             {
-                session.authenticated(number, identity);
+                let asks = self.service_now(session.service, Service::asks_accounts);
+                session.authenticated(number, identity, asks);
             }
         }
     }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tandem_component::Transport;
 use tandem_component::abi::uncalled;
+use tandem_component::{Peer, Transport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Worker;
@@ -273,8 +273,9 @@ impl Worker {
         if self.with_call(caller, id, |_| ()).is_none() {
             return Ok(());
         }
-        let (publication, instance) =
-            self.look(|snapshot| (snapshot.number, snapshot.services[service].instance.clone()));
+        let (publication, instance) = self.look(|snapshot| {
+            (snapshot.number, snapshot.services[service].for_new(Peer::Service, caller.session).cloned())
+        });
         let instance = instance.ok_or(uncalled::DOWN)?;
         if !instance.takes_requests() {
             return Err(uncalled::UNKNOWN);

@@ -139,7 +139,7 @@ impl Connector {
     async fn is_served(&self) {
         loop {
             let published = self.worker.connectors.published.notified();
-            if self.worker.serving(self.connection.service).is_some() {
+            if self.worker.service_now(self.connection.service, |service| service.instance.is_some()) {
                 return;
             }
             self.connection.enter(Stage::Unserved);

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tandem_component::prelude::*;
 
@@ -36,6 +37,15 @@ pub enum How {
     Seldom,
     /// It gives up what it does not know: the sessions of others.
     Refuses,
+    /// It does nothing of what is asked, and says so.
+    Fails,
+    /// It takes its time, or says so.
+    Slow,
+}
+
+#[derive(Serialize)]
+struct Told {
+    line: u64,
 }
 
 /// One conversation.
@@ -78,6 +88,15 @@ impl Session for Conversation {
                     Some(How::Seldom) if self.lines.is_multiple_of(100) => panic!("as it was told"),
                     _ => {}
                 }
+                // `am NAME`: whose the session is.
+                if let Some(name) = bytes[..end].strip_prefix(b"am ") {
+                    out.authenticate(&String::from_utf8_lossy(name), b"secret", ());
+                }
+                let failed = turncoat.misbehaves == Some(How::Fails);
+                let slow = turncoat.misbehaves == Some(How::Slow);
+                let outcome = if failed { Outcome::Failed } else { Outcome::Done };
+                let duration = Duration::from_millis(if slow { 20 } else { 1 });
+                out.record(Record { duration, ..Record::of(outcome) }, &Told { line: self.lines });
                 out.send(Stream::OWN, format!("{} {}\n", turncoat.number, self.lines).as_bytes());
                 out.consume(end + 1);
             }
