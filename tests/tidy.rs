@@ -28,7 +28,7 @@ fn unsafe_code_lies_where_it_is_expected() {
         ("host/src/loader/", "the far end"),
         ("host/tests/", "calls what it has loaded"),
         ("tests/misbehaving/", "misbehaves"),
-        ("tests/support/gateway.rs", "limits a gateway's descriptors"),
+        ("tests/support/gateway.rs", "limits a gateway's descriptors, and sets its mask"),
         ("tests/support/process.rs", "signals a process, and ties its life to its test's"),
     ];
     check(|file| {

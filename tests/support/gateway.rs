@@ -1,8 +1,9 @@
 //! A gateway in a directory of its own, driven as an operator drives it: files, signals, and the command line.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -31,6 +32,7 @@ pub struct Builder {
     directory: TempDir,
     text: String,
     descriptors: Option<u64>,
+    umask: Option<libc::mode_t>,
     late: Option<u64>,
 }
 
@@ -51,11 +53,14 @@ impl Gateway {
     /// Where there is no room for a directory.
     pub fn builder() -> Builder {
         let directory = tempfile::tempdir().expect("there is room for a directory");
-        fs::create_dir(directory.path().join("components")).expect("the directory is new");
+        let components = directory.path().join("components");
+        fs::create_dir(&components).expect("the directory is new");
+        // Whatever the mask of whoever tests is: nobody else may write there.
+        fs::set_permissions(&components, Permissions::from_mode(0o755)).expect("it is ours");
         let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
         let late = std::env::var("TANDEM_LATE").ok();
         let late = late.map(|seed| seed.parse().expect("TANDEM_LATE is a seed, a number"));
-        Builder { directory, text, descriptors: None, late }
+        Builder { directory, text, descriptors: None, umask: None, late }
     }
 
     /// The directory that a reload looks into.
@@ -102,6 +107,7 @@ impl Gateway {
     pub fn deploy_by_cp(&self, library: &Path, name: &str) {
         let content = fs::read(library).expect("the library is there");
         fs::write(self.components().join(name), content).expect("the components directory can be written");
+        close_to_others(&self.components().join(name));
     }
 
     /// Puts a library that says another version of itself in the place of the one that is there. A reload takes it.
@@ -119,6 +125,7 @@ impl Gateway {
     pub fn deploy_stamped_as(&self, library: &Path, version: &str, name: &str) {
         let hidden = self.components().join(".stamped.so");
         manifest::stamp(library, &hidden, version).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+        close_to_others(&hidden);
         fs::rename(hidden, self.components().join(name)).expect("both are in one directory");
     }
 
@@ -239,7 +246,7 @@ impl Gateway {
     pub fn kill_and_start(&mut self) {
         self.child.kill().expect("the child is ours");
         self.child.wait().expect("the child is ours");
-        self.child = run(self.directory.path(), None, self.late);
+        self.child = run(self.directory.path(), None, None, self.late);
         self.serves();
     }
 
@@ -249,7 +256,7 @@ impl Gateway {
     /// Where it does not end, or does not serve again, within [`PATIENCE`].
     pub fn stop_and_start(&mut self) {
         assert!(self.stop(libc::SIGTERM, PATIENCE).success());
-        self.child = run(self.directory.path(), None, self.late);
+        self.child = run(self.directory.path(), None, None, self.late);
         self.serves();
     }
 
@@ -346,6 +353,12 @@ impl Builder {
         Builder { descriptors: Some(count), ..self }
     }
 
+    /// Runs it with this mask of file modes.
+    #[must_use]
+    pub fn umask(self, mask: u32) -> Self {
+        Builder { umask: Some(mask), ..self }
+    }
+
     /// Has every answer come late, by what this seed says; `None`: as it comes.
     #[must_use]
     pub fn late(self, seed: Option<u64>) -> Self {
@@ -378,15 +391,15 @@ impl Builder {
     }
 
     fn spawn(self) -> Gateway {
-        let Builder { directory, text, descriptors, late } = self;
+        let Builder { directory, text, descriptors, umask, late } = self;
         fs::write(directory.path().join("tandem.toml"), &text).expect("there is room for a configuration");
-        let child = run(directory.path(), descriptors, late);
+        let child = run(directory.path(), descriptors, umask, late);
         Gateway { directory, child, late }
     }
 }
 
 /// Runs a gateway in a directory, with its log there.
-fn run(directory: &Path, descriptors: Option<u64>, late: Option<u64>) -> Child {
+fn run(directory: &Path, descriptors: Option<u64>, umask: Option<libc::mode_t>, late: Option<u64>) -> Child {
     let log =
         fs::OpenOptions::new().create(true).append(true).open(directory.join(LOG)).expect("there is room for a log");
     let mut command = Command::new(&libraries().tandem);
@@ -404,6 +417,15 @@ fn run(directory: &Path, descriptors: Option<u64>, late: Option<u64>) -> Child {
             });
         }
     }
+    if let Some(mask) = umask {
+        // SAFETY: `umask` may be called between fork and exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::umask(mask);
+                Ok(())
+            });
+        }
+    }
     command.spawn().expect("tandem can be run")
 }
 
@@ -415,7 +437,13 @@ pub fn loopback(port: u16) -> SocketAddr {
 fn place(components: &Path, library: &Path, name: &str) {
     let hidden = components.join(format!(".{name}.tmp"));
     fs::copy(library, &hidden).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+    close_to_others(&hidden);
     fs::rename(hidden, components.join(name)).expect("both are in one directory");
+}
+
+/// A copy has the mode of what it was copied from, and what is built has that of the builder's mask.
+fn close_to_others(library: &Path) {
+    fs::set_permissions(library, Permissions::from_mode(0o644)).expect("it is ours");
 }
 
 fn file_name(library: &Path) -> String {

@@ -21,7 +21,8 @@ impl SmallDisk {
     /// Where there is no room for a directory.
     pub fn mount() -> Option<Self> {
         let at = tempfile::tempdir().expect("there is room for a directory");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at.path()).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m,mode=0755", "tmpfs"]).arg(at.path()).output();
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk { at });
         }

@@ -7,14 +7,17 @@ use tandem_component::{Starting, abi};
 
 use super::say;
 use crate::config::{Config, Source};
+use crate::host::trust;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
 use crate::loader::signature::{self, Untrusted};
+use crate::system;
 
 pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let config = source.read()?;
-    let mut findings: Vec<String> = Vec::new();
+    let places = [trust::check_own(&config, source), trust::check_components(&config)];
+    let mut findings: Vec<String> = places.into_iter().filter_map(Result::err).collect();
     let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
     let mut files: Vec<_> = std::fs::read_dir(&config.components)
         .map_err(|error| anyhow::anyhow!("components: {} cannot be read: {error}", config.components.display()))?
@@ -32,6 +35,10 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
+        if let Err(exposed) = system::only_ours([file.as_path()]) {
+            findings.push(format!("{name}: {exposed}"));
+            continue;
+        }
         if let Err(untrusted) = trusted(&config, file, &content) {
             findings.push(format!("{name}: {untrusted}"));
             continue;

@@ -16,7 +16,7 @@ mod retire;
 mod rollouts;
 mod status;
 mod tables;
-mod trust;
+pub(crate) mod trust;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -154,12 +154,13 @@ impl Host {
     fn new(source: Source, config: Config, events: Sender<Event>, late: Option<u64>) -> anyhow::Result<Self> {
         let data = &config.data;
         system::make_private_directory(data).with_context(|| format!("data: {} cannot be made", data.display()))?;
+        trust::check_own(&config, &source).map_err(anyhow::Error::msg)?;
         let lock = std::fs::File::create(data.join("lock"))
             .with_context(|| format!("data: the lock in {} cannot be made", data.display()))?;
         if lock.try_lock().is_err() {
             bail!("data: {} is in use by another tandem; give each a data directory of its own", data.display());
         }
-        let shelf = Shelf::open(&data.join("shelf"))
+        let shelf = Shelf::open(&data.join(trust::SHELF))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
         threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
         if threads::missing() {

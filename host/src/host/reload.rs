@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use tandem_component::{Starting, abi};
 
 use super::versions::{Running, Stop, Version};
-use super::{Event, Host};
+use super::{Event, Host, trust};
 use crate::admin::{FileReport, Outcome, Refused, Report};
 use crate::config::{Config, Source};
 use crate::loader::code::Code;
@@ -22,6 +22,7 @@ use crate::loader::signature;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Records;
+use crate::system;
 use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
 use crate::version::stage::{Stage, Step};
@@ -99,6 +100,7 @@ impl Host {
     fn try_reload(&mut self, found: &mut Vec<Found>) -> anyhow::Result<Vec<FileReport>> {
         let config = self.source.read()?;
         self.check_fixed_keys(&config)?;
+        trust::check_own(&config, &self.source).map_err(anyhow::Error::msg)?;
         self.open_own_tables()?;
         *found = self.scan(&config)?;
         for (at, version) in self.versions.iter_mut().enumerate() {
@@ -174,6 +176,7 @@ impl Host {
     /// Looks at each file of the directory.
     fn scan(&mut self, config: &Config) -> anyhow::Result<Vec<Found>> {
         let directory = &config.components;
+        trust::check_components(config).map_err(anyhow::Error::msg)?;
         let unreadable = || format!("components: {} cannot be read", directory.display());
         let mut files = Vec::new();
         for entry in std::fs::read_dir(directory).with_context(unreadable)? {
@@ -215,6 +218,7 @@ impl Host {
 
     /// Copies a file to the shelf and reads its manifest, if it is trusted. The version's place in the list.
     fn take(&mut self, config: &Config, file: &Path) -> Result<usize, String> {
+        system::only_ours([file])?;
         let shelved = self.shelf.take(file).map_err(|error| error.to_string())?;
         self.admit(config, &shelved, file)?;
         if let Some(at) = self.versions.iter().position(|version| version.digest == shelved.digest) {

@@ -14,10 +14,11 @@ use crate::store::bindings::Bindings;
 use crate::store::sqlite::Sqlite;
 use crate::store::table::Table;
 use crate::store::{HOST, Migrant, Migration, Settled, Store};
+use crate::system;
 use crate::version::verdicts::{QUARANTINE, ROLLOUTS};
 
 /// The store's file in the data directory.
-const FILE: &str = "store.sqlite";
+pub(super) const FILE: &str = "store.sqlite";
 
 impl Host {
     /// Opens the store, where it is not open.
@@ -33,7 +34,10 @@ impl Host {
         let deliver = move |worker: usize, settled: Vec<Settled>| {
             let _ = homes.get(worker).map(|home| home.send(settled));
         };
-        let store = Sqlite::open(&self.config.data.join(FILE), Box::new(deliver)).map_err(|error| error.to_string())?;
+        let file = self.config.data.join(FILE);
+        // Whatever the process's mask is: what SQLite puts beside it has its mode.
+        system::make_private_file(&file).map_err(|error| format!("{} cannot be made: {error}", file.display()))?;
+        let store = Sqlite::open(&file, Box::new(deliver)).map_err(|error| error.to_string())?;
         grow_own(&store).map_err(|error| format!("{error:#}"))?;
         self.store.set(Box::new(store));
         self.store.get().ok_or_else(|| "the store is not there".to_owned())

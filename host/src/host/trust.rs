@@ -1,11 +1,53 @@
-//! Which libraries the host takes: those that are signed by a key of the configuration, where it names some.
+//! What the host relies on that nobody else has made: where it lies, nobody else can write; and where the configuration names
+//! keys, one of them has signed it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Host;
-use crate::config::Config;
+use super::tables::FILE;
+use crate::config::{Config, Source};
 use crate::loader::shelf::{Digest, Shelved};
 use crate::loader::signature::{self, Untrusted};
+use crate::system;
+
+/// The shelf, in the data directory.
+pub(super) const SHELF: &str = "shelf";
+
+/// Whether nobody else can write where the host keeps what it runs and what it knows: the data directory, the shelf with its
+/// copies, the store. Where keys are named, also the file that names them.
+///
+/// # Errors
+/// Somebody can, with the key that names the place.
+pub(crate) fn check_own(config: &Config, source: &Source) -> Result<(), String> {
+    let shelf = config.data.join(SHELF);
+    let copies = match std::fs::read_dir(&shelf) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        // It is made yet.
+        Err(_) => Vec::new(),
+    };
+    let store = config.data.join(FILE);
+    let beside = ["-wal", "-shm"].map(|suffix| {
+        let mut name = store.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    });
+    let own = [config.data.clone(), shelf, store].into_iter().chain(beside).chain(copies).collect::<Vec<_>>();
+    system::only_ours(own.iter().map(PathBuf::as_path)).map_err(|reason| format!("data: {reason}"))?;
+    match source {
+        Source::File(file) if !config.trust.is_empty() => {
+            system::only_ours([file.as_path()]).map_err(|reason| format!("trust: by {}, {reason}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether nobody else can put libraries into the components directory.
+///
+/// # Errors
+/// Somebody can.
+pub(crate) fn check_components(config: &Config) -> Result<(), String> {
+    system::only_ours([config.components.as_path()]).map_err(|reason| format!("components: {reason}"))
+}
 
 impl Host {
     /// Whether a library that was copied from this file may be looked at. Its signature goes to the shelf with it, also where

@@ -2,6 +2,7 @@
 //!
 //! Only here and in `loader`, which keeps what is its own, does the host's code ask which system it is on.
 
+mod exposed;
 #[cfg(windows)]
 mod no_unix_sockets;
 #[cfg(unix)]
@@ -9,6 +10,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub use exposed::{Exposed, Others, only_ours};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufRead};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::thread;
 
 use rustix::net::{RecvFlags, SendFlags};
@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::Signal;
+use super::{Exposed, Others, Signal};
 
 pub use std::os::unix::net::UnixListener as BoundUnixListener;
 pub use tokio::net::{UnixListener, UnixStream};
@@ -64,6 +64,61 @@ pub fn give_way() -> io::Result<()> {
 /// It cannot be made.
 pub fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes a file, where it is not there, that is its owner's alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
+/// What others than root and this process's user could change on the way to a file: itself, each directory that is gone
+/// through, and each symbolic link. A directory on the way in which everybody may have files of his own and nobody may touch
+/// those of others, as in `/tmp`, is none.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn exposed(path: &Path) -> io::Result<Vec<Exposed>> {
+    /// As many as the kernel follows.
+    const LINKS_MAX: usize = 40;
+    const STICKY: u32 = 0o1000;
+    let names = |path: &Path| path.components().rev().map(|one| one.as_os_str().to_owned()).collect::<Vec<_>>();
+    let (user, mut found, mut links) = (rustix::process::geteuid().as_raw(), Vec::new(), 0);
+    // What lies ahead, the next at the end. It begins with the root directory.
+    let (mut here, mut ahead) = (PathBuf::new(), names(&std::path::absolute(path)?));
+    while let Some(name) = ahead.pop() {
+        if name == Component::ParentDir.as_os_str() {
+            here.pop();
+            continue;
+        }
+        here.push(name);
+        let metadata = match fs::symlink_metadata(&here) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            metadata => metadata?,
+        };
+        if ![0, user].contains(&metadata.uid()) {
+            found.push(Exposed { path: here.clone(), to: Others::Owner(metadata.uid()) });
+        }
+        if metadata.is_symlink() {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            }
+            // A target that is absolute begins with the root directory, which replaces what is here.
+            let target = fs::read_link(&here)?;
+            here.pop();
+            ahead.extend(names(&target));
+            continue;
+        }
+        let mode = metadata.mode() & 0o7777;
+        let shared = metadata.is_dir() && !ahead.is_empty() && mode & STICKY != 0;
+        if mode & 0o022 != 0 && !shared {
+            found.push(Exposed { path: here.clone(), to: Others::Mode(mode) });
+        }
+    }
+    Ok(found)
 }
 
 /// Sends what the kernel takes at once. Straight to the kernel: the C library's way has points at which a thread could be
@@ -209,4 +264,79 @@ fn connect_at_once(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories of these modes, one in another, below a temporary one.
+    fn chain(modes: &[(&str, u32)]) -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let mut path = root.path().canonicalize().unwrap();
+        for (name, mode) in modes {
+            path.push(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+        }
+        (root, path)
+    }
+
+    fn modes(path: &Path) -> Vec<(String, u32)> {
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        let found = exposed(path).unwrap().into_iter();
+        found
+            .map(|one| match one.to {
+                Others::Mode(mode) => (name(&one.path), mode),
+                Others::Owner(owner) => panic!("{} is of {owner}", one.path.display()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_directory_on_the_way_counts() {
+        type Modes<'a> = &'a [(&'a str, u32)];
+        let rows: [(Modes<'_>, Modes<'_>); 6] = [
+            (&[("a", 0o755), ("b", 0o700)], &[]),
+            (&[("a", 0o755), ("b", 0o775)], &[("b", 0o775)]),
+            (&[("a", 0o757), ("b", 0o755)], &[("a", 0o757)]),
+            (&[("a", 0o777), ("b", 0o720)], &[("a", 0o777), ("b", 0o720)]),
+            // As /tmp is: for others' directories, and not for one's own.
+            (&[("a", 0o1777), ("b", 0o755)], &[]),
+            (&[("a", 0o755), ("b", 0o1777)], &[("b", 0o1777)]),
+        ];
+        for (made, says) in rows {
+            let (_root, path) = chain(made);
+            let says: Vec<(String, u32)> = says.iter().map(|(name, mode)| ((*name).to_owned(), *mode)).collect();
+            assert_eq!(modes(&path), says, "{made:?}");
+            // What is not there yet, is judged by what it will lie in. A sticky directory will do for that.
+            if made[1].1 & 0o1000 == 0 {
+                assert_eq!(modes(&path.join("not/there")), says, "{made:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_leads_through_all_that_it_names() {
+        let (root, path) = chain(&[("open", 0o777), ("closed", 0o755)]);
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink("open/../open/closed", &link).unwrap();
+        assert_eq!(modes(&link.join("file")), [("open".to_owned(), 0o777), ("open".to_owned(), 0o777)]);
+        std::os::unix::fs::symlink(&path, root.path().join("whole")).unwrap();
+        assert_eq!(modes(&root.path().join("whole")), [("open".to_owned(), 0o777)]);
+        let round = root.path().join("round");
+        std::os::unix::fs::symlink(&round, &round).unwrap();
+        assert_eq!(exposed(&round).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
+
+    #[test]
+    fn another_user_s_directory_is_named_with_its_owner() {
+        let (_root, path) = chain(&[("theirs", 0o755), ("ours", 0o755)]);
+        let theirs = path.parent().unwrap();
+        // Only root can give something away.
+        if std::os::unix::fs::chown(theirs, Some(4711), None).is_err() {
+            return;
+        }
+        assert_eq!(exposed(&path).unwrap(), [Exposed { path: theirs.to_owned(), to: Others::Owner(4711) }]);
+    }
 }
