@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::account::verifiers::Verifiers;
 use crate::agreement::shares::Shares;
-use crate::clock::{Clock, Nanos, nanos};
+use crate::clock::{Clock, Nanos};
 use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
@@ -40,8 +40,10 @@ mod admissions;
 mod calls;
 mod connect;
 mod conversations;
+mod draining;
 mod following;
 mod handle;
+mod listing;
 mod residents;
 mod routing;
 mod scratch;
@@ -50,8 +52,10 @@ mod watchdog;
 
 pub use calls::{Mail, Mailbox, mailboxes};
 pub use connect::Wanted;
+pub use draining::{Drained, Draining};
 pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
+pub use listing::{Listed, Listing};
 pub use watchdog::Watchdog;
 
 use conversations::Conversations;
@@ -185,8 +189,11 @@ impl Worker {
                 threads::run_for(&range);
                 let _ = cleared.send(self.index);
             }
-            Command::Drain { instance, within, rate } => {
-                tokio::task::spawn_local(Rc::clone(self).drain(instance, within, rate));
+            Command::Drain(draining) => {
+                tokio::task::spawn_local(Rc::clone(self).drain(draining));
+            }
+            Command::List(listing) => {
+                tokio::task::spawn_local(Rc::clone(self).list(listing));
             }
             Command::Stop(_) => {}
         }
@@ -202,7 +209,8 @@ impl Worker {
             // What the kernel had accepted is served; a task that panicked has said so.
             let _ = listener.task.await;
         }
-        Rc::clone(self).drain(None, within, 0).await;
+        let all = Draining::new(None, (within, None), Duration::ZERO, 1);
+        Rc::clone(self).drain(Arc::new(all)).await;
         let deadline = tokio::time::Instant::now() + within + Duration::from_millis(100);
         while !self.sessions().is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -215,31 +223,6 @@ impl Worker {
         let sessions = std::mem::take(&mut *self.sessions());
         drop(sessions);
         self.shares.borrow_mut().give_all_back();
-    }
-
-    /// Asks sessions to say goodbye.
-    async fn drain(self: Rc<Self>, instance: Option<u32>, within: Duration, rate: u32) {
-        let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
-        let pause = if rate == 0 { None } else { Some(Duration::from_secs(1) / rate) };
-        for key in keys {
-            // What can move does, rather than say goodbye: the publication that this follows on may be new to it.
-            self.follow_one(key);
-            let drained = {
-                let (now, wall) = self.now();
-                let mut sessions = self.sessions();
-                match sessions.get_mut(key).and_then(Option::as_mut) {
-                    Some(session) if session.runs_on(instance) => {
-                        let within = nanos(within);
-                        session.drain(now.saturating_add(within), wall.saturating_add(within));
-                        true
-                    }
-                    _ => false,
-                }
-            };
-            if let (true, Some(pause)) = (drained, pause) {
-                tokio::time::sleep(pause).await;
-            }
-        }
     }
 
     /// Wakes sessions whose time has come.

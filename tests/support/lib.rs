@@ -49,8 +49,8 @@ pub use peer::{Peer, described};
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{
-    Agreement, Balance, Connection, File, Ledger, Moves, Notice, Quota, Refused, Reload, Service, Status, Stopping,
-    Sums, Version,
+    Agreement, Balance, Connection, Drained, File, Holders, Holding, Ledger, Moves, Notice, OtherHolder, Quota,
+    Refused, Reload, Service, Status, Stopping, Sums, Version,
 };
 pub use signing::{Signer, beside};
 pub use small_disk::SmallDisk;

@@ -150,6 +150,76 @@ impl Sums {
     }
 }
 
+/// What `tandem sessions` says.
+#[derive(Debug, Deserialize)]
+pub struct Holders {
+    /// How many sessions there are.
+    pub count: u64,
+    /// Some of them.
+    pub sessions: Vec<Holding>,
+    /// What else holds a version.
+    pub others: Vec<OtherHolder>,
+}
+
+/// A session that holds a version. Times are in nanoseconds since 1970.
+#[derive(Debug, Deserialize)]
+pub struct Holding {
+    /// The version.
+    pub version: String,
+    /// The service.
+    pub service: String,
+    /// The worker.
+    pub worker: usize,
+    /// Its number.
+    pub session: u64,
+    /// The other side.
+    pub peer: String,
+    /// Since when it runs on that version.
+    pub since: u64,
+    /// Since when its connection stands.
+    pub established: u64,
+    /// Since when nothing has happened on it.
+    pub idle_since: u64,
+    /// What becomes of it when another version is active.
+    pub policy: String,
+    /// What it waits for.
+    pub waits: Vec<String>,
+    /// Why it does not run on what serves its service.
+    pub stays: Option<String>,
+}
+
+/// What holds a version and is no session.
+#[derive(Debug, Deserialize)]
+pub struct OtherHolder {
+    /// The service.
+    pub service: Option<String>,
+    /// What it is.
+    pub what: String,
+}
+
+/// What `tandem drain` says.
+#[derive(Debug, Deserialize)]
+pub struct Drained {
+    /// The version.
+    pub version: String,
+    /// How many sessions have moved.
+    pub moved: u64,
+    /// How many were told to say goodbye …
+    pub told: u64,
+    /// … and were ended since they did not.
+    pub overdue: u64,
+    /// How many have ended by themselves.
+    pub left: u64,
+    /// How many are still there.
+    pub remaining: u64,
+    /// Where the version is in its life now.
+    pub stage: String,
+    /// How long it took.
+    pub took_ms: u64,
+    /// What is not as it was asked for.
+    pub findings: Vec<String>,
+}
+
 /// A version, as the gateway knows it.
 #[derive(Debug, Deserialize)]
 pub struct Version {

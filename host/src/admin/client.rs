@@ -36,7 +36,15 @@ pub enum AdminError {
 /// # Errors
 /// No host is there, or its answer cannot be read.
 pub fn ask(socket: &Path, request: &Request) -> Result<Answer, AdminError> {
-    Ok(converse(socket, request)?.0)
+    ask_for(socket, request, Duration::ZERO)
+}
+
+/// As [`ask`], for what may take so much longer than others.
+///
+/// # Errors
+/// As for `ask`.
+pub fn ask_for(socket: &Path, request: &Request, longer: Duration) -> Result<Answer, AdminError> {
+    Ok(converse(socket, request, PATIENCE.saturating_add(longer))?.0)
 }
 
 /// Has the host stop, and waits until its process is gone: its connections end with it.
@@ -44,7 +52,7 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, AdminError> {
 /// # Errors
 /// No host is there, its answer cannot be read, or it still runs when its time is up.
 pub fn stop(socket: &Path) -> Result<Stopping, AdminError> {
-    let (stopping, mut rest) = match converse(socket, &Request::Stop)? {
+    let (stopping, mut rest) = match converse(socket, &Request::Stop, PATIENCE)? {
         (Answer::Stop(stopping), rest) => (stopping, rest),
         (other, _) => return Err(AdminError::Unreadable(format!("{other:?}"))),
     };
@@ -60,11 +68,15 @@ pub fn stop(socket: &Path) -> Result<Stopping, AdminError> {
 }
 
 /// The answer, and the connection on which it came.
-fn converse(socket: &Path, request: &Request) -> Result<(Answer, BufReader<AdminStream>), AdminError> {
+fn converse(
+    socket: &Path,
+    request: &Request,
+    patience: Duration,
+) -> Result<(Answer, BufReader<AdminStream>), AdminError> {
     let no_host = |source| AdminError::NoHost { path: socket.to_owned(), source };
     let unreadable = |error: serde_json::Error| AdminError::Unreadable(error.to_string());
     let mut stream = system::connect_admin(socket).map_err(no_host)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(no_host)?;
+    stream.set_read_timeout(Some(patience)).map_err(no_host)?;
     let mut line = serde_json::to_vec(request).map_err(unreadable)?;
     line.push(b'\n');
     stream.write_all(&line).map_err(no_host)?;

@@ -5,6 +5,7 @@
 mod account;
 mod agreement;
 mod client;
+mod holders;
 mod server;
 
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::store::ledger::Balance;
 
 pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
-pub use client::{AdminError, ask, stop};
+pub use client::{AdminError, ask, ask_for, stop};
+pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionStatus};
 pub use server::serve;
 
 /// What an operator asks.
@@ -44,6 +46,15 @@ pub enum Request {
         /// `1.2.0`, or `1.2.0#3fa9c1`.
         version: Option<String>,
     },
+    /// Say who holds versions.
+    Sessions {
+        /// Those of this component or version: `http`, `http@1.2.0`, `http@1.2.0#3fa9c1`; all where it is not said.
+        named: Option<String>,
+        /// So many sessions at most.
+        most: usize,
+    },
+    /// Have the sessions of a version leave it. It is answered once that is over.
+    Drain(DrainRequest),
     /// Say which accounts there are, or change them.
     Account(AccountRequest),
     /// Do what SIGTERM does. The connection then stays until the host's process is gone.
@@ -287,6 +298,10 @@ pub enum Answer {
     Accounts(Vec<AccountStatus>),
     /// To a change of an account.
     Account(Changed),
+    /// Who holds versions.
+    Holders(Holders),
+    /// What came of draining one.
+    Drained(DrainReport),
     /// Versions were followed by others.
     Rolled(Rolled),
     /// It was not done, and why.

@@ -1,11 +1,13 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `account`, `stop`, `inspect`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `stop`, `inspect`.
 
 mod account;
 mod check;
+mod drain;
 mod inspect;
 mod ledger;
 mod reload;
 mod rollout;
+mod sessions;
 mod status;
 mod stop;
 
@@ -13,9 +15,11 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::admin::Pace;
 use crate::config::Source;
 use crate::loader::examine;
 
@@ -66,6 +70,31 @@ enum Verb {
         configured: Configured,
         /// The component, or one of its versions: `http`, `http@1.2.0`, `http@1.2.0#3fa9c1`
         version: String,
+    },
+    /// Say who holds a version: each session, since when, what it waits for, and why it has not moved; and what else does
+    Sessions {
+        #[command(flatten)]
+        configured: Configured,
+        /// The component, or one of its versions: `http`, `http@1.2.0`, `http@1.2.0#3fa9c1`; all where it is not said
+        version: Option<String>,
+        /// So many sessions at most: first those that do not run on what serves, and of these the longest there
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Have the sessions of a version that serves no more leave it: those that can move do, the others are told goodbye in their
+    /// protocol's way, so many a second, and those that are left are ended. Waits for it; exit code 1 where some are still there
+    Drain {
+        #[command(flatten)]
+        configured: Configured,
+        /// The version: `http@1.2.0`, or `http@1.2.0#3fa9c1`
+        version: String,
+        /// When all are gone, from now: `30s`; by default the component's `versions.goodbye`
+        #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
+        within: Option<Duration>,
+        /// How many are told goodbye in a span: `100/s`, `30/m`; faster where not all would be told by half of the time. By default
+        /// the component's `versions.rate` on each worker
+        #[arg(long, value_name = "RATE")]
+        rate: Option<Pace>,
     },
     /// Say and change who may authenticate
     #[command(subcommand)]
@@ -123,6 +152,12 @@ pub fn main() -> ExitCode {
         Verb::Status { configured, .. } => status::status(&configured.source(), configured.json),
         Verb::Rollback { configured, component } => rollout::rollback(&configured.source(), component, configured.json),
         Verb::Promote { configured, version } => rollout::promote(&configured.source(), &version, configured.json),
+        Verb::Sessions { configured, version, limit } => {
+            sessions::sessions(&configured.source(), version, limit, configured.json)
+        }
+        Verb::Drain { configured, version, within, rate } => {
+            drain::drain(&configured.source(), &version, within, rate, configured.json)
+        }
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),

@@ -1,6 +1,7 @@
 //! What the configuration says of a component: `[component.NAME]`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -108,10 +109,17 @@ pub struct Versions {
     pub drain: Span,
     /// How long each then gets.
     pub goodbye: Span,
-    /// How many a second and worker are asked.
+    /// How many a second and worker are asked; 0 is all at once.
     pub rate: u32,
     /// How many earlier versions are kept loaded for a way back.
     pub keep: usize,
+}
+
+impl Versions {
+    /// How long a worker waits between two that it asks.
+    pub fn pause(&self) -> Duration {
+        Duration::from_secs(1).checked_div(self.rate).unwrap_or_default()
+    }
 }
 
 impl Default for Versions {

@@ -8,7 +8,9 @@ mod agreements;
 mod bound;
 mod canaries;
 mod connectors;
+mod drains;
 mod findings;
+mod holders;
 mod ledger;
 mod publication;
 mod reload;
@@ -107,6 +109,8 @@ pub struct Host {
     auditor: ledger::Auditor,
     /// What was decided of versions beyond what their files say.
     verdicts: rollouts::Verdicts,
+    /// What operators have begun to drain.
+    drains: Vec<drains::Drain>,
     /// The workers' time.
     clock: Clock,
     events: Sender<Event>,
@@ -236,6 +240,7 @@ impl Host {
             verifiers,
             auditor,
             verdicts: rollouts::Verdicts::default(),
+            drains: Vec::new(),
             clock,
             events,
             _lock: lock,
@@ -257,6 +262,7 @@ impl Host {
             if looked.elapsed() >= TICK && self.wants_looking_after() {
                 looked = Instant::now();
                 self.look_after_draining(looked);
+                self.look_after_drains(looked);
                 self.take_back_failing(looked);
                 self.judge_canaries(looked);
             }
@@ -289,6 +295,10 @@ impl Host {
                     let rolled = self.promote(&component, version.as_deref());
                     let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
                 }
+                Event::Asked(Request::Sessions { named, most }, reply) => {
+                    self.holders(named.as_deref(), most, reply);
+                }
+                Event::Asked(Request::Drain(request), reply) => self.drain(&request, reply),
                 Event::Asked(Request::Ledger, reply) => self.auditor.ask(reply),
                 Event::Asked(Request::Account(request), reply) => drop(reply.send(self.account(request))),
                 // Who asks is told first, and then has it stop: `Event::Stop` follows.
@@ -324,7 +334,7 @@ impl Host {
     }
 
     fn wants_looking_after(&self) -> bool {
-        self.versions.iter().any(Version::wants_looking_after) || self.watches_failures()
+        self.versions.iter().any(Version::wants_looking_after) || self.watches_failures() || !self.drains.is_empty()
     }
 
     /// What is said before a stop.

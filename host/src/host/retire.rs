@@ -15,7 +15,7 @@ use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::version::stage::{Stage, Step};
 use crate::version::{Instance, Service};
-use crate::worker::Command;
+use crate::worker::{Command, Draining};
 
 /// How long workers get to run what a library has left on their threads.
 const CLEARING: Duration = Duration::from_secs(5);
@@ -182,9 +182,11 @@ impl Host {
 
     fn say_goodbye(&self, at: usize, instance: u32) {
         let versions = self.config.component(&self.versions[at].manifest.name).versions;
-        let (within, rate) = (versions.goodbye.get(), versions.rate);
+        let (instances, within) = (BTreeSet::from([instance]), versions.goodbye.get());
+        let draining = Draining::new(Some(instances), (within, None), versions.pause(), self.workers.len());
+        let draining = Arc::new(draining);
         for worker in &self.workers {
-            worker.tell(Command::Drain { instance: Some(instance), within, rate });
+            worker.tell(Command::Drain(Arc::clone(&draining)));
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Notice {
     VersionRefused,
     /// A version's last session has gone and it is unmapped.
     VersionRetired,
+    /// Sessions have left a version, as `tandem drain` has asked.
+    VersionDrained,
     /// A version is retired but stays mapped.
     VersionLingering,
     /// A new version takes a share of new sessions, to see how it does.
@@ -131,6 +133,7 @@ pub fn give(notice: Notice, reason: &str) {
     }
     match notice {
         Notice::VersionActive
+        | Notice::VersionDrained
         | Notice::VersionRetired
         | Notice::ConnectorUp
         | Notice::SessionsMoved

@@ -408,6 +408,16 @@ impl Session {
         self.calls.as_ref().is_some_and(|calls| !calls.made.is_empty() || !calls.open.is_empty())
     }
 
+    /// How many calls it has under way, by the place of the service, and how many requests it has not answered.
+    pub(super) fn calls_under_way(&self) -> (BTreeMap<usize, usize>, usize) {
+        let mut made = BTreeMap::new();
+        let Some(calls) = &self.calls else { return (made, 0) };
+        for call in &calls.made {
+            *made.entry(call.service).or_default() += 1;
+        }
+        (made, calls.open.len())
+    }
+
     /// When the time of its next call is up.
     pub(super) fn calls_due(&self) -> Option<Nanos> {
         self.calls.as_ref()?.made.iter().map(|made| made.deadline).min()

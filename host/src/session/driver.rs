@@ -202,7 +202,11 @@ impl<'w, 'c> Driver<'w, 'c> {
             pipe.number == 0 || !late && !matches!(pipe.socket, Link::Gone)
         });
         let silent = session.greeting.transport == tandem_component::Transport::Udp && session.silent_at() <= now;
-        if silent || session.drained.is_some_and(|until| until <= now) {
+        let overdue = session.drained.is_some_and(|until| until <= now);
+        if let (true, Some(instance)) = (overdue, session.instance()) {
+            instance.counts.count_overdue();
+        }
+        if silent || overdue {
             session.drained = None;
             self.end();
         }

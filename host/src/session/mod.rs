@@ -14,6 +14,7 @@ mod driver;
 mod effects;
 mod ending;
 mod forward;
+mod holding;
 mod late;
 mod moving;
 mod pipe;
@@ -24,7 +25,7 @@ pub mod saving;
 mod storing;
 mod together;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -44,6 +45,7 @@ pub use alarms::Alarms;
 pub use calls::{Made, Untaken, call_failure};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
+pub use holding::Holding;
 pub use moving::Followed;
 pub use pipe::Pipe;
 pub use routing::Letter;
@@ -58,6 +60,8 @@ pub struct Session {
     pub service: usize,
     /// The component's side. `None` once it has ended: what is left is to bring the last bytes out.
     conversation: Option<Conversation<Instance>>,
+    /// Since when it runs on the instance that it does.
+    here_since: Nanos,
     /// It has closed its own stream: it ends once the event's effects are carried out.
     over: bool,
     /// The publication that this session has looked at.
@@ -93,7 +97,7 @@ pub struct Session {
     /// It is to be told to say goodbye until then, by the time of day.
     goodbye: Option<u64>,
     /// It could not be moved to the version that is active.
-    behind: Option<Behind>,
+    behind: Option<Box<Behind>>,
     /// It was told to say goodbye, and is ended at this time.
     drained: Option<Nanos>,
     /// An event whose effects wait for what it has written.
@@ -256,9 +260,10 @@ impl Session {
         service.for_open(at, self.greeting.peer, self.account.as_deref()).cloned()
     }
 
-    /// Whether it runs on the instance with this number; every one does on none in particular.
-    pub fn runs_on(&self, instance: Option<u32>) -> bool {
-        instance.is_none_or(|number| self.instance().is_some_and(|instance| instance.as_ref().number == number))
+    /// Whether it runs on one of the instances with these numbers; every one does on none in particular.
+    pub fn runs_on(&self, instances: Option<&BTreeSet<u32>>) -> bool {
+        let here = || self.instance().map(|instance| instance.as_ref().number);
+        instances.is_none_or(|numbers| here().is_some_and(|here| numbers.contains(&here)))
     }
 
     /// Takes a datagram in; false where there are too many already.

@@ -119,22 +119,26 @@ impl Driver<'_, '_> {
             if before.is_none() {
                 self.worker.notice(self.session, Notice::MoveRefused, reason);
             }
-            self.session.behind = Some(Behind::after(before, self.session.progress));
+            let again = Again::after(before.as_deref(), self.session.progress);
+            self.session.behind = Behind::because(reason.to_owned(), again);
             return;
         }
         match policy {
             Policy::Pin => {}
             Policy::Renew if self.session.may_renew() => self.renew(to),
             Policy::Renew => {
-                if self.carry(to, true) != Carried::Taken {
-                    self.session.behind = Some(Behind::UntilBoundary);
+                if let Carried::Unexported(reason) | Carried::Refused(reason) = self.carry(to, before.is_none()) {
+                    self.session.behind = Behind::because(reason, Again::AtBoundary);
                 }
             }
-            Policy::Carry => {
-                if self.carry(to, before.is_none()) == Carried::Refused {
-                    self.session.behind = Some(Behind::after(before, self.session.progress));
+            Policy::Carry => match self.carry(to, before.is_none()) {
+                Carried::Taken => {}
+                Carried::Unexported(reason) => self.session.behind = Behind::because(reason, Again::Never),
+                Carried::Refused(reason) => {
+                    let again = Again::after(before.as_deref(), self.session.progress);
+                    self.session.behind = Behind::because(reason, again);
                 }
-            }
+            },
         }
     }
 
@@ -145,7 +149,7 @@ impl Driver<'_, '_> {
         let counts = Arc::clone(&to.counts);
         match Conversation::open(to, &opening, session.id).inspect_err(|why| counts.refused(why)) {
             Ok(fresh) => {
-                session.replace(fresh);
+                session.replace(fresh, self.now);
                 self.worker.count_move();
                 session.remainder = None;
                 session.timers.clear();
@@ -155,12 +159,15 @@ impl Driver<'_, '_> {
                 let opened = Answer { kind: kind::OPENED, ..Answer::default() };
                 self.deliver(&opened.event(self.wall), None);
             }
-            Err(reason) => self.worker.notice(session, Notice::MoveRefused, &reason),
+            Err(reason) => {
+                self.worker.notice(session, Notice::MoveRefused, &reason);
+                session.behind = Behind::because(reason, Again::Never);
+            }
         }
     }
 
-    /// Takes the state over, in the middle of anything. Where one of the two refuses, it goes on where it is; that the new
-    /// one does is said where it is `news`.
+    /// Takes the state over, in the middle of anything. Where one of the two refuses, it goes on where it is; that is said
+    /// where it is `news`.
     fn carry(&mut self, to: Lease<Instance>, news: bool) -> Carried {
         let session = &mut *self.session;
         let Some(conversation) = &session.conversation else { return Carried::Taken };
@@ -168,8 +175,11 @@ impl Driver<'_, '_> {
             Ok(state) => state,
             Err(failure) => {
                 // What cannot be exported goes on where it is: nothing was changed yet.
-                self.worker.notice(session, Notice::MoveRefused, &format!("it cannot be exported: {failure}"));
-                return Carried::Unexported;
+                let reason = format!("it cannot be exported: {failure}");
+                if news {
+                    self.worker.notice(session, Notice::MoveRefused, &reason);
+                }
+                return Carried::Unexported(reason);
             }
         };
         let state = match &session.remainder {
@@ -183,7 +193,7 @@ impl Driver<'_, '_> {
                 // What it cannot export is lost with it in any case.
                 let again = resumed.export(session.id).ok();
                 session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
-                session.replace(resumed);
+                session.replace(resumed, self.now);
                 self.worker.count_move();
                 session.progress += 1;
                 Carried::Taken
@@ -192,47 +202,64 @@ impl Driver<'_, '_> {
                 if news {
                     self.worker.notice(session, Notice::MoveRefused, &reason);
                 }
-                Carried::Refused
+                Carried::Refused(reason)
             }
         }
     }
 }
 
 /// What became of a session that was to be carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carried {
     /// It is on the other version.
     Taken,
-    /// Its own could not export it.
-    Unexported,
-    /// The other does not take it as it is: in the middle of what it does not know, say.
-    Refused,
+    /// Its own could not export it, and why.
+    Unexported(String),
+    /// The other does not take it as it is, and why: it is in the middle of what that does not know, say.
+    Refused(String),
+}
+
+/// A session that could not be moved.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// Why.
+    pub(super) reason: String,
+    again: Again,
 }
 
 /// When a session is tried again that could not be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Behind {
+enum Again {
     /// At its next boundary, where it is renewed.
-    UntilBoundary,
+    AtBoundary,
     /// After some events, since each may be what it was in the middle of.
-    UntilProgress {
+    AfterProgress {
         /// When it has made so much progress.
         at: u64,
         /// How many events that is after the last refusal.
         wait: u64,
     },
+    /// With the next publication.
+    Never,
 }
 
 impl Behind {
+    /// Most sessions are never behind, so all that it costs them is a pointer.
+    #[expect(clippy::unnecessary_wraps, reason = "it is what the session has a place for")]
+    fn because(reason: String, again: Again) -> Option<Box<Self>> {
+        Some(Box::new(Behind { reason, again }))
+    }
+}
+
+impl Again {
     /// Carrying was refused, after it had been refused `before`. The first event may be the one that it takes; the longer
     /// that is not so, the less is it tried, up to a bound on how late it may come.
-    fn after(before: Option<Behind>, progress: u64) -> Self {
+    fn after(before: Option<&Behind>, progress: u64) -> Self {
         const LONGEST: u64 = 64;
-        let wait = match before {
-            Some(Behind::UntilProgress { wait, .. }) => (2 * wait).min(LONGEST),
-            Some(Behind::UntilBoundary) | None => 1,
+        let wait = match before.map(|before| before.again) {
+            Some(Again::AfterProgress { wait, .. }) => (2 * wait).min(LONGEST),
+            Some(Again::AtBoundary | Again::Never) | None => 1,
         };
-        Behind::UntilProgress { at: progress + wait, wait }
+        Again::AfterProgress { at: progress + wait, wait }
     }
 }
 
@@ -277,6 +304,7 @@ impl Session {
             key: 0,
             service,
             conversation: None,
+            here_since: now,
             over: false,
             publication,
             greeting,
@@ -328,12 +356,21 @@ impl Session {
     /// Whether it could not be moved, and is to be tried again now.
     #[inline]
     pub fn may_follow(&self) -> bool {
-        match self.behind {
-            None => false,
-            Some(Behind::UntilBoundary) => self.may_renew(),
-            Some(Behind::UntilProgress { at, .. }) => {
+        match self.behind.as_ref().map(|behind| behind.again) {
+            None | Some(Again::Never) => false,
+            Some(Again::AtBoundary) => self.may_renew(),
+            Some(Again::AfterProgress { at, .. }) => {
                 self.progress >= at && self.held.is_none() && self.conversation.is_some()
             }
+        }
+    }
+
+    /// It is about to be told goodbye: if it could not be moved so far, it is tried once more.
+    pub fn try_again(&mut self) {
+        let at = self.progress;
+        if let Some(behind) = &mut self.behind {
+            let wait = if let Again::AfterProgress { wait, .. } = behind.again { wait } else { 1 };
+            behind.again = Again::AfterProgress { at, wait };
         }
     }
 
@@ -359,8 +396,9 @@ impl Session {
     }
 
     /// Runs on another instance from now on. The old handle is closed here, its lease given back.
-    pub(super) fn replace(&mut self, conversation: Conversation<Instance>) {
+    pub(super) fn replace(&mut self, conversation: Conversation<Instance>, now: Nanos) {
         conversation.lease().counts.enter();
+        self.here_since = now;
         if let Some(old) = self.conversation.replace(conversation) {
             old.lease().counts.leave();
         }
@@ -390,16 +428,16 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::Behind;
+    use super::{Again, Behind};
 
     #[test]
     fn what_is_refused_again_and_again_is_tried_less_often_but_for_ever() {
         let (mut behind, mut tried) = (None, vec![0]);
         for _ in 0..8 {
-            let next = Behind::after(behind, tried[tried.len() - 1]);
-            let Behind::UntilProgress { at, .. } = next else { panic!("{next:?}") };
+            let next = Again::after(behind.as_deref(), tried[tried.len() - 1]);
+            let Again::AfterProgress { at, .. } = next else { panic!("{next:?}") };
             tried.push(at);
-            behind = Some(next);
+            behind = Behind::because(String::new(), next);
         }
         assert_eq!(tried, [0, 1, 3, 7, 15, 31, 63, 127, 191]);
     }

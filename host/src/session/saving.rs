@@ -137,7 +137,7 @@ impl Driver<'_, '_> {
         let resumed = Conversation::resume(lease, &opening, &state, session.id)?;
         let again = resumed.export(session.id).ok();
         session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
-        session.replace(resumed);
+        session.replace(resumed, self.now);
         // What the one that was opened here had asked for is nobody's any more.
         session.timers.clear();
         session.answers.clear();

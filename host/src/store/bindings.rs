@@ -212,6 +212,23 @@ impl Bindings {
         Ok(!self.scan(reader, PLACE, Some(place.clone()), Some(place), 1)?.is_empty())
     }
 
+    /// The conversations that are bound to a version, by key, and until when. So many at most, and no more than a page.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn of(
+        &self,
+        reader: &mut dyn Reader,
+        service: &str,
+        version: &str,
+        most: usize,
+    ) -> Result<Vec<(Vec<u8>, u64)>, Failure> {
+        let place = Value::Text(place(service, version));
+        let most = u32::try_from(most).unwrap_or(PAGE).min(PAGE);
+        let rows = self.scan(reader, PLACE, Some(place.clone()), Some(place), most)?;
+        Ok(rows.into_iter().map(|row| (row.key.clone(), row.until())).collect())
+    }
+
     /// The versions that conversations of a service are bound to.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub struct Counts {
     pub overruns: AtomicU64,
     /// The exchanges that it tells of, while a canary is out.
     pub exchanges: Exchanges,
+    /// Sessions that were told to say goodbye, did not in their time, and were ended.
+    pub overdue: AtomicU64,
 }
 
 impl Instance {
@@ -134,6 +136,11 @@ impl Counts {
         if why == PANIC {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A session has not said goodbye in its time.
+    pub fn count_overdue(&self) {
+        self.overdue.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A session runs on it no more.

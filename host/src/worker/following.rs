@@ -14,9 +14,9 @@ use crate::observe::notice::{self, Notice};
 use crate::session::{Driver, Followed};
 
 /// How long one go takes, and so how much later an answer may come because of it; a single session may take longer.
-const GO: Nanos = 1_000_000;
+pub(super) const GO: Nanos = 1_000_000;
 /// Sessions that wait for the store are looked at again so often …
-const AGAIN: Duration = Duration::from_millis(2);
+pub(super) const AGAIN: Duration = Duration::from_millis(2);
 /// … and so many times: where the store takes longer, they follow by themselves once it has settled.
 const AGAIN_MAX: usize = 500;
 

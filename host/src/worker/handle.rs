@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Following, Mail, Mailbox, Wanted, Watchdog, Worker};
+use super::{Draining, Following, Listing, Mail, Mailbox, Wanted, Watchdog, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
 use crate::agreement::Usage;
 use crate::agreement::usage::Reserved;
@@ -49,15 +49,10 @@ pub enum Command {
     Connect(Vec<Wanted>),
     /// Run what a library's code has left on this thread to be run at its end, and say so.
     Clear(Range<usize>, Sender<usize>),
-    /// Ask sessions to say goodbye within a time, so many a second.
-    Drain {
-        /// Those of one instance, or all.
-        instance: Option<u32>,
-        /// How long each gets.
-        within: Duration,
-        /// How many a second; 0 is all at once.
-        rate: u32,
-    },
+    /// Have sessions leave what they run on.
+    Drain(Arc<Draining>),
+    /// Say which sessions hold a version.
+    List(Listing),
     /// Stop listening, ask all sessions to say goodbye, and end when they have gone or the time is up.
     Stop(Duration),
 }
