@@ -78,6 +78,21 @@ fn what_is_held_is_held_until_the_files_change() {
 }
 
 #[test]
+fn what_the_configuration_names_is_not_overruled() {
+    let place = Place::start("[component.misbehaving-turncoat]\nversion = \"1.0.0\"\n");
+    let mut line = place.line();
+    place.gateway.configure(|text| text.replace("\"1.0.0\"", "\"2.0.0\""));
+    place.swap("2.0.0");
+    assert_eq!(line.says(), "2.0.0 1");
+    for arguments in [vec!["rollback", NAME], vec!["promote", "misbehaving-turncoat@1.0.0"]] {
+        let output = place.tandem(&arguments);
+        let reason = "version names 2.0.0; change it there, and reload";
+        assert!(!output.status.success() && said(&output).contains(reason), "{arguments:?}: {output:?}");
+    }
+    assert_eq!(line.says(), "2.0.0 2");
+}
+
+#[test]
 fn where_none_has_served_before_there_is_no_way_back() {
     let place = Place::start("");
     let output = place.tandem(&["rollback", NAME]);

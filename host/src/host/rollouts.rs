@@ -132,7 +132,9 @@ impl Host {
         let mut ways = Vec::new();
         for member in members {
             let name = self.versions[member].manifest.name.clone();
-            ways.push((member, self.before(member).ok_or_else(|| self.no_way_back(&name))?));
+            let before = self.before(member).ok_or_else(|| self.no_way_back(&name))?;
+            self.may_hold(before)?;
+            ways.push((member, before));
         }
         self.go(&ways, Some(&why))
     }
@@ -141,7 +143,11 @@ impl Host {
     pub(super) fn promote(&mut self, component: &str, version: Option<&str>) -> Result<Rolled, String> {
         let active = self.active(component).ok_or_else(|| self.no_such(component))?;
         let at = match version {
-            Some(wanted) => self.named(component, wanted)?,
+            Some(wanted) => {
+                let at = self.named(component, wanted)?;
+                self.may_hold(at)?;
+                at
+            }
             None => self.canary(component).or_else(|| self.newest(component)).unwrap_or(active),
         };
         let mut ways = vec![(active, at)];
@@ -294,6 +300,18 @@ impl Host {
             [at] => Ok(at),
             [] => Err(format!("no version {component}@{wanted} is known; known are {}", list(&known))),
             _ => Err(format!("{component}@{wanted} may be any of {}: name it with its digest", list(&meant))),
+        }
+    }
+
+    /// What the configuration names is not overruled by a command.
+    fn may_hold(&self, at: usize) -> Result<(), String> {
+        let version = &self.versions[at];
+        let component = &version.manifest.name;
+        match self.config.component(component).version {
+            Some(named) if !version.candidate().is(&named) => {
+                Err(format!("component.{component}.version names {named}; change it there, and reload"))
+            }
+            _ => Ok(()),
         }
     }
 

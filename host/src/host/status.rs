@@ -77,7 +77,8 @@ impl Host {
     pub(super) fn forget_versions(&mut self, present: &[usize]) {
         const REMEMBERED: usize = 32;
         let done = |index: usize, version: &super::Version| {
-            matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Found | Stage::Examined)
+            let gone = matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Quarantined(_));
+            (gone || matches!(version.stage, Stage::Found | Stage::Examined))
                 && version.code.is_none()
                 && version.lingering.is_empty()
                 && !present.contains(&index)
