@@ -69,7 +69,7 @@ impl Corruption {
                     let at = manifest(&data);
                     // The braces, the quotes, the names: what is no digit and no space.
                     let at = (at..at + 200).filter(|at| !data[*at].is_ascii_digit()).nth(below(100)).unwrap();
-                    data[at] = 0x80 | data[at];
+                    data[at] |= 0x80;
                 }
             }
             if data != whole {
