@@ -359,7 +359,7 @@ impl Place {
     fn start(policy: &str) -> Self {
         let (front, back) = (free_port(), free_port());
         let text = format!(
-            "workers = {WORKERS}\n\
+            "workers = {WORKERS}\noverrun = {{ abandon = \"1h\" }}\n\
              [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\npolicy = \"{policy}\"\n\
              [service.back]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{back}\"]\npolicy = \"{policy}\"\n\
              config = {{ serves = true }}\n\

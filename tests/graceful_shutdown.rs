@@ -143,7 +143,7 @@ fn goodbye_is_said_after_what_had_come_in_before() {
     let mut gateway = Gateway::builder()
         .library(&fixture("careless"))
         .toml(&format!(
-            "workers = 1\n[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
+            "workers = 1\noverrun = {{ abandon = \"1h\" }}\n[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
         ))
         .start();
     let say = |client: &mut Client, line: &[u8]| {

@@ -17,12 +17,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use slab::Slab;
 use tandem_component::{Peer, Role};
-use tokio::runtime::LocalRuntime;
 use tokio::sync::{Notify, mpsc};
 
 use crate::account::verifiers::Verifiers;
 use crate::agreement::shares::Shares;
-use crate::clock::{Clock, Nanos};
+use crate::clock::{Clock, Nanos, nanos};
+use crate::loader::estate::Lent;
 use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
@@ -43,11 +43,13 @@ mod conversations;
 mod draining;
 mod following;
 mod handle;
+mod inlets;
 mod listing;
 mod residents;
 mod routing;
 mod scratch;
 mod storing;
+mod takeover;
 mod watchdog;
 
 pub use calls::{Mail, Mailbox, mailboxes};
@@ -59,6 +61,7 @@ pub use listing::{Listed, Listing};
 pub use watchdog::Watchdog;
 
 use conversations::Conversations;
+use inlets::{Inlet, Inlets};
 use residents::Residents;
 use scratch::Scratch;
 
@@ -71,6 +74,8 @@ pub struct Worker {
     index: usize,
     workers: u64,
     sessions: Arc<Mutex<Slab<Option<Box<Session>>>>>,
+    /// The one that is out of its slab, in its turn.
+    pub(crate) running: Lent<Session>,
     table: RefCell<Reader<Snapshot>>,
     /// The publication that the upstreams were configured by.
     configured: Cell<u64>,
@@ -86,9 +91,15 @@ pub struct Worker {
     slept: Arc<AtomicBool>,
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
-    listeners: RefCell<HashMap<Address, Listener>>,
+    listeners: RefCell<HashMap<Address, accept::Listener>>,
     connectors: connect::Connectors,
     residents: Residents,
+    /// Which sessions are being asked to leave.
+    drains: RefCell<Vec<Arc<Draining>>>,
+    /// The publication that sessions follow now.
+    following: RefCell<Option<Arc<Following>>>,
+    /// It stops, and until then.
+    stopping: Cell<Option<Nanos>>,
     store: store::Handle,
     bindings: Arc<Bindings>,
     /// Opened for the first question.
@@ -96,32 +107,27 @@ pub struct Worker {
     verifiers: Arc<Verifiers>,
     shares: RefCell<Shares>,
     post: calls::Post,
+    inlets: Inlets,
     conversations: Conversations,
     /// In which second bindings were made to live on, and how many.
     touched: Cell<(u64, u32)>,
     late: Option<u64>,
 }
 
-/// A task that accepts, and what stops it.
-struct Listener {
-    stop: Rc<Notify>,
-    task: tokio::task::JoinHandle<()>,
-}
-
 impl Worker {
-    fn run(
-        runtime: &LocalRuntime,
+    fn new(
         seat: Seat,
         table: Reader<Snapshot>,
         (clock, slept): (Clock, Arc<AtomicBool>),
-        mut commands: mpsc::Receiver<Command>,
-    ) {
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
         let Seat { index, workers, store, bindings, settled, verifiers, verified, .. } = seat;
         let Seat { usage, reserved, mailboxes, mail, late, .. } = seat;
-        let worker = Rc::new(Worker {
+        Worker {
             index,
             workers: workers as u64,
             sessions: Arc::default(),
+            running: Lent::default(),
             table: RefCell::new(table),
             configured: Cell::new(0),
             moved: Cell::new(0),
@@ -136,30 +142,45 @@ impl Worker {
             listeners: RefCell::default(),
             connectors: connect::Connectors::default(),
             residents: Residents::default(),
+            drains: RefCell::default(),
+            following: RefCell::default(),
+            stopping: Cell::new(None),
             store,
             bindings,
             reader: RefCell::default(),
             verifiers,
             shares: RefCell::new(Shares::new(usage, index)),
             post: calls::Post::new(mailboxes),
+            inlets: Inlets {
+                commands: Inlet::new(commands),
+                settled: Inlet::new(settled),
+                verified: Inlet::new(verified),
+                reserved: Inlet::new(reserved),
+                mail: Inlet::new(mail),
+            },
             conversations: Conversations::default(),
             touched: Cell::default(),
             late,
-        });
-        runtime.block_on(async {
-            tokio::task::spawn_local(Rc::clone(&worker).ring_alarms());
-            tokio::task::spawn_local(Rc::clone(&worker).sweep());
-            tokio::task::spawn_local(Rc::clone(&worker).take_settled(settled));
-            tokio::task::spawn_local(Rc::clone(&worker).take_verified(verified));
-            tokio::task::spawn_local(Rc::clone(&worker).take_reserved(reserved));
-            tokio::task::spawn_local(Rc::clone(&worker).take_mail(mail));
-            while let Some(command) = commands.recv().await {
-                match command {
-                    Command::Stop(within) => return worker.stop(within).await,
-                    command => worker.obey(command),
-                }
+        }
+    }
+
+    /// Works until it is told to stop.
+    async fn work(self: Rc<Self>) {
+        tokio::task::spawn_local(Rc::clone(&self).ring_alarms());
+        tokio::task::spawn_local(Rc::clone(&self).sweep());
+        tokio::task::spawn_local(Rc::clone(&self).take_settled());
+        tokio::task::spawn_local(Rc::clone(&self).take_verified());
+        tokio::task::spawn_local(Rc::clone(&self).take_reserved());
+        tokio::task::spawn_local(Rc::clone(&self).take_mail());
+        if let Some(until) = self.stopping.get() {
+            return self.stop(Duration::from_nanos(until.saturating_sub(self.time()))).await;
+        }
+        while let Some(command) = self.inlets.commands.next().await {
+            match command {
+                Command::Stop(within) => return self.stop(within).await,
+                command => self.obey(command),
             }
-        });
+        }
     }
 
     fn obey(self: &Rc<Self>, command: Command) {
@@ -173,15 +194,10 @@ impl Worker {
                 self.forget_empty_callees();
                 tokio::task::spawn_local(Rc::clone(self).follow_all(following));
             }
-            Command::Listen { service, address, bound } => {
-                let stop = Rc::new(Notify::new());
-                let serving = accept::serve(Rc::clone(self), service, address.clone(), bound, Rc::clone(&stop));
-                let task = tokio::task::spawn_local(serving);
-                self.listeners.borrow_mut().insert(address, Listener { stop, task });
-            }
+            Command::Listen { service, address, bound } => self.listen(service, address, bound),
             Command::Unlisten(address) => {
                 if let Some(listener) = self.listeners.borrow_mut().remove(&address) {
-                    listener.stop.notify_one();
+                    listener.tell_to_stop();
                 }
             }
             Command::Connect(wanted) => self.keep_connected(wanted),
@@ -201,13 +217,11 @@ impl Worker {
 
     /// Ends: nothing new is taken, what is under way gets its time.
     async fn stop(self: &Rc<Self>, within: Duration) {
+        self.stopping.set(Some(self.time().saturating_add(nanos(within))));
         self.stop_connecting();
         self.stop_residents();
-        let listeners: Vec<Listener> = self.listeners.borrow_mut().drain().map(|(_, listener)| listener).collect();
-        for listener in listeners {
-            listener.stop.notify_one();
-            // What the kernel had accepted is served; a task that panicked has said so.
-            let _ = listener.task.await;
+        while let Some(listener) = self.next_listener() {
+            listener.end().await;
         }
         let all = Draining::new(None, (within, None), Duration::ZERO, 1);
         Rc::clone(self).drain(Arc::new(all)).await;
@@ -223,6 +237,12 @@ impl Worker {
         let sessions = std::mem::take(&mut *self.sessions());
         drop(sessions);
         self.shares.borrow_mut().give_all_back();
+    }
+
+    fn next_listener(&self) -> Option<accept::Listener> {
+        let mut listeners = self.listeners.borrow_mut();
+        let next = listeners.keys().next()?.clone();
+        listeners.remove(&next)
     }
 
     /// Wakes sessions whose time has come.
@@ -323,6 +343,11 @@ impl Worker {
         session.key = key;
         place.insert(Some(session));
         drop(sessions);
+        self.attend(key, id)
+    }
+
+    /// Gives a session in the slab a task.
+    fn attend(self: &Rc<Self>, key: usize, id: u64) -> Opened {
         let task = tokio::task::spawn_local(Task { worker: Rc::clone(self), key });
         Opened { key, id, task }
     }
@@ -336,7 +361,8 @@ impl Worker {
         // What it waits for is asked for by its task once more.
         let mut cx = Context::from_waker(Waker::noop());
         // As in a task of its own, a turn that panics ends one session and not what has called it.
-        let turn = catch_unwind(AssertUnwindSafe(|| Driver::new(self, &mut session, &mut cx).turn()));
+        let turn = AssertUnwindSafe(|| self.running.lend(&mut *session, |it| Driver::new(self, it, &mut cx).turn()));
+        let turn = catch_unwind(turn);
         let mut sessions = self.sessions();
         if !matches!(turn, Ok(Turn::Waits | Turn::Again)) {
             sessions.remove(key);
@@ -524,7 +550,7 @@ impl Future for Task {
             return Poll::Ready(None);
         };
         session.set_waker(cx.waker());
-        let turn = Driver::new(worker, &mut session, cx).turn();
+        let turn = worker.running.lend(&mut *session, |session| Driver::new(worker, session, cx).turn());
         if turn == Turn::Over {
             worker.sessions().remove(*key);
             return Poll::Ready(session.take_ending());

@@ -140,6 +140,12 @@ impl Shares {
         }
     }
 
+    /// All that it has, for whoever takes its worker over.
+    pub fn taken_over(&mut self) -> Self {
+        let none = Shares::new(Arc::clone(&self.usage), self.worker);
+        std::mem::replace(self, none)
+    }
+
     /// A moment, of the worker's time.
     #[inline]
     pub fn moment(&self, now: u64, wall: u64) -> Moment {

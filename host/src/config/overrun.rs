@@ -16,7 +16,7 @@ pub struct Overrun {
 
 impl Default for Overrun {
     fn default() -> Self {
-        Overrun { report: Span::millis(250), abandon: Span::seconds(2) }
+        Overrun { report: Span::millis(250), abandon: Span::millis(1500) }
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
             ("report = '10ms'\nabandon = '10ms'", None),
             ("report = '9ms'", Some("report")),
             ("abandon = '249ms'", Some("abandon")),
-            ("report = '3s'", Some("abandon")),
+            ("report = '2s'", Some("abandon")),
             ("abandon = '1h'", None),
         ];
         for (text, key) in rows {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::loader::code::Code;
@@ -222,7 +223,7 @@ impl Version {
     /// What is counted of it now.
     pub(super) fn look(&self, at: Instant) -> Looked {
         let sum = |count: fn(&Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
-            self.running.iter().map(|one| count(&one.counts).load(std::sync::atomic::Ordering::Relaxed)).sum()
+            self.running.iter().map(|one| count(&one.counts).load(Ordering::Relaxed)).sum()
         };
         let failures = sum(|counts| &counts.failures) + sum(|counts| &counts.overruns);
         Looked { at, failures, taken: sum(|counts| &counts.taken) }
@@ -235,15 +236,27 @@ impl Version {
             (Stage::Draining, Some(reason)) if self.quarantine.is_some() => {
                 Some(format!("it is quarantined: {reason}"))
             }
-            (stage, _) => stage.reason().map(str::to_owned).or_else(|| self.overdue()).or_else(|| {
-                let lingering = self.lingering.last()?;
-                Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))
-            }),
+            (stage, _) => {
+                stage.reason().map(str::to_owned).or_else(|| self.overdue()).or_else(|| self.inside()).or_else(|| {
+                    let lingering = self.lingering.last()?;
+                    Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))
+                })
+            }
+        }
+    }
+
+    /// What is said of threads that were given up in it, where there are some.
+    fn inside(&self) -> Option<String> {
+        let inside = self.running.iter().map(|running| running.counts.inside.load(Ordering::Relaxed)).sum();
+        match inside {
+            0_u64 => None,
+            1 => Some("a thread that was given up is inside still".to_owned()),
+            inside => Some(format!("{inside} threads that were given up are inside still")),
         }
     }
 
     pub(super) fn sessions(&self) -> u64 {
-        self.running.iter().map(|running| running.counts.sessions.load(std::sync::atomic::Ordering::Relaxed)).sum()
+        self.running.iter().map(|running| running.counts.sessions.load(Ordering::Relaxed)).sum()
     }
 
     /// What is said of its instances that do not stop, where there are some.

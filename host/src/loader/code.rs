@@ -164,14 +164,15 @@ impl<T: AsRef<Object>> Conversation<T> {
     /// What the component refuses, in its words.
     pub fn open(lease: Lease<T>, opening: &[u8], session: u64) -> Result<Self, String> {
         let mut reason = Vec::new();
-        let pointer = {
-            let object: &Object = (*lease).as_ref();
-            let _inside = inside::enter(object.number, session, What::OPEN);
-            let mut reply = Reply::new(&mut reason);
-            // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
-            unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) }
-        };
-        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
+        let object: &Object = (*lease).as_ref();
+        let inside = inside::enter(object.number, session, What::OPEN);
+        let mut reply = Reply::new(&mut reason);
+        // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
+        let pointer =
+            unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) };
+        let mut opened = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
+        inside.leave(|| drop(opened.take()));
+        opened.ok_or_else(|| text(reason))
     }
 
     /// Resumes a session from what another version exported.
@@ -180,15 +181,15 @@ impl<T: AsRef<Object>> Conversation<T> {
     /// What the component refuses, in its words.
     pub fn resume(lease: Lease<T>, opening: &[u8], state: &[u8], session: u64) -> Result<Self, String> {
         let mut reason = Vec::new();
-        let pointer = {
-            let object: &Object = (*lease).as_ref();
-            let _inside = inside::enter(object.number, session, What::RESUME);
-            let (opening, state) = (RSlice::from_slice(opening), RSlice::from_slice(state));
-            let mut reply = Reply::new(&mut reason);
-            // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
-            unsafe { (object.code.table.resume())(object.pointer.as_ptr(), opening, state, &mut reply) }
-        };
-        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
+        let object: &Object = (*lease).as_ref();
+        let inside = inside::enter(object.number, session, What::RESUME);
+        let (opening, state) = (RSlice::from_slice(opening), RSlice::from_slice(state));
+        let mut reply = Reply::new(&mut reason);
+        // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
+        let pointer = unsafe { (object.code.table.resume())(object.pointer.as_ptr(), opening, state, &mut reply) };
+        let mut resumed = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
+        inside.leave(|| drop(resumed.take()));
+        resumed.ok_or_else(|| text(reason))
     }
 
     /// Writes the session's state, as MessagePack with named fields.

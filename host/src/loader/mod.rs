@@ -5,6 +5,8 @@
 //! it, and when the last lease is gone, [`threads`] clears what it left behind on the host's threads, so that
 //! [`library`] can close it and see that it is gone.
 //!
+//! One that does not come back from a call holds its thread; what that thread had is taken over by way of [`estate`].
+//!
 //! Here, and nowhere else in the host, code is loaded, so here is the host's unsafe code. What the modules rely on
 //! together:
 //!
@@ -15,6 +17,7 @@
 pub mod code;
 pub mod digest;
 pub mod elf;
+pub mod estate;
 pub mod examine;
 pub mod image;
 pub mod library;

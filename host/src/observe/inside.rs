@@ -7,7 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tandem_component::abi::{Reports, kind};
@@ -129,6 +131,14 @@ pub struct Place {
     known: Condvar,
 }
 
+/// How many threads were abandoned and have not come back.
+static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
+
+/// How many threads were abandoned and have not come back.
+pub fn given_up() -> usize {
+    GIVEN_UP.load(Ordering::Relaxed)
+}
+
 const ABANDONED: u64 = u64::MAX;
 const WHAT_BITS: u32 = 8;
 
@@ -145,6 +155,34 @@ impl Place {
         let what = What(u8::try_from(turn & 0xff).unwrap_or_default());
         let inside = u64::from(what.0) != What::NOTHING && turn != ABANDONED;
         inside.then_some(Seen { turn, instance: (whose >> 32) as u32, session: whose as u32, what })
+    }
+}
+
+/// That a thread was abandoned in a component: what it had is whose this is. One thread's at a time, as that is.
+pub struct Abandoned(&'static Place, PhantomData<Cell<()>>);
+
+impl Place {
+    /// Abandons the thread, where it is in that call still.
+    pub fn abandon(&'static self, seen: Seen) -> Option<Abandoned> {
+        // Acquire: what the thread did before the call is done. Where the exchange fails the thread goes on, and keeps all.
+        let exchanged = self.turn.compare_exchange(seen.turn, ABANDONED, Ordering::Acquire, Ordering::Relaxed);
+        exchanged.is_ok().then(|| {
+            GIVEN_UP.fetch_add(1, Ordering::Relaxed);
+            Abandoned(self, PhantomData)
+        })
+    }
+}
+
+impl Abandoned {
+    /// Whose thread it is.
+    pub fn place(&self) -> &'static Place {
+        self.0
+    }
+
+    /// What the thread does should it come back, which is the last that it does.
+    pub fn last(self, last: impl FnOnce() + Send + 'static) {
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(last));
+        self.0.known.notify_one();
     }
 }
 
@@ -201,13 +239,19 @@ pub struct Inside {
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        self.leave(|| ());
+        self.out(|| ());
     }
 }
 
 impl Inside {
+    /// The thread is outside again. Where it was abandoned meanwhile, `last` is all that is done, and this does not return.
     #[inline]
-    fn leave(&mut self, last: impl FnOnce()) {
+    pub fn leave(self, last: impl FnOnce()) {
+        ManuallyDrop::new(self).out(last);
+    }
+
+    #[inline]
+    fn out(&self, last: impl FnOnce()) {
         here(|place| {
             // One exchange, so that either the watchdog abandons this thread or it goes on, and each knows which.
             let turn = place.turn.swap(self.after, Ordering::AcqRel);
@@ -227,6 +271,7 @@ fn come_back(place: &Place) -> ! {
     loop {
         if let Some(last) = last.take() {
             last();
+            GIVEN_UP.fetch_sub(1, Ordering::Relaxed);
         }
         last = place.known.wait(last).unwrap_or_else(PoisonError::into_inner);
     }

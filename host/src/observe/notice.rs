@@ -53,6 +53,10 @@ pub enum Notice {
     SessionBroken,
     /// A component takes longer over one event than it may: it is still at it.
     EventOverrun,
+    /// A component did not come back, and another worker has taken over all but that session.
+    WorkerTakenOver,
+    /// … and now the thread that was given up has come back.
+    ThreadReturned,
     /// A worker takes no publication: a component does not give it back.
     WorkerStuck,
     /// A connection came for a service that no version serves.

@@ -216,6 +216,15 @@ impl Upstreams {
         }
     }
 
+    /// Makes pooled connections part of the runtime that it is called in. One that it does not take is made anew when it is needed.
+    pub fn taken_over(mut self) -> Self {
+        for member in self.all.iter_mut().flat_map(|upstream| &mut upstream.servers) {
+            let idle = std::mem::take(&mut member.idle).into_iter();
+            member.idle = idle.filter_map(|(since, socket)| Some((since, socket.taken_over().ok()?))).collect();
+        }
+        self
+    }
+
     /// A connection to a server of an upstream.
     pub fn dial<N: Iterator<Item = u64>>(
         &mut self,

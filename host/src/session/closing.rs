@@ -1,11 +1,13 @@
-//! The end of a session: its conversation is over, and what it sent is brought out.
+//! The end of a session: its conversation is over, and what it sent is brought out; and that of a stream, of which it is told.
 
 use std::task::Poll;
 
+use tandem_component::abi::kind;
 use tokio::io::ReadBuf;
 
 use super::driver::{Driver, LINGER, Turn};
 use super::pipe::Link;
+use super::{Answer, Session};
 use crate::clock::Nanos;
 use crate::transport::Socket;
 
@@ -81,5 +83,38 @@ impl Driver<'_, '_> {
                 }
             }
         }
+    }
+}
+
+impl Session {
+    /// Tells of a stream that broke, or that both sides have finished.
+    pub(super) fn tell_closed(&mut self, at: usize) -> bool {
+        let pipe = &mut self.pipes[at];
+        // A client that takes no more is gone; a server may have answered before it went.
+        pipe.broken |= pipe.deaf && (at == 0 || pipe.ended);
+        let finished = pipe.ended && pipe.end_told && pipe.finished;
+        let stream = pipe.number;
+        if !pipe.broken && !finished {
+            return pipe.deaf && self.fail_forwards_to(stream);
+        }
+        if pipe.closing || matches!(pipe.socket, Link::Gone) {
+            return false;
+        }
+        // What came in before is for the session still.
+        let unseen = pipe.forward.is_some() || pipe.offered != Some((self.progress, pipe.unread.len()));
+        if at > 0 && !pipe.unread.is_empty() && unseen {
+            return false;
+        }
+        self.lose(stream);
+        true
+    }
+
+    /// A stream is gone, which the session is told.
+    pub(super) fn lose(&mut self, stream: u64) {
+        let Some(pipe) = self.pipe_mut(stream) else { return };
+        pipe.socket = Link::Gone;
+        pipe.broken = true;
+        self.fail_forwards(stream);
+        self.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
     }
 }

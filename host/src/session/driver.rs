@@ -434,6 +434,11 @@ impl<'w, 'c> Driver<'w, 'c> {
         let Some(conversation) = self.session.conversation.take() else { return };
         conversation.lease().counts.leave();
         drop(conversation);
+        self.clear();
+    }
+
+    /// Nothing is left of what the session was about but what is to be brought out.
+    pub(super) fn clear(&mut self) {
         self.leave_calls();
         self.leave_conversation();
         let session = &mut *self.session;
@@ -561,31 +566,6 @@ fn dial_failed(pipe: &Pipe, token: u64, detail: u32, now: Nanos) -> Answer {
 }
 
 impl Session {
-    /// Tells of a stream that broke, or that both sides have finished.
-    fn tell_closed(&mut self, at: usize) -> bool {
-        let pipe = &mut self.pipes[at];
-        // A client that takes no more is gone; a server may have answered before it went.
-        pipe.broken |= pipe.deaf && (at == 0 || pipe.ended);
-        let finished = pipe.ended && pipe.end_told && pipe.finished;
-        let stream = pipe.number;
-        if !pipe.broken && !finished {
-            return pipe.deaf && self.fail_forwards_to(stream);
-        }
-        if pipe.closing || matches!(pipe.socket, Link::Gone) {
-            return false;
-        }
-        // What came in before is for the session still.
-        let unseen = pipe.forward.is_some() || pipe.offered != Some((self.progress, pipe.unread.len()));
-        if at > 0 && !pipe.unread.is_empty() && unseen {
-            return false;
-        }
-        pipe.socket = Link::Gone;
-        pipe.broken = true;
-        self.fail_forwards(stream);
-        self.answers.push_back(Answer { kind: kind::CLOSED, stream, ..Answer::default() });
-        true
-    }
-
     /// Whether being woken may be about something else than bytes to read.
     fn waits_for_more_than_bytes(&self) -> bool {
         self.pipes.iter().any(|pipe| !pipe.unsent.is_empty() || !matches!(pipe.socket, Link::Up(_)))

@@ -1,11 +1,16 @@
 //! Why a session has ended, for a connector: it says so to the operator, and connects anew.
 
 use std::fmt;
+use std::task::{Context, Waker};
 
 use tandem_component::Role;
 
-use super::Session;
 use super::pipe::Link;
+use super::{Driver, Session};
+use crate::loader::code::Conversation;
+use crate::observe::notice::Notice;
+use crate::version::Instance;
+use crate::worker::Worker;
 
 /// Why a session has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +42,30 @@ impl fmt::Display for Ending {
     }
 }
 
+impl Driver<'_, '_> {
+    /// The session ends without its component, which does not come back from it. Its conversation is that one's still.
+    pub fn end_without(worker: &Worker, session: &mut Session, why: &str) -> Option<Conversation<Instance>> {
+        worker.notice(session, Notice::SessionBroken, why);
+        session.ends_broken(why);
+        let conversation = session.take_conversation();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut driver = Driver::new(worker, session, &mut cx);
+        driver.close(0);
+        driver.clear();
+        driver.leave();
+        conversation
+    }
+}
+
 impl Session {
+    /// Its conversation, which it has no more.
+    pub fn take_conversation(&mut self) -> Option<Conversation<Instance>> {
+        let conversation = self.conversation.take()?;
+        // That it failed was counted, as an overrun.
+        conversation.lease().counts.leave();
+        Some(conversation)
+    }
+
     /// Why it has ended. Known of those that a connector has opened.
     pub fn take_ending(&mut self) -> Option<Box<Ending>> {
         self.ending.take()

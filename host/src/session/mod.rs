@@ -26,13 +26,12 @@ mod storing;
 mod together;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use tandem_component::abi::{RawEvent, kind};
 use tandem_component::{Peer, Role, Transport};
-use tokio::net::UdpSocket;
 
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
@@ -194,6 +193,16 @@ impl Session {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
+    }
+
+    /// It is another worker's from now on, with a runtime of its own. A connection that this does not take is lost.
+    pub fn change_runtime(&mut self) {
+        self.waker = None;
+        let lost = self.pipes.iter_mut().filter_map(|pipe| (!pipe.change_runtime()).then_some(pipe.number));
+        for stream in lost.collect::<Vec<u64>>() {
+            self.lose(stream);
+        }
+        self.ask_again();
     }
 
     /// It has another task from now on: all that is waited for is asked for anew.

@@ -341,7 +341,9 @@ impl Session {
         session.keyed = keyed.map(Box::new);
         let opening = session.opening(worker, now, wall);
         let counts = Arc::clone(&lease.counts);
-        let conversation = Conversation::open(lease, &opening, session.id).inspect_err(|why| counts.refused(why))?;
+        let id = session.id;
+        let opened = worker.running.lend(&mut *session, |_| Conversation::open(lease, &opening, id));
+        let conversation = opened.inspect_err(|why| counts.refused(why))?;
         conversation.lease().counts.enter();
         session.conversation = Some(conversation);
         Ok(session)

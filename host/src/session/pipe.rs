@@ -100,6 +100,22 @@ impl Pipe {
         }
     }
 
+    /// Makes its connection part of the runtime that this is called in. False where it is lost by that.
+    pub(super) fn change_runtime(&mut self) -> bool {
+        self.socket = match std::mem::replace(&mut self.socket, Link::Gone) {
+            Link::Up(socket) => match socket.taken_over() {
+                Ok(socket) => Link::Up(socket),
+                Err(_) => return false,
+            },
+            Link::Coming { connecting, deadline, token } => match connecting.taken_over() {
+                Ok(connecting) => Link::Coming { connecting, deadline, token },
+                Err(_) => return false,
+            },
+            Link::Gone => Link::Gone,
+        };
+        true
+    }
+
     /// Whether more may be sent on it.
     #[inline]
     pub(super) fn takes(&self) -> bool {

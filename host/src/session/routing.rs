@@ -3,14 +3,13 @@
 //! A session that has named the conversation gets no event until it is known which version that is bound to: by a row that is
 //! there, or by one that is committed first. Then the session goes on, or one of that version has the untouched bytes.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Weak;
 use std::time::Duration;
 
 use tandem_component::abi::kind;
 use tandem_component::effects::{Batch, Effect};
 use tandem_component::{Peer, Policy, Transport};
-use tokio::net::UdpSocket;
 
 use super::driver::Driver;
 use super::effects::Reason;

@@ -210,12 +210,15 @@ impl Session {
         let mut session = Session::begin(worker, letter.service, publication, lease, greeting, own, Some(keyed))?;
         session.bound = Bound::UnderWay;
         let mut cx = Context::from_waker(Waker::noop());
-        let mut driver = Driver::new(worker, &mut session, &mut cx);
-        let resumed = match saved.and_then(|saved| saved.state) {
-            Some(state) => driver.resume_saved(&state),
-            None => Ok(()),
-        };
-        driver.leave();
+        let resumed = worker.running.lend(&mut *session, |session| {
+            let mut driver = Driver::new(worker, session, &mut cx);
+            let resumed = match saved.and_then(|saved| saved.state) {
+                Some(state) => driver.resume_saved(&state),
+                None => Ok(()),
+            };
+            driver.leave();
+            resumed
+        });
         match resumed {
             Ok(()) => Ok(session),
             Err(reason) => {

@@ -53,7 +53,7 @@ impl BoundUnixListener {
     }
 }
 
-#[allow(missing_docs, clippy::missing_errors_doc, clippy::unused_async)] // As above.
+#[allow(missing_docs, clippy::missing_errors_doc)] // As above.
 impl UnixListener {
     pub fn from_std(listener: BoundUnixListener) -> io::Result<Self> {
         match listener.0 {}
@@ -63,7 +63,7 @@ impl UnixListener {
         match self.0 {}
     }
 
-    pub async fn accept(&self) -> io::Result<(UnixStream, Infallible)> {
+    pub fn poll_accept(&self, _cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, Infallible)>> {
         match self.0 {}
     }
 }
@@ -72,6 +72,10 @@ impl UnixListener {
 impl UnixStream {
     pub fn from_std(stream: Self) -> io::Result<Self> {
         match stream.0 {}
+    }
+
+    pub fn into_std(self) -> io::Result<Self> {
+        match self.0 {}
     }
 
     pub fn set_nonblocking(&self, _on: bool) -> io::Result<()> {

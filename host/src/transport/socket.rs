@@ -1,7 +1,7 @@
 //! A connection, whatever carries it.
 
 use std::io::{self, IoSlice, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, ready};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Protocol, SockRef, Type};
 use tandem_component::{Peer, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 
 use super::Address;
 use crate::system::{self, UnixStream};
@@ -27,6 +27,19 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// Makes it part of the runtime that it is called in, whichever it was part of.
+    ///
+    /// # Errors
+    /// The runtime does not take it.
+    pub fn taken_over(self) -> io::Result<Self> {
+        Ok(match self {
+            Socket::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Socket::Unix(stream) => Socket::Unix(UnixStream::from_std(stream.into_std()?)?),
+            // It is part of none.
+            udp @ Socket::Udp(..) => udp,
+        })
+    }
+
     /// What the component is told.
     pub fn transport(&self) -> Transport {
         match self {
@@ -93,7 +106,7 @@ impl Socket {
     pub fn send_datagram(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Socket::Udp(socket, peer) => match socket.upgrade() {
-                Some(socket) => socket.try_send_to(bytes, *peer),
+                Some(socket) => socket.send_to(bytes, *peer),
                 None => Err(io::ErrorKind::NotConnected.into()),
             },
             _ => Err(io::ErrorKind::Unsupported.into()),
@@ -180,6 +193,14 @@ impl Connecting {
             Address::Unix(path) => Ok(Connecting(Socket::Unix(system::connect_unix(path)?))),
             Address::Udp(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "an upstream is a stream")),
         }
+    }
+
+    /// As [`Socket::taken_over`].
+    ///
+    /// # Errors
+    /// The runtime does not take it.
+    pub fn taken_over(self) -> io::Result<Self> {
+        self.0.taken_over().map(Connecting)
     }
 
     /// Whether the connection is there.

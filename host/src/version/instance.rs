@@ -69,6 +69,8 @@ pub struct Counts {
     pub exchanges: Exchanges,
     /// Sessions that were told to say goodbye, did not in their time, and were ended.
     pub overdue: AtomicU64,
+    /// Threads that were given up in it and have not come back.
+    pub inside: AtomicU64,
 }
 
 impl Instance {

@@ -1,19 +1,24 @@
 //! A worker's listening sockets: takes connections and datagrams in.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tandem_component::Peer;
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::Worker;
 use crate::observe::notice::{self, Notice};
-use crate::system::{BoundUnixListener, UnixListener, UnixStream};
+use crate::system::{UnixListener, UnixStream};
 use crate::transport::{Address, Bound, Socket};
 
 /// After a failure to accept (no descriptors, no memory) the next try waits for so long.
@@ -29,12 +34,109 @@ const DATAGRAMS_LAST: usize = 1024;
 /// The largest datagram there is.
 const DATAGRAM_MAX: usize = 65_536;
 
+/// An address that a worker listens at: a task that accepts, and what stops it.
+pub(super) struct Listener {
+    service: usize,
+    socket: Rc<Listening>,
+    stop: Rc<Notify>,
+    task: JoinHandle<()>,
+}
+
+/// A listening socket. It is not its task's, so that another worker can take it over.
+enum Listening {
+    Tcp(RefCell<Option<TcpListener>>),
+    Unix(RefCell<Option<UnixListener>>),
+    Udp(Datagrams),
+}
+
+/// A socket that takes datagrams.
+struct Datagrams {
+    /// What they are taken from …
+    socket: RefCell<Option<UdpSocket>>,
+    /// … and the same socket, as sessions answer by it: of no runtime, so theirs whichever worker they are on.
+    answers: RefCell<Option<Arc<std::net::UdpSocket>>>,
+    /// The sessions of those who talk. A key is used again when its session has ended: the session's number tells which one was
+    /// meant.
+    peers: RefCell<HashMap<SocketAddr, (usize, u64)>>,
+}
+
+impl Listener {
+    /// Tells it to stop, and waits until what the kernel had accepted by then is served.
+    pub(super) async fn end(self) {
+        self.tell_to_stop();
+        // A task that panicked has said so.
+        let _ = self.task.await;
+    }
+
+    /// Tells it to stop.
+    pub(super) fn tell_to_stop(&self) {
+        self.stop.notify_one();
+    }
+}
+
+impl Listening {
+    fn of(bound: Bound) -> io::Result<Self> {
+        Ok(match bound {
+            Bound::Tcp(listener) => Listening::Tcp(RefCell::new(Some(TcpListener::from_std(listener)?))),
+            Bound::Unix(listener) => Listening::Unix(RefCell::new(Some(UnixListener::from_std(listener)?))),
+            Bound::Udp(socket) => {
+                let answers = RefCell::new(Some(Arc::new(socket.try_clone()?)));
+                let socket = RefCell::new(Some(UdpSocket::from_std(socket)?));
+                Listening::Udp(Datagrams { socket, answers, peers: RefCell::default() })
+            }
+        })
+    }
+
+    /// Makes it part of the runtime that it is called in. What is left of it is nothing.
+    fn taken_over(&self) -> io::Result<Self> {
+        const GONE: io::ErrorKind = io::ErrorKind::NotConnected;
+        Ok(match self {
+            Listening::Tcp(listener) => {
+                let listener = listener.take().ok_or(GONE)?.into_std()?;
+                Listening::Tcp(RefCell::new(Some(TcpListener::from_std(listener)?)))
+            }
+            Listening::Unix(listener) => {
+                let listener = listener.take().ok_or(GONE)?.into_std()?;
+                Listening::Unix(RefCell::new(Some(UnixListener::from_std(listener)?)))
+            }
+            Listening::Udp(Datagrams { socket, answers, peers }) => {
+                let socket = RefCell::new(Some(UdpSocket::from_std(socket.take().ok_or(GONE)?.into_std()?)?));
+                let (answers, peers) = (RefCell::new(answers.take()), RefCell::new(peers.take()));
+                Listening::Udp(Datagrams { socket, answers, peers })
+            }
+        })
+    }
+}
+
+impl Worker {
+    /// Listens at an address, with a socket that is bound to it.
+    pub(super) fn listen(self: &Rc<Self>, service: usize, address: Address, bound: Bound) {
+        self.serve_at(service, address, Listening::of(bound));
+    }
+
+    /// Listens where another worker did.
+    pub(super) fn listen_on(self: &Rc<Self>, address: Address, listener: &Listener) {
+        self.serve_at(listener.service, address, listener.socket.taken_over());
+    }
+
+    fn serve_at(self: &Rc<Self>, service: usize, address: Address, socket: io::Result<Listening>) {
+        let socket = match socket {
+            Ok(socket) => Rc::new(socket),
+            Err(error) => return tracing::error!(%address, "a listening socket is lost: {error}"),
+        };
+        let stop = Rc::new(Notify::new());
+        let serving = serve(Rc::clone(self), service, address.clone(), Rc::clone(&socket), Rc::clone(&stop));
+        let task = tokio::task::spawn_local(serving);
+        self.listeners.borrow_mut().insert(address, Listener { service, socket, stop, task });
+    }
+}
+
 /// Serves a listening socket until it is told to stop; what the kernel had accepted by then is still served.
-pub(super) async fn serve(worker: Rc<Worker>, service: usize, address: Address, bound: Bound, stop: Rc<Notify>) {
-    let result = match bound {
-        Bound::Tcp(listener) => serve_tcp(worker, service, listener, &stop).await,
-        Bound::Unix(listener) => serve_unix(worker, service, listener, &stop).await,
-        Bound::Udp(socket) => serve_udp(worker, service, socket, &stop).await,
+async fn serve(worker: Rc<Worker>, service: usize, address: Address, socket: Rc<Listening>, stop: Rc<Notify>) {
+    let result = match &*socket {
+        Listening::Tcp(listener) => serve_tcp(worker, service, listener, &stop).await,
+        Listening::Unix(listener) => serve_unix(worker, service, listener, &stop).await,
+        Listening::Udp(datagrams) => serve_udp(worker, service, datagrams, &stop).await,
     };
     if let Err(error) = result {
         tracing::error!(%address, "a listening socket is lost: {error}");
@@ -44,26 +146,28 @@ pub(super) async fn serve(worker: Rc<Worker>, service: usize, address: Address, 
 async fn serve_tcp(
     worker: Rc<Worker>,
     service: usize,
-    listener: std::net::TcpListener,
+    listener: &RefCell<Option<TcpListener>>,
     stop: &Notify,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
     let admit = |(stream, peer): (TcpStream, SocketAddr)| {
         // Small writes are whole messages here. It fails only on a connection that is gone already.
         let _ = stream.set_nodelay(true);
         worker.admit(service, Socket::Tcp(stream), Peer::Inet(peer));
     };
     loop {
+        // It is there as long as this task is: who takes it over has none of our tasks.
+        let accept = |cx: &mut Context<'_>| listener.borrow().as_ref().map_or(Poll::Pending, |it| it.poll_accept(cx));
         tokio::select! {
             biased;
             () = stop.notified() => break,
-            accepted = listener.accept() => match accepted {
+            accepted = poll_fn(accept) => match accepted {
                 Ok(accepted) => admit(accepted),
                 Err(error) => refused(&error).await,
             },
         }
     }
     // What the kernel has accepted by now, asked of the kernel itself.
+    let Some(listener) = listener.take() else { return Ok(()) };
     let listener = listener.into_std()?;
     while let Ok((stream, peer)) = listener.accept() {
         stream.set_nonblocking(true)?;
@@ -72,19 +176,25 @@ async fn serve_tcp(
     Ok(())
 }
 
-async fn serve_unix(worker: Rc<Worker>, service: usize, listener: BoundUnixListener, stop: &Notify) -> io::Result<()> {
-    let listener = UnixListener::from_std(listener)?;
+async fn serve_unix(
+    worker: Rc<Worker>,
+    service: usize,
+    listener: &RefCell<Option<UnixListener>>,
+    stop: &Notify,
+) -> io::Result<()> {
     let admit = |stream| worker.admit(service, Socket::Unix(stream), Peer::Unix);
     loop {
+        let accept = |cx: &mut Context<'_>| listener.borrow().as_ref().map_or(Poll::Pending, |it| it.poll_accept(cx));
         tokio::select! {
             biased;
             () = stop.notified() => break,
-            accepted = listener.accept() => match accepted {
+            accepted = poll_fn(accept) => match accepted {
                 Ok((stream, _)) => drop(admit(stream)),
                 Err(error) => refused(&error).await,
             },
         }
     }
+    let Some(listener) = listener.take() else { return Ok(()) };
     let listener = listener.into_std()?;
     while let Ok((stream, _)) = listener.accept() {
         stream.set_nonblocking(true)?;
@@ -93,10 +203,52 @@ async fn serve_unix(worker: Rc<Worker>, service: usize, listener: BoundUnixListe
     Ok(())
 }
 
-async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSocket, stop: &Notify) -> io::Result<()> {
-    let socket = Arc::new(UdpSocket::from_std(socket)?);
-    // A key is used again when its session has ended: the session's number tells which one was meant.
-    let mut peers: HashMap<SocketAddr, (usize, u64)> = HashMap::new();
+impl Datagrams {
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let socket = self.socket.borrow();
+        let Some(socket) = &*socket else { return Poll::Pending };
+        let mut buffer = ReadBuf::new(buffer);
+        let peer = ready!(socket.poll_recv_from(cx, &mut buffer))?;
+        Poll::Ready(Ok((buffer.filled().len(), peer)))
+    }
+
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let socket = self.socket.borrow();
+        socket.as_ref().ok_or(io::ErrorKind::WouldBlock)?.try_recv_from(buffer)
+    }
+
+    /// The session of a peer, opened where it has none.
+    fn session_of(
+        &self,
+        worker: &Rc<Worker>,
+        service: usize,
+        peer: SocketAddr,
+        swept: &mut u64,
+    ) -> Option<(usize, u64)> {
+        if let Some(key) = self.peers.borrow().get(&peer).copied().filter(|key| worker.converses(*key)) {
+            return Some(key);
+        }
+        {
+            let mut peers = self.peers.borrow_mut();
+            let now = worker.time();
+            // Not for each datagram of a flood.
+            if peers.len() >= PEERS_MAX && now - *swept > SWEEP_PEERS {
+                *swept = now;
+                peers.retain(|_, key| worker.converses(*key));
+            }
+            if peers.len() >= PEERS_MAX {
+                notice::give(Notice::DatagramLost, &format!("{PEERS_MAX} peers are talking already"));
+                return None;
+            }
+        }
+        let answers = self.answers.borrow().as_ref().map(Arc::downgrade)?;
+        let key = worker.admit(service, Socket::Udp(answers, peer), Peer::Inet(peer))?;
+        self.peers.borrow_mut().insert(peer, key);
+        Some(key)
+    }
+}
+
+async fn serve_udp(worker: Rc<Worker>, service: usize, datagrams: &Datagrams, stop: &Notify) -> io::Result<()> {
     let mut swept = 0;
     let mut buffer = vec![0; DATAGRAM_MAX];
     // How many more are taken, once it was told to stop.
@@ -113,12 +265,12 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
                     last = Some(DATAGRAMS_LAST);
                     continue;
                 }
-                received = socket.recv_from(&mut buffer) => received,
+                received = poll_fn(|cx| datagrams.poll_receive(cx, &mut buffer)) => received,
             },
             Some(0) => break,
             Some(left) => {
                 *left -= 1;
-                match socket.try_recv_from(&mut buffer) {
+                match datagrams.try_receive(&mut buffer) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     received => received,
                 }
@@ -126,34 +278,14 @@ async fn serve_udp(worker: Rc<Worker>, service: usize, socket: std::net::UdpSock
         };
         // An error is about a datagram that was sent before (the peer's port is closed): nothing to do with this one.
         let Ok((n, peer)) = received else { continue };
-        let known = peers.get(&peer).copied().filter(|key| worker.converses(*key));
-        let key = match known {
-            Some(key) => key,
-            None => {
-                let now = worker.time();
-                // Not for each datagram of a flood.
-                if peers.len() >= PEERS_MAX && now - swept > SWEEP_PEERS {
-                    swept = now;
-                    peers.retain(|_, key| worker.converses(*key));
-                }
-                if peers.len() >= PEERS_MAX {
-                    notice::give(Notice::DatagramLost, &format!("{PEERS_MAX} peers are talking already"));
-                    continue;
-                }
-                let Some(key) = worker.admit(service, Socket::Udp(Arc::downgrade(&socket), peer), Peer::Inet(peer))
-                else {
-                    continue;
-                };
-                peers.insert(peer, key);
-                key
-            }
-        };
+        let Some(key) = datagrams.session_of(&worker, service, peer, &mut swept) else { continue };
         if !worker.take_datagram(key, &buffer[..n]) {
             notice::give(Notice::DatagramLost, &format!("{peer} sends faster than its session takes them"));
         }
     }
     // The sessions answer what has come in, by the socket that goes now.
     tokio::task::yield_now().await;
+    drop((datagrams.socket.take(), datagrams.answers.take()));
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tandem_component::Peer;
-use tokio::sync::mpsc;
 
 use super::Worker;
 use crate::account::hashed::Verdict;
@@ -48,8 +47,8 @@ impl Worker {
     }
 
     /// Tells sessions what was verified.
-    pub(super) async fn take_verified(self: Rc<Self>, mut verified: mpsc::UnboundedReceiver<Verified>) {
-        while let Some(Verified { asker, subject, verdict }) = verified.recv().await {
+    pub(super) async fn take_verified(self: Rc<Self>) {
+        while let Some(Verified { asker, subject, verdict }) = self.inlets.verified.next().await {
             // Also where its session has gone meanwhile: that secrets are tried is to be seen.
             let identity = self.identify(&asker, &subject, verdict);
             let Asker { home, number, .. } = asker;

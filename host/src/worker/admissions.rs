@@ -3,11 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::Worker;
 use crate::agreement::shares::{Asked, Shares, Told, Verdict};
-use crate::agreement::usage::Reserved;
 use crate::config::Admission;
 use crate::observe::notice::{self, Notice};
 use crate::store::Home;
@@ -37,8 +34,8 @@ impl Worker {
     }
 
     /// Tells sessions what was reserved for them.
-    pub(super) async fn take_reserved(self: Rc<Self>, mut reserved: mpsc::UnboundedReceiver<Reserved>) {
-        while let Some(reserved) = reserved.recv().await {
+    pub(super) async fn take_reserved(self: Rc<Self>) {
+        while let Some(reserved) = self.inlets.reserved.next().await {
             let (now, wall) = self.now();
             let told = {
                 let mut shares = self.shares.borrow_mut();

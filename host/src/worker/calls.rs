@@ -20,7 +20,7 @@ use tandem_component::abi::uncalled;
 use tandem_component::{Peer, Transport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Worker;
+use super::{Inlet, Worker};
 use crate::observe::notice::{self, Notice};
 use crate::service::{Callees, Request};
 use crate::session::{Letter, Made, Session, Untaken, call_failure};
@@ -84,6 +84,10 @@ pub(super) struct Post {
     mailboxes: Vec<Mailbox>,
     /// What the worker tells itself, which most of it is.
     own: RefCell<VecDeque<Mail>>,
+    /// What was taken, and is not done.
+    taken: RefCell<VecDeque<Mail>>,
+    /// The call for which a session is being opened.
+    opening: Cell<Option<(Home, u64)>>,
     /// Wakes the task that takes the mail, where it waits for some.
     waits: RefCell<Option<Waker>>,
     callees: RefCell<Callees>,
@@ -124,6 +128,8 @@ impl Post {
         Post {
             mailboxes,
             own: RefCell::default(),
+            taken: RefCell::default(),
+            opening: Cell::new(None),
             waits: RefCell::default(),
             callees: RefCell::default(),
             numbered: Cell::new(0),
@@ -131,29 +137,51 @@ impl Post {
         }
     }
 
-    /// Takes what is there, the worker's own and that of others, as much of each; waits where there is none.
+    /// What another worker had of it, with what it had not done.
+    pub(super) fn taken_over(&self) -> Self {
+        Post {
+            mailboxes: self.mailboxes.clone(),
+            own: RefCell::new(self.own.take()),
+            taken: RefCell::new(self.taken.take()),
+            opening: Cell::new(self.opening.take()),
+            waits: RefCell::default(),
+            callees: RefCell::new(self.callees.take()),
+            numbered: Cell::new(self.numbered.get()),
+            for_request: Cell::new(self.for_request.get()),
+        }
+    }
+
+    /// Takes what is there, the worker's own and that of others, as much of each; waits where there is none. How much.
     fn poll(
         &self,
         index: usize,
         cx: &mut Context<'_>,
-        others: &mut UnboundedReceiver<Mail>,
-        taken: &mut Vec<Mail>,
-    ) -> Poll<()> {
-        let mut own = self.own.borrow_mut();
+        others: &Inlet<UnboundedReceiver<Mail>>,
+        came: &mut Vec<Mail>,
+    ) -> Poll<usize> {
+        let (mut own, mut taken) = (self.own.borrow_mut(), self.taken.borrow_mut());
+        let left = taken.len();
         let count = own.len().min(TAKEN_MAX);
         taken.extend(own.drain(..count));
         drop(own);
-        match others.poll_recv_many(cx, taken, TAKEN_MAX) {
+        let polled = others.poll(|others| others.poll_recv_many(cx, came, TAKEN_MAX));
+        taken.extend(came.drain(..));
+        let count = left + count;
+        match polled {
             Poll::Pending if count == 0 => {
                 *self.waits.borrow_mut() = Some(cx.waker().clone());
                 Poll::Pending
             }
-            Poll::Pending => Poll::Ready(()),
+            Poll::Pending => Poll::Ready(count),
             Poll::Ready(come) => {
                 self.mailboxes[index].waiting.fetch_sub(come, Ordering::Relaxed);
-                Poll::Ready(())
+                Poll::Ready(count + come)
             }
         }
+    }
+
+    fn next(&self) -> Option<Mail> {
+        self.taken.borrow_mut().pop_front()
     }
 
     fn put_own(&self, mail: Mail) {
@@ -166,13 +194,13 @@ impl Post {
 
 impl Worker {
     /// Takes what comes by the post.
-    pub(super) async fn take_mail(self: Rc<Self>, mut others: UnboundedReceiver<Mail>) {
-        let mut mail = Vec::with_capacity(2 * TAKEN_MAX);
+    pub(super) async fn take_mail(self: Rc<Self>) {
+        let mut came = Vec::with_capacity(TAKEN_MAX);
         let mut taken = 0;
         loop {
-            poll_fn(|cx| self.post.poll(self.index, cx, &mut others, &mut mail)).await;
-            taken += mail.len();
-            for mail in mail.drain(..) {
+            taken += poll_fn(|cx| self.post.poll(self.index, cx, &self.inlets.mail, &mut came)).await;
+            // One by one: what is left is whoever's takes over from here.
+            while let Some(mail) = self.post.next() {
                 self.take(mail);
             }
             if taken >= TAKEN_MAX {
@@ -283,21 +311,27 @@ impl Worker {
         if self.post.for_request.get() >= FOR_REQUEST_MAX {
             return Err(uncalled::FULL);
         }
-        let mut session =
-            Session::open_alone(self, service, publication, instance, Transport::Call).map_err(|reason| {
-                let name = self.with_service_name(service, str::to_owned);
-                notice::give(
-                    Notice::SessionRefused,
-                    &format!("service.{name}: a request of {}: {reason}", request.from),
-                );
-                uncalled::DOWN
-            })?;
+        self.post.opening.set(Some((caller, id)));
+        let opened = Session::open_alone(self, service, publication, instance, Transport::Call);
+        self.post.opening.set(None);
+        let mut session = opened.map_err(|reason| {
+            let name = self.with_service_name(service, str::to_owned);
+            notice::give(Notice::SessionRefused, &format!("service.{name}: a request of {}: {reason}", request.from));
+            uncalled::DOWN
+        })?;
         session.take_request(request).map_err(|_| uncalled::FULL)?;
         self.post.for_request.update(|count| count + 1);
         if let Some(to) = self.seat_for_a_turn(session) {
             self.assign(caller, id, to);
         }
         Ok(())
+    }
+
+    /// A call for which another worker was opening a session has failed.
+    pub(super) fn fail_opening(&self) {
+        if let Some((caller, id)) = self.post.opening.take() {
+            self.settle_call(caller, id, Err(uncalled::ENDED));
+        }
     }
 
     /// Says which session has a call of this worker. False where nobody waits for it any more.

@@ -6,12 +6,14 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tandem_component::{Peer, Role};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::takeover::Standing;
 use super::{NotOpened, Opened, Worker, random};
 use crate::clock::nanos;
 use crate::observe::notice::{self, Notice};
@@ -44,13 +46,18 @@ struct Kept {
     task: JoinHandle<()>,
 }
 
-/// What its task is told, and what it says.
+/// What its task is told, what it says, and what it keeps: so that another worker's can go on where it was.
 struct Shared {
+    connection: Arc<Connection>,
     reconnect: Cell<Reconnect>,
     /// It was told to reconnect in another way.
     changed: Notify,
+    /// The connection that is being made.
+    connecting: RefCell<Option<Connecting>>,
     /// The key and the number of the session that is open.
     session: Cell<Option<(usize, u64)>>,
+    backoff: RefCell<Backoff>,
+    telling: RefCell<Telling>,
 }
 
 impl Worker {
@@ -88,16 +95,43 @@ impl Worker {
     }
 
     fn begin(self: &Rc<Self>, connection: Arc<Connection>, reconnect: Reconnect, goodbye: Duration) -> Kept {
-        let (reconnect, changed, session) = (Cell::new(reconnect), Notify::new(), Cell::new(None));
-        let shared = Rc::new(Shared { reconnect, changed, session });
-        let connector = Connector {
-            worker: Rc::clone(self),
+        let shared = Shared {
             connection,
-            shared: Rc::clone(&shared),
-            backoff: Backoff::default(),
-            telling: Telling::default(),
+            reconnect: Cell::new(reconnect),
+            changed: Notify::new(),
+            connecting: RefCell::default(),
+            session: Cell::new(None),
+            backoff: RefCell::default(),
+            telling: RefCell::default(),
         };
-        Kept { shared, goodbye, task: tokio::task::spawn_local(connector.keep()) }
+        self.keep(shared, goodbye, None)
+    }
+
+    /// `standing` is the session that is open already.
+    fn keep(self: &Rc<Self>, shared: Shared, goodbye: Duration, standing: Option<Opened>) -> Kept {
+        let shared = Rc::new(shared);
+        let connector = Connector { worker: Rc::clone(self), shared: Rc::clone(&shared) };
+        Kept { shared, goodbye, task: tokio::task::spawn_local(connector.keep(standing)) }
+    }
+
+    /// Goes on with the connections that another worker kept. One that was being made is made anew.
+    pub(super) fn keep_on(self: &Rc<Self>, before: &Connectors, standing: &mut Standing) {
+        let kept = before.kept.take().into_iter().map(|(number, kept)| {
+            let Shared { connection, reconnect, connecting, session, backoff, telling, .. } = &*kept.shared;
+            drop(connecting.take());
+            let opened = session.get().and_then(|session| standing.take(session));
+            let shared = Shared {
+                connection: Arc::clone(connection),
+                reconnect: reconnect.clone(),
+                changed: Notify::new(),
+                connecting: RefCell::default(),
+                session: Cell::new(None),
+                backoff: RefCell::new(backoff.take()),
+                telling: RefCell::new(telling.take()),
+            };
+            (number, self.keep(shared, kept.goodbye, opened))
+        });
+        self.connectors.kept.replace(kept.collect());
     }
 
     pub(super) fn say_goodbye(&self, (key, id): (usize, u64), within: Duration) {
@@ -113,20 +147,24 @@ impl Worker {
 /// Keeps one connection.
 struct Connector {
     worker: Rc<Worker>,
-    connection: Arc<Connection>,
     shared: Rc<Shared>,
-    backoff: Backoff,
-    telling: Telling,
 }
 
 impl Connector {
     /// Until its task is aborted.
-    async fn keep(mut self) {
+    async fn keep(self, standing: Option<Opened>) {
         let mut chance = random();
+        if let Some(opened) = standing {
+            let reason = self.stand(opened).await;
+            self.wait(&reason, chance()).await;
+        }
         loop {
             self.is_served().await;
             let reason = match self.connect().await {
-                Ok(opened) => self.stand(opened).await,
+                Ok(opened) => {
+                    self.is_up();
+                    self.stand(opened).await
+                }
                 // Since a moment ago.
                 Err(NotOpened::Unserved) => continue,
                 Err(NotOpened::Refused(reason)) => reason,
@@ -139,23 +177,24 @@ impl Connector {
     async fn is_served(&self) {
         loop {
             let published = self.worker.connectors.published.notified();
-            if self.worker.service_now(self.connection.service, |service| service.instance.is_some()) {
+            if self.worker.service_now(self.shared.connection.service, |service| service.instance.is_some()) {
                 return;
             }
-            self.connection.enter(Stage::Unserved);
+            self.shared.connection.enter(Stage::Unserved);
             published.await;
         }
     }
 
     /// Makes the connection and opens a session on it.
     async fn connect(&self) -> Result<Opened, NotOpened> {
-        self.connection.enter(Stage::Connecting);
+        let connection = &self.shared.connection;
+        connection.enter(Stage::Connecting);
         let socket = self.socket().await.map_err(|error| NotOpened::Refused(error.to_string()))?;
-        let peer = match self.connection.address {
+        let peer = match connection.address {
             Address::Tcp(inet) | Address::Udp(inet) => Peer::Inet(inet),
             Address::Unix(_) => Peer::Unix,
         };
-        self.worker.open(self.connection.service, socket, Role::Client, peer).map_err(|not| match not {
+        self.worker.open(connection.service, socket, Role::Client, peer).map_err(|not| match not {
             NotOpened::Refused(reason) => NotOpened::Refused(format!("the component refuses: {reason}")),
             unserved => unserved,
         })
@@ -163,33 +202,38 @@ impl Connector {
 
     async fn socket(&self) -> io::Result<Socket> {
         let timeout = self.shared.reconnect.get().timeout;
-        let mut connecting = Connecting::begin(&self.connection.address)?;
-        match tokio::time::timeout(timeout.get(), poll_fn(|cx| connecting.poll(cx))).await {
-            Ok(made) => made?,
-            Err(_) => return Err(io::Error::other(format!("there was no connection within {timeout}"))),
-        }
-        let socket = connecting.done();
-        if is_its_own_peer(&socket, &self.connection.address) {
+        let Shared { connection, connecting, .. } = &*self.shared;
+        connecting.replace(Some(Connecting::begin(&connection.address)?));
+        let poll = |cx: &mut Context<'_>| connecting.borrow_mut().as_mut().map_or(Poll::Pending, |it| it.poll(cx));
+        let made = tokio::time::timeout(timeout.get(), poll_fn(poll)).await;
+        let made = made.map_err(|_| io::Error::other(format!("there was no connection within {timeout}")));
+        let socket = connecting.take().map(Connecting::done);
+        made.flatten()?;
+        let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
+        if is_its_own_peer(&socket, &connection.address) {
             return Err(io::Error::other("nobody listens there, and the connection came to itself"));
         }
         Ok(socket)
     }
 
-    /// Waits for the end of a session. Why it came.
-    async fn stand(&mut self, opened: Opened) -> String {
-        self.shared.session.set(Some((opened.key, opened.id)));
+    fn is_up(&self) {
         let (now, wall) = self.worker.now();
-        self.connection.enter(Stage::Up(wall));
-        if self.telling.is_up(now) {
+        self.shared.connection.enter(Stage::Up(wall));
+        if self.shared.telling.borrow_mut().is_up(now) {
             self.say_up();
         }
+    }
+
+    /// Waits for the end of a session. Why it came.
+    async fn stand(&self, opened: Opened) -> String {
+        self.shared.session.set(Some((opened.key, opened.id)));
         let mut task = opened.task;
         let ended = tokio::select! {
             biased;
             ended = &mut task => ended,
             () = tokio::time::sleep(self.shared.reconnect.get().to.get()) => {
-                self.backoff.start_again();
-                if self.telling.stands(self.worker.time()) {
+                self.shared.backoff.borrow_mut().start_again();
+                if self.shared.telling.borrow_mut().stands(self.worker.time()) {
                     self.say_up();
                 }
                 task.await
@@ -204,17 +248,18 @@ impl Connector {
     }
 
     /// Waits before the next try.
-    async fn wait(&mut self, reason: &str, chance: u64) {
-        let wait = self.backoff.wait(&self.shared.reconnect.get(), chance);
+    async fn wait(&self, reason: &str, chance: u64) {
+        let wait = self.shared.backoff.borrow_mut().wait(&self.shared.reconnect.get(), chance);
         let (now, wall) = self.worker.now();
-        self.connection.fall(wall.saturating_add(nanos(wait)), reason);
-        if self.telling.is_down(now) {
+        self.shared.connection.fall(wall.saturating_add(nanos(wait)), reason);
+        let news = self.shared.telling.borrow_mut().is_down(now);
+        if news {
             let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             self.say(Notice::ConnectorDown, &format!("{reason}; the next try is in {wait:?}"));
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.shared.changed.notified() => self.backoff.start_again(),
+            () = self.shared.changed.notified() => self.shared.backoff.borrow_mut().start_again(),
         }
     }
 
@@ -223,8 +268,9 @@ impl Connector {
     }
 
     fn say(&self, notice: Notice, what: &str) {
-        let service = self.worker.with_service_name(self.connection.service, str::to_owned);
-        notice::give(notice, &format!("service.{service}: {}: {what}", self.connection));
+        let connection = &self.shared.connection;
+        let service = self.worker.with_service_name(connection.service, str::to_owned);
+        notice::give(notice, &format!("service.{service}: {connection}: {what}"));
     }
 }
 

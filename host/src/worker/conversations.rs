@@ -15,6 +15,13 @@ use crate::store::Home;
 #[derive(Default)]
 pub(super) struct Conversations(RefCell<HashMap<usize, HashMap<Vec<u8>, Home>>>);
 
+impl Conversations {
+    /// What another worker had.
+    pub(super) fn taken_over(&self) -> Self {
+        Conversations(RefCell::new(self.0.take()))
+    }
+}
+
 impl Worker {
     /// Sends a datagram to where its conversation is at home. False where that worker takes none.
     pub fn send_letter(&self, letter: Letter) -> bool {

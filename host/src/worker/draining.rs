@@ -94,6 +94,12 @@ enum Left {
 
 impl Worker {
     pub(super) async fn drain(self: Rc<Self>, draining: Arc<Draining>) {
+        self.drains.borrow_mut().push(Arc::clone(&draining));
+        self.drain_all(&draining).await;
+        self.drains.borrow_mut().retain(|one| !Arc::ptr_eq(one, &draining));
+    }
+
+    async fn drain_all(&self, draining: &Draining) {
         let mut staying: Vec<(usize, u64)> = self
             .sessions()
             .iter()
@@ -103,16 +109,16 @@ impl Worker {
             .collect();
         // What can move does, rather than say goodbye. Where all are to go, there is nothing to move to.
         if draining.instances.is_some() {
-            staying = self.move_away(&draining, staying).await;
+            staying = self.move_away(draining, staying).await;
         }
-        let pause = self.pause(&draining, staying.len());
+        let pause = self.pause(draining, staying.len());
         for (key, id) in staying {
             // The next event of one may have been the one that it can be moved after.
-            match self.move_one(&draining, key, id) {
+            match self.move_one(draining, key, id) {
                 Left::Moved => Draining::count(&draining.moved),
                 Left::Ended => Draining::count(&draining.left),
                 Left::There { .. } => {
-                    self.tell_goodbye(&draining, key);
+                    self.tell_goodbye(draining, key);
                     Draining::count(&draining.told);
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;

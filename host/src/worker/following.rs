@@ -87,6 +87,7 @@ impl Following {
 impl Worker {
     /// Has every session follow the publication that was taken, unless another one is taken meanwhile.
     pub(super) async fn follow_all(self: Rc<Self>, following: Arc<Following>) {
+        self.following.replace(Some(Arc::clone(&following)));
         let mut keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
         let mut stay = 0;
         for _ in 0..AGAIN_MAX {
@@ -98,6 +99,7 @@ impl Worker {
             tokio::time::sleep(AGAIN).await;
         }
         let now = self.clock.borrow().instant(self.time());
+        self.following.borrow_mut().take_if(|other| Arc::ptr_eq(other, &following));
         following.through(self.moved.get(), stay + keys.len() as u64, now);
     }
 
@@ -122,7 +124,7 @@ impl Worker {
     pub(super) fn follow_one(&self, key: usize) -> Followed {
         // Out of the slab, as for a turn.
         let Some(mut session) = self.sessions().get_mut(key).and_then(Option::take) else { return Followed::There };
-        let followed = Driver::follow_apart(self, &mut session);
+        let followed = self.running.lend(&mut *session, |session| Driver::follow_apart(self, session));
         if let Some(place) = self.sessions().get_mut(key) {
             *place = Some(session);
         }

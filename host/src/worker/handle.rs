@@ -3,21 +3,22 @@
 use std::cell::Cell;
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::takeover::Heritage;
 use super::{Draining, Following, Listing, Mail, Mailbox, Wanted, Watchdog, Worker};
 use crate::account::verifiers::{Verified, Verifiers};
 use crate::agreement::Usage;
 use crate::agreement::usage::Reserved;
 use crate::clock::Clock;
-use crate::observe::inside;
+use crate::loader::estate::Estate;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::transport::{Address, Bound};
@@ -61,7 +62,8 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
-    thread: Option<JoinHandle<()>>,
+    /// Told by the thread that ends it: the first, or the last that has taken over.
+    ended: Receiver<()>,
     /// It was waited for in vain, and has taken nothing since.
     stuck: Cell<bool>,
 }
@@ -106,30 +108,19 @@ impl Handle {
     /// No thread or no runtime can be had.
     pub fn start(seat: Seat, table: &Table<Snapshot>, clock: &Clock, watchdog: &Watchdog) -> io::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let index = seat.index;
-        let (reader, clock) = (table.reader(), clock.clone());
-        let (built, is_built) = std::sync::mpsc::channel();
-        // The runtime is built on its own thread, since it is not to leave it.
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let slept = Arc::new(AtomicBool::new(true));
-            let woke = Arc::clone(&slept);
-            match tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .on_thread_unpark(move || woke.store(true, Ordering::Relaxed))
-                .build_local(tokio::runtime::LocalOptions::default())
-            {
-                Ok(runtime) => {
-                    let (place, _watch) = inside::watch();
-                    // Who started it waits for this word.
-                    let _ = built.send(Ok(place));
-                    Worker::run(&runtime, seat, reader, (clock, slept), receiver);
-                }
-                Err(error) => drop(built.send(Err(error))),
-            }
-        })?;
-        let place = is_built.recv().map_err(io::Error::other)??;
-        watchdog.watch(index, place);
-        Ok(Handle { commands, thread: Some(thread), stuck: Cell::new(false) })
+        let (ends, ended) = channel();
+        let (index, table, clock) = (seat.index, table.reader(), clock.clone());
+        let (built, is_built) = channel();
+        let succession = Succession { ends, watchdog: watchdog.clone() };
+        let make = move |slept| {
+            // Who started it waits for this word.
+            let _ = built.send(());
+            Some((Worker::new(seat, table, (clock, slept), receiver), None))
+        };
+        run(index, succession, make)?;
+        // Where no runtime can be had the thread has said why, and ended.
+        is_built.recv().map_err(|_| io::Error::other("its runtime could not be built"))?;
+        Ok(Handle { commands, ended, stuck: Cell::new(false) })
     }
 
     /// Tells it something. False where it has ended, or is stuck in a component and has not taken what it was told before:
@@ -156,9 +147,59 @@ impl Handle {
 
     /// Waits until it has ended.
     pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A worker that panicked has said so; there is nothing to add.
-            let _ = thread.join();
-        }
+        // One whose thread has panicked has said so; there is nothing to add.
+        let _ = self.ended.recv();
     }
+}
+
+/// What each thread of a worker hands to the one that takes over.
+#[derive(Clone)]
+pub(super) struct Succession {
+    ends: Sender<()>,
+    pub(super) watchdog: Watchdog,
+}
+
+/// Says that a worker has ended, also where it has panicked. An abandoned thread does not.
+struct Ends(Sender<()>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // Who waits for it may have gone.
+        let _ = self.0.send(());
+    }
+}
+
+/// Runs a worker on a thread of its own, where there is one to be run once its runtime is there.
+pub(super) fn run(
+    index: usize,
+    succession: Succession,
+    make: impl FnOnce(Arc<AtomicBool>) -> Option<(Worker, Option<Heritage>)> + Send + 'static,
+) -> io::Result<()> {
+    // The runtime is built on its own thread, since it is not to leave it.
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let slept = Arc::new(AtomicBool::new(true));
+        let woke = Arc::clone(&slept);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_unpark(move || woke.store(true, Ordering::Relaxed))
+            .build_local(tokio::runtime::LocalOptions::default());
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(index, "a worker has no runtime: {error}"),
+        };
+        // In the runtime, which what is taken over becomes a part of.
+        let Some((worker, heritage)) = runtime.block_on(async { make(slept) }) else { return };
+        let _ends = Ends(succession.ends.clone());
+        let worker = Rc::new(worker);
+        Estate::watched(&*worker, |estate| {
+            succession.watchdog.watch(index, estate, succession.clone());
+            runtime.block_on(async {
+                if let Some(heritage) = heritage {
+                    worker.go_on(heritage);
+                }
+                Rc::clone(&worker).work().await;
+            });
+        });
+    })?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tandem_component::Transport;
 use tokio::task::JoinHandle;
 
+use super::takeover::Standing;
 use super::{NotOpened, Opened, Worker, random};
 use crate::clock::nanos;
 use crate::observe::notice::{self, Notice};
@@ -44,12 +45,23 @@ impl Worker {
             }
         }
         for service in wanted {
-            kept.entry(service).or_insert_with(|| {
-                let session = Rc::new(Cell::new(None));
-                let task = tokio::task::spawn_local(Rc::clone(self).keep_resident(service, Rc::clone(&session)));
-                Kept { session, task }
-            });
+            kept.entry(service).or_insert_with(|| self.keep_one(service, None));
         }
+    }
+
+    fn keep_one(self: &Rc<Self>, service: usize, standing: Option<Opened>) -> Kept {
+        let session = Rc::new(Cell::new(None));
+        let keeping = Rc::clone(self).keep_resident(service, Rc::clone(&session), standing);
+        Kept { session, task: tokio::task::spawn_local(keeping) }
+    }
+
+    /// Goes on with the residents that another worker kept.
+    pub(super) fn keep_residents_on(self: &Rc<Self>, before: &Residents, standing: &mut Standing) {
+        let kept = before.0.take().into_iter().map(|(service, kept)| {
+            let opened = kept.session.get().and_then(|session| standing.take(session));
+            (service, self.keep_one(service, opened))
+        });
+        self.residents.0.replace(kept.collect());
     }
 
     /// Opens no resident any more. Those that are there stay, to say goodbye.
@@ -57,11 +69,16 @@ impl Worker {
         self.residents.0.take().into_values().for_each(|kept| kept.task.abort());
     }
 
-    /// Until nothing serves the service, or the task is aborted.
-    async fn keep_resident(self: Rc<Self>, service: usize, session: Rc<Cell<Option<(usize, u64)>>>) {
+    /// Until nothing serves the service, or the task is aborted. `standing` is the session that is open already.
+    async fn keep_resident(
+        self: Rc<Self>,
+        service: usize,
+        session: Rc<Cell<Option<(usize, u64)>>>,
+        mut standing: Option<Opened>,
+    ) {
         let (mut chance, mut backoff, again) = (random(), Backoff::default(), Reconnect::default());
         loop {
-            match self.open_resident(service) {
+            match standing.take().map_or_else(|| self.open_resident(service), Ok) {
                 Ok(opened) => {
                     session.set(Some((opened.key, opened.id)));
                     let (begun, _) = self.now();

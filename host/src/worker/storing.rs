@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use tokio::sync::mpsc;
-
 use super::Worker;
 use crate::store;
 use crate::store::table::Table;
@@ -47,8 +45,8 @@ impl Worker {
     }
 
     /// Tells sessions what the store has settled.
-    pub(super) async fn take_settled(self: Rc<Self>, mut settled: mpsc::UnboundedReceiver<Vec<Settled>>) {
-        while let Some(batch) = settled.recv().await {
+    pub(super) async fn take_settled(self: Rc<Self>) {
+        while let Some(batch) = self.inlets.settled.next().await {
             let mut sessions = self.sessions();
             for Settled { home, outcome } in batch {
                 if let Some(Some(session)) = sessions.get_mut(home.key)

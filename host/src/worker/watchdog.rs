@@ -1,16 +1,21 @@
 //! Looks at workers that a component does not give back, from a thread of its own.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::Worker;
+use super::handle::{self, Succession};
+use super::takeover::{Heritage, about};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::config::Overrun;
-use crate::observe::inside::{self, Place, Seen};
+use crate::loader::estate::Estate;
+use crate::observe::inside::{self, Seen};
 use crate::observe::notice::{self, Notice};
 
-/// Looks at workers, for as long as it is there.
+/// Looks at workers, for as long as the host runs.
+#[derive(Clone)]
 pub struct Watchdog(Arc<Shared>);
 
 struct Shared {
@@ -21,7 +26,8 @@ struct Shared {
 /// A worker, as the watchdog sees it.
 struct Watched {
     worker: usize,
-    place: &'static Place,
+    estate: Estate<Worker>,
+    succession: Succession,
     /// The call that it was last seen in.
     call: Option<Call>,
 }
@@ -33,6 +39,8 @@ struct Call {
     /// For how long.
     lasts: Nanos,
     told: bool,
+    /// Another thread is on its way to take over.
+    given_up: bool,
 }
 
 /// What is to be done about a call.
@@ -41,7 +49,12 @@ enum Due {
     Nothing,
     /// To say that it takes too long.
     Report,
+    /// To have another worker take over.
+    TakeOver,
 }
+
+/// So many threads may be given up and not have come back. Each may want a processor for itself, and keeps what it has.
+const GIVEN_UP_MAX: usize = 64;
 
 impl Watchdog {
     /// Starts it.
@@ -50,9 +63,9 @@ impl Watchdog {
     /// No thread can be had.
     pub fn start(clock: Clock) -> io::Result<Self> {
         let shared = Arc::new(Shared { overrun: Mutex::default(), watched: Mutex::default() });
-        let weak = Arc::downgrade(&shared);
-        thread::Builder::new().name("watchdog".into()).spawn(move || watch(&weak, &clock))?;
-        Ok(Watchdog(shared))
+        let watchdog = Watchdog(Arc::clone(&shared));
+        thread::Builder::new().name("watchdog".into()).spawn(move || watch(&shared, &clock))?;
+        Ok(watchdog)
     }
 
     /// How long a call may take from now on.
@@ -60,16 +73,17 @@ impl Watchdog {
         *self.0.overrun.lock().unwrap_or_else(PoisonError::into_inner) = overrun;
     }
 
-    /// Has it look at a worker as well.
-    pub(super) fn watch(&self, worker: usize, place: &'static Place) {
+    /// Has it look at this thread of a worker, and at no earlier one of it.
+    pub(super) fn watch(&self, worker: usize, estate: Estate<Worker>, succession: Succession) {
         let mut watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.push(Watched { worker, place, call: None });
+        watched.retain(|other| other.worker != worker);
+        watched.push(Watched { worker, estate, succession, call: None });
     }
 }
 
-fn watch(shared: &Weak<Shared>, clock: &Clock) {
+fn watch(shared: &Shared, clock: &Clock) {
     let mut looked = clock.now();
-    while let Some(shared) = shared.upgrade() {
+    loop {
         let overrun = *shared.overrun.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, pause) = (clock.now(), pause(&overrun));
         // A process that was stopped, and a machine that slept, have taken no time.
@@ -78,7 +92,6 @@ fn watch(shared: &Weak<Shared>, clock: &Clock) {
         for watched in shared.watched.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             watched.look(passed, &overrun);
         }
-        drop(shared);
         thread::sleep(pause);
     }
 }
@@ -90,11 +103,37 @@ fn pause(overrun: &Overrun) -> Duration {
 
 impl Watched {
     fn look(&mut self, passed: Nanos, overrun: &Overrun) {
-        let (call, due) = Call::after(self.call.take(), self.place.look(), passed, overrun);
+        let (call, due) = Call::after(self.call.take(), self.estate.place().look(), passed, overrun);
         self.call = call;
         let Some(Call { seen, lasts, .. }) = call else { return };
-        if due == Due::Report {
-            report(self.worker, seen, lasts);
+        match due {
+            Due::Nothing => {}
+            Due::Report => report(self.worker, seen, lasts),
+            Due::TakeOver => self.take_over(seen),
+        }
+    }
+
+    /// Has another thread take over, if the worker is in that call still once that thread is there.
+    fn take_over(&self, seen: Seen) {
+        let given_up = inside::given_up();
+        if given_up >= GIVEN_UP_MAX {
+            let reason = format!(
+                "worker {}: {} is {}, and {given_up} threads were given up",
+                self.worker,
+                about(seen),
+                seen.what
+            );
+            return notice::give(Notice::WorkerStuck, &reason);
+        }
+        let (estate, succession) = (self.estate.clone(), self.succession.clone());
+        let taken_over = move |slept| {
+            let abandoned = estate.place().abandon(seen)?;
+            let before = estate.open(&abandoned);
+            Some((before.taken_over(slept), Some(Heritage::new(before, abandoned, seen))))
+        };
+        if let Err(error) = handle::run(self.worker, succession, taken_over) {
+            let reason = format!("worker {}: no thread could be had to take over from it: {error}", self.worker);
+            notice::give(Notice::WorkerStuck, &reason);
         }
     }
 }
@@ -106,10 +145,18 @@ impl Call {
         let mut call = match before.filter(|before| before.seen == seen) {
             Some(before) => Call { lasts: before.lasts.saturating_add(passed), ..before },
             // It may have begun since: what was not seen does not count.
-            None => Call { seen, lasts: 0, told: false },
+            None => Call { seen, lasts: 0, told: false, given_up: false },
         };
-        let due = if !call.told && call.lasts >= nanos(overrun.report.get()) { Due::Report } else { Due::Nothing };
+        // Succession it is said, then something is done about it.
+        let due = if !call.told && call.lasts >= nanos(overrun.report.get()) {
+            Due::Report
+        } else if call.told && !call.given_up && call.lasts >= nanos(overrun.abandon.get()) {
+            Due::TakeOver
+        } else {
+            Due::Nothing
+        };
         call.told |= due == Due::Report;
+        call.given_up |= due == Due::TakeOver;
         (Some(call), due)
     }
 }
@@ -119,15 +166,8 @@ fn report(worker: usize, seen: Seen, lasts: Nanos) {
     let Some(name) = inside::named(seen.instance) else { return };
     name.counts.overruns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let lasts = Duration::from_millis(lasts / 1_000_000);
-    notice::give(
-        Notice::EventOverrun,
-        &format!("{}: it is {} for {lasts:?} now, on worker {worker}", about(&name, seen), seen.what),
-    );
-}
-
-fn about(name: &inside::Name, seen: Seen) -> String {
-    let session = if seen.session == 0 { String::new() } else { format!(" session {}", seen.session) };
-    format!("service.{} {}{session}", name.service, name.version)
+    let reason = format!("{}: it is {} for {lasts:?} now, on worker {worker}", about(seen), seen.what);
+    notice::give(Notice::EventOverrun, &reason);
 }
 
 #[cfg(test)]
@@ -152,6 +192,15 @@ mod tests {
         let due = dues(&seen, Duration::from_millis(100));
         assert_eq!(due.iter().position(|due| *due == Due::Report), Some(3), "{due:?}");
         assert_eq!(due.iter().filter(|due| **due == Due::Report).count(), 1, "{due:?}");
+    }
+
+    #[test]
+    fn a_call_that_lasts_for_long_is_taken_over_once_after_it_was_said() {
+        let due = dues(&[Some(1); 30], Duration::from_millis(100));
+        let at =
+            |wanted| due.iter().enumerate().filter(|(_, due)| **due == wanted).map(|(at, _)| at).collect::<Vec<_>>();
+        assert_eq!((at(Due::Report), at(Due::TakeOver)), (vec![3], vec![15]));
+        assert_eq!(dues(&[Some(1); 4], Duration::from_secs(5))[1..], [Due::Report, Due::TakeOver, Due::Nothing]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Careless {
     stops_with: Option<PathBuf>,
     /// Nor does it come back from `hold`.
     comes_back_with: Option<PathBuf>,
+    /// While this is there it holds where a session is opened.
+    opens_without: Option<PathBuf>,
 }
 
 /// What it may be told to do wrong before it serves.
@@ -33,6 +35,8 @@ pub struct Settings {
     stops_with: Option<PathBuf>,
     /// To wait for this file, busily, where it is told `hold`.
     comes_back_with: Option<PathBuf>,
+    /// To do so where a session is opened while this file is there.
+    opens_without: Option<PathBuf>,
 }
 
 /// One conversation.
@@ -44,6 +48,9 @@ pub struct Conversation {
     begun: bool,
     /// After `dawdle` it takes its time over its goodbye.
     dawdles: bool,
+    /// After `hold at goodbye` it does not come back from it.
+    #[serde(default)]
+    holds: bool,
 }
 
 impl Component for Careless {
@@ -57,12 +64,18 @@ impl Component for Careless {
         if settings.as_ref().is_some_and(|settings| settings.thread) {
             act(b"thread");
         }
-        let (stops_with, comes_back_with) =
-            settings.map_or((None, None), |settings| (settings.stops_with, settings.comes_back_with));
-        Ok(Careless { stops_with, comes_back_with })
+        Ok(match settings {
+            None => Careless { stops_with: None, comes_back_with: None, opens_without: None },
+            Some(Settings { stops_with, comes_back_with, opens_without, .. }) => {
+                Careless { stops_with, comes_back_with, opens_without }
+            }
+        })
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
+        if self.opens_without.as_ref().is_some_and(|file| file.exists()) {
+            self.hold();
+        }
         Ok(Conversation::default())
     }
 }
@@ -99,6 +112,7 @@ impl Session for Conversation {
                     b"end" => self.begun = false,
                     b"dawdle" => self.dawdles = true,
                     b"hold" => careless.hold(),
+                    b"hold at goodbye" => self.holds = true,
                     line => act(line),
                 }
                 out.send(stream, &bytes[..=end]);
@@ -114,6 +128,9 @@ impl Session for Conversation {
             }
             Event::End { stream } => out.close(stream),
             Event::Drain { .. } => {
+                if self.holds {
+                    careless.hold();
+                }
                 if self.dawdles {
                     tracing::info!("dawdles");
                     std::thread::sleep(DAWDLE);

@@ -1,0 +1,178 @@
+//! A fresh worker takes over from one that a component does not give back: its sessions and sockets, and all that was under way.
+//!
+//! The session that the component has is given up; all others go on where they are. What the old worker's tasks were about is
+//! the worker's and not theirs, so each is begun again where it was. The old thread goes no further than the end of the call
+//! that it is in (`observe::inside`).
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+use super::{Opened, Worker};
+use crate::loader::code::Conversation;
+use crate::loader::estate::Lent;
+use crate::loader::threads;
+use crate::observe::inside::{self, Abandoned, Seen};
+use crate::observe::notice::{self, Notice};
+use crate::session::{Driver, Session};
+use crate::version::table::Table;
+use crate::version::{Instance, Snapshot};
+
+/// The addresses of all libraries. There is none at 0.
+const EVERYWHERE: Range<usize> = 1..usize::MAX;
+
+/// What is left to do for a worker that takes over, once it is there.
+pub(super) struct Heritage {
+    before: &'static Worker,
+    abandoned: Abandoned,
+    seen: Seen,
+}
+
+/// The sessions that were there, each with a task of its own from now on: for those who wait for the end of one.
+#[derive(Default)]
+pub(super) struct Standing(HashMap<(usize, u64), Opened>);
+
+impl Standing {
+    /// The one with this key and number.
+    pub(super) fn take(&mut self, session: (usize, u64)) -> Option<Opened> {
+        self.0.remove(&session)
+    }
+}
+
+impl Worker {
+    /// What a worker was, for another thread to go on with.
+    pub(super) fn taken_over(&self, slept: Arc<AtomicBool>) -> Worker {
+        Worker {
+            index: self.index,
+            workers: self.workers,
+            // The old one's is empty from now on.
+            sessions: Arc::new(std::mem::take(&mut *self.sessions()).into()),
+            running: Lent::default(),
+            // What it has looked at last has leases.
+            table: RefCell::new(self.table.replace(Table::new(Snapshot::default()).reader())),
+            configured: Cell::new(self.configured.get()),
+            moved: Cell::new(self.moved.get()),
+            upstreams: RefCell::new(self.upstreams.take().taken_over()),
+            alarms: RefCell::new(self.alarms.take()),
+            alarm_set: Notify::new(),
+            clock: RefCell::new(self.clock.borrow().clone()),
+            time: Cell::new((0, 0)),
+            slept,
+            scratch: RefCell::default(),
+            opened: Cell::new(self.opened.get()),
+            listeners: RefCell::default(),
+            connectors: Default::default(),
+            residents: Default::default(),
+            drains: RefCell::default(),
+            following: RefCell::new(self.following.take()),
+            stopping: Cell::new(self.stopping.get()),
+            store: self.store.clone(),
+            bindings: Arc::clone(&self.bindings),
+            reader: RefCell::new(self.reader.take()),
+            verifiers: Arc::clone(&self.verifiers),
+            shares: RefCell::new(self.shares.borrow_mut().taken_over()),
+            post: self.post.taken_over(),
+            inlets: self.inlets.taken_over(),
+            conversations: self.conversations.taken_over(),
+            touched: Cell::new(self.touched.get()),
+            late: self.late,
+        }
+    }
+
+    /// Begins again what the old worker's tasks were about.
+    pub(super) fn go_on(self: &Rc<Self>, Heritage { before, abandoned, seen }: Heritage) {
+        let held = before.running.take(&abandoned).and_then(|session| self.give_up_session(Box::new(session), seen));
+        self.await_return(abandoned, seen, held);
+        let mut standing = Standing::default();
+        let keys: Vec<usize> =
+            self.sessions().iter().filter(|(_, place)| place.is_some()).map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(id) = self.sessions().get_mut(key).and_then(Option::as_mut).map(|session| {
+                session.change_runtime();
+                session.id
+            }) else {
+                continue;
+            };
+            standing.0.insert((key, id), self.attend(key, id));
+        }
+        self.fail_opening();
+        for (address, listener) in before.listeners.take() {
+            self.listen_on(address, &listener);
+        }
+        self.keep_on(&before.connectors, &mut standing);
+        self.keep_residents_on(&before.residents, &mut standing);
+        for draining in before.drains.take() {
+            tokio::task::spawn_local(Rc::clone(self).drain(draining));
+        }
+        let following = self.following.take();
+        if let Some(following) = following {
+            tokio::task::spawn_local(Rc::clone(self).follow_all(following));
+        }
+        let (sessions, listeners) = (self.sessions().len(), self.listeners.borrow().len());
+        let reason = format!(
+            "worker {}: {} does not come back: {}; {sessions} sessions and {listeners} listening sockets go on without it",
+            self.index,
+            about(seen),
+            seen.what
+        );
+        notice::give(Notice::WorkerTakenOver, &reason);
+    }
+
+    /// Ends the session that a component has. Its conversation is the component's until that has come back.
+    fn give_up_session(self: &Rc<Self>, mut session: Box<Session>, seen: Seen) -> Option<Conversation<Instance>> {
+        let key = session.key;
+        let seated = matches!(self.sessions().get(key), Some(None));
+        let why = format!("its component did not come back from it, {}", seen.what);
+        let conversation = match seated {
+            true => Driver::end_without(self, &mut session, &why),
+            false => session.take_conversation(),
+        };
+        match self.sessions().get_mut(key) {
+            Some(place @ None) => *place = Some(session),
+            // It was being opened. Its peer sees the end of the connection.
+            _ => drop(session),
+        }
+        conversation
+    }
+
+    /// Says what the old thread does if it ever comes back: it leaves nothing behind, and that is all.
+    fn await_return(&self, abandoned: Abandoned, seen: Seen, held: Option<Conversation<Instance>>) {
+        let (index, name) = (self.index, inside::named(seen.instance));
+        let counts = name.map(|name| name.counts);
+        if let Some(counts) = &counts {
+            counts.inside.fetch_add(1, Ordering::Relaxed);
+        }
+        let what = format!("worker {index}: the thread of {} that was given up", about(seen));
+        abandoned.last(move || {
+            // Until it has cleared what is left on the thread its code is not to go.
+            let lease = held.as_ref().map(|held| held.lease().clone());
+            drop(held);
+            threads::run_for(&EVERYWHERE);
+            drop(lease);
+            if let Some(counts) = counts {
+                counts.inside.fetch_sub(1, Ordering::Relaxed);
+            }
+            notice::give(Notice::ThreadReturned, &format!("{what} has come back, and ends there"));
+        });
+    }
+}
+
+impl Heritage {
+    pub(super) fn new(before: &'static Worker, abandoned: Abandoned, seen: Seen) -> Self {
+        Heritage { before, abandoned, seen }
+    }
+}
+
+/// Whose code it is, as an operator reads it.
+pub(super) fn about(seen: Seen) -> String {
+    let session = if seen.session == 0 { String::new() } else { format!(" session {}", seen.session) };
+    match inside::named(seen.instance) {
+        Some(name) => format!("service.{} {}{session}", name.service, name.version),
+        None => format!("an instance that has ended{session}"),
+    }
+}
