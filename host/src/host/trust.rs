@@ -21,7 +21,7 @@ pub(super) const SHELF: &str = "shelf";
 pub(crate) fn check_own(config: &Config, source: &Source) -> Result<(), String> {
     let shelf = config.data.join(SHELF);
     let copies = match std::fs::read_dir(&shelf) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>(),
         // It is made yet.
         Err(_) => Vec::new(),
     };
@@ -31,8 +31,12 @@ pub(crate) fn check_own(config: &Config, source: &Source) -> Result<(), String> 
         name.push(suffix);
         name.into()
     });
-    let own = [config.data.clone(), shelf, store].into_iter().chain(beside).chain(copies).collect::<Vec<_>>();
-    system::only_ours(own.iter().map(PathBuf::as_path)).map_err(|reason| format!("data: {reason}"))?;
+    let only_ours = |paths: &[PathBuf]| {
+        system::only_ours(paths.iter().map(PathBuf::as_path)).map_err(|reason| format!("data: {reason}"))
+    };
+    // What lies in them says no more than they do.
+    only_ours(&[config.data.clone(), shelf])?;
+    only_ours(&[store].into_iter().chain(beside).chain(copies).collect::<Vec<_>>())?;
     match source {
         Source::File(file) if !config.trust.is_empty() => {
             system::only_ours([file.as_path()]).map_err(|reason| format!("trust: by {}, {reason}", file.display()))

@@ -52,8 +52,15 @@ fn text(found: &[Exposed]) -> Option<String> {
     let modes = command("chmod go-w", |to| matches!(to, Others::Mode(_)));
     let owners = command("chown -h root", |to| matches!(to, Others::Owner(_)));
     let ways: Vec<String> = modes.into_iter().chain(owners).collect();
+    let mut ways = ways.join(" and ");
+    // All of it is one user's: then that may be who is meant to run it.
+    if let [Exposed { to: Others::Owner(owner), .. }, rest @ ..] = found
+        && rest.iter().all(|one| one.to == Others::Owner(*owner))
+    {
+        ways.push_str(&format!(", or run it as user {owner}"));
+    }
     let found: Vec<String> = found.iter().map(is).collect();
-    (!found.is_empty()).then(|| format!("others can change what runs: {}; {}", found.join(", "), ways.join(" and ")))
+    (!found.is_empty()).then(|| format!("others can change what runs: {}; {ways}", found.join(", ")))
 }
 
 /// As a shell takes it.
@@ -81,5 +88,8 @@ mod tests {
             "others can change what runs: /srv/a has mode 0777, /srv is owned by user 1000, /srv/it's has mode 0664; \
              `chmod go-w /srv/a '/srv/it'\\''s'` and `chown -h root /srv`"
         );
+        let says =
+            "others can change what runs: /srv is owned by user 1000; `chown -h root /srv`, or run it as user 1000";
+        assert_eq!(text(&found[1..2]).unwrap(), says);
     }
 }
