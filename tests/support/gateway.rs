@@ -246,6 +246,14 @@ impl Gateway {
     pub fn kill_and_start(&mut self) {
         self.child.kill().expect("the child is ours");
         self.child.wait().expect("the child is ours");
+        self.start_again();
+    }
+
+    /// Starts one that has ended again in the same place.
+    ///
+    /// # Panics
+    /// Where it does not serve again within [`PATIENCE`].
+    pub fn start_again(&mut self) {
         self.child = run(self.directory.path(), None, None, self.late);
         self.serves();
     }
@@ -256,8 +264,7 @@ impl Gateway {
     /// Where it does not end, or does not serve again, within [`PATIENCE`].
     pub fn stop_and_start(&mut self) {
         assert!(self.stop(libc::SIGTERM, PATIENCE).success());
-        self.child = run(self.directory.path(), None, None, self.late);
-        self.serves();
+        self.start_again();
     }
 
     /// Waits until every service has a version.

@@ -38,6 +38,7 @@ use crate::config::{Config, Source, Upstreams};
 use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::loader::threads;
+use crate::observe::crash;
 use crate::observe::records::Records;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
@@ -114,6 +115,8 @@ pub struct Host {
     /// The workers' time.
     clock: Clock,
     events: Sender<Event>,
+    /// What the next run is to know of this one, should it be ended by a component.
+    begun: crash::Run,
     /// Holds the lock of the data directory.
     _lock: std::fs::File,
 }
@@ -164,6 +167,8 @@ impl Host {
         if lock.try_lock().is_err() {
             bail!("data: {} is in use by another tandem; give each a data directory of its own", data.display());
         }
+        let begun = crash::begin(data)
+            .with_context(|| format!("data: whose code runs cannot be written to {}", data.display()))?;
         let shelf = Shelf::open(&data.join(trust::SHELF))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
         threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
@@ -243,6 +248,7 @@ impl Host {
             drains: Vec::new(),
             clock,
             events,
+            begun,
             _lock: lock,
         })
     }

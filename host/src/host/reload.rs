@@ -398,7 +398,11 @@ impl Host {
         let counts = Arc::new(Counts::default());
         let (version, service) = (name.to_string(), plan.service.clone());
         inside::name(number, inside::Name { version, service, counts: Arc::clone(&counts) });
-        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| inside::forget(number))?;
+        self.begun.add(number, self.versions[at].whose(&plan.service));
+        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| {
+            inside::forget(number);
+            self.begun.remove(number);
+        })?;
         let running =
             Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
         self.versions[at].running.push(running);

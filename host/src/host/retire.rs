@@ -50,6 +50,7 @@ impl Host {
     /// An instance is no more.
     pub(super) fn forget_instance(&mut self, number: u32) {
         inside::forget(number);
+        self.begun.remove(number);
         for version in &mut self.versions {
             version.running.retain(|running| running.number != number);
         }

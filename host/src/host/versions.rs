@@ -10,6 +10,7 @@ use crate::loader::examine::Examined;
 use crate::loader::library::{Closed, Library, Trace};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
+use crate::observe::crash::Whose;
 use crate::observe::notice::{self, Notice};
 use crate::version::canary::Counted;
 use crate::version::rollout::Candidate;
@@ -150,6 +151,12 @@ impl Version {
     /// The name with the whole digest.
     pub(super) fn identity(&self) -> String {
         format!("{}@{}#{}", self.manifest.name, self.manifest.version, self.digest)
+    }
+
+    /// Whose code it is, of an instance for a service.
+    pub(super) fn whose(&self, service: &str) -> Whose {
+        let (component, digest) = (self.manifest.name.clone(), self.digest.to_string());
+        Whose { component, version: self.name(), digest, service: service.to_owned() }
     }
 
     pub(super) fn candidate(&self) -> Candidate {

@@ -7,6 +7,8 @@
 //!
 //! One that does not come back from a call holds its thread; what that thread had is taken over by way of [`estate`].
 //!
+//! One that ends the process is written down by [`crash`].
+//!
 //! Here, and nowhere else in the host, code is loaded, so here is the host's unsafe code. What the modules rely on
 //! together:
 //!
@@ -15,6 +17,7 @@
 //! - while a thread's list has an entry of a library, that library stays mapped.
 
 pub mod code;
+pub mod crash;
 pub mod digest;
 pub mod elf;
 pub mod estate;

@@ -18,7 +18,7 @@ use crate::version::Counts;
 
 thread_local! {
     /// The words of a thread that nobody watches.
-    static OWN: Place = const { Place::new() };
+    static OWN: Words = const { Words::new() };
     /// Those of one that is watched: they outlive it.
     static WATCHED: Cell<Option<&'static Place>> = const { Cell::new(None) };
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
@@ -74,6 +74,16 @@ impl What {
     pub const CLOSE: What = What(255);
     const NOTHING: u64 = 0;
 
+    /// As a number that another run understands.
+    pub fn number(self) -> u32 {
+        self.0.into()
+    }
+
+    /// What a number of an earlier run was.
+    pub fn numbered(number: u32) -> Option<Self> {
+        u8::try_from(number).ok().filter(|number| *number != 0).map(What)
+    }
+
     /// An event.
     #[inline]
     pub fn event(kind: u32) -> Self {
@@ -119,12 +129,17 @@ impl fmt::Display for What {
     }
 }
 
-/// Where a thread is.
-pub struct Place {
+/// Where a thread is. Nothing is dropped with them, so they can be read whatever the thread is about.
+struct Words {
     /// The instance in the upper half, the lower half of the session's number in the lower.
     whose: AtomicU64,
     /// How many calls there were, and in the lowest byte what is called now; [`ABANDONED`] once it is.
     turn: AtomicU64,
+}
+
+/// A thread that is watched.
+pub struct Place {
+    words: Words,
     /// What the thread does last, should it come back after it was abandoned.
     last: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// … which it may be before that is known.
@@ -142,13 +157,12 @@ pub fn given_up() -> usize {
 const ABANDONED: u64 = u64::MAX;
 const WHAT_BITS: u32 = 8;
 
-impl Place {
+impl Words {
     const fn new() -> Self {
-        Place { whose: AtomicU64::new(0), turn: AtomicU64::new(0), last: Mutex::new(None), known: Condvar::new() }
+        Words { whose: AtomicU64::new(0), turn: AtomicU64::new(0) }
     }
 
-    /// The call that the thread is in, where it is in one.
-    pub fn look(&self) -> Option<Seen> {
+    fn look(&self) -> Option<Seen> {
         // Acquire: who they are was written before. Should it be another's already, the turn is another as well.
         let turn = self.turn.load(Ordering::Acquire);
         let whose = self.whose.load(Ordering::Relaxed);
@@ -158,6 +172,18 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The call that the thread is in, where it is in one.
+    pub fn look(&self) -> Option<Seen> {
+        self.words.look()
+    }
+}
+
+/// The call that this thread is in, where it is in one. A signal may interrupt it, and ask the same.
+pub fn now() -> Option<Seen> {
+    here(Words::look)
+}
+
 /// That a thread was abandoned in a component: what it had is whose this is. One thread's at a time, as that is.
 pub struct Abandoned(&'static Place, PhantomData<Cell<()>>);
 
@@ -165,7 +191,7 @@ impl Place {
     /// Abandons the thread, where it is in that call still.
     pub fn abandon(&'static self, seen: Seen) -> Option<Abandoned> {
         // Acquire: what the thread did before the call is done. Where the exchange fails the thread goes on, and keeps all.
-        let exchanged = self.turn.compare_exchange(seen.turn, ABANDONED, Ordering::Acquire, Ordering::Relaxed);
+        let exchanged = self.words.turn.compare_exchange(seen.turn, ABANDONED, Ordering::Acquire, Ordering::Relaxed);
         exchanged.is_ok().then(|| {
             GIVEN_UP.fetch_add(1, Ordering::Relaxed);
             Abandoned(self, PhantomData)
@@ -208,9 +234,9 @@ impl Seen {
 }
 
 #[inline]
-fn here<T>(see: impl FnOnce(&Place) -> T) -> T {
+fn here<T>(see: impl FnOnce(&Words) -> T) -> T {
     match WATCHED.get() {
-        Some(place) => see(place),
+        Some(place) => see(&place.words),
         None => OWN.with(see),
     }
 }
@@ -218,14 +244,14 @@ fn here<T>(see: impl FnOnce(&Place) -> T) -> T {
 /// This thread runs code of an instance until the guard is dropped.
 #[inline]
 pub fn enter(instance: u32, session: u64, what: What) -> Inside {
-    here(|place| {
+    here(|words| {
         // Relaxed where only this thread writes: the words say where it is.
-        let whose = place.whose.load(Ordering::Relaxed);
-        let turn = place.turn.load(Ordering::Relaxed);
+        let whose = words.whose.load(Ordering::Relaxed);
+        let turn = words.turn.load(Ordering::Relaxed);
         let next = ((turn >> WHAT_BITS) + 1) << WHAT_BITS;
-        place.whose.store(u64::from(instance) << 32 | session & 0xffff_ffff, Ordering::Relaxed);
+        words.whose.store(u64::from(instance) << 32 | session & 0xffff_ffff, Ordering::Relaxed);
         // Release: whoever takes over what this thread has sees all that it has done before.
-        place.turn.store(next | u64::from(what.0), Ordering::Release);
+        words.turn.store(next | u64::from(what.0), Ordering::Release);
         Inside { whose, after: next | turn & 0xff }
     })
 }
@@ -252,13 +278,13 @@ impl Inside {
 
     #[inline]
     fn out(&self, last: impl FnOnce()) {
-        here(|place| {
+        here(|words| {
             // One exchange, so that either the watchdog abandons this thread or it goes on, and each knows which.
-            let turn = place.turn.swap(self.after, Ordering::AcqRel);
-            place.whose.store(self.whose, Ordering::Relaxed);
+            let turn = words.turn.swap(self.after, Ordering::AcqRel);
+            words.whose.store(self.whose, Ordering::Relaxed);
             if turn == ABANDONED {
                 last();
-                come_back(place);
+                come_back();
             }
         });
     }
@@ -266,7 +292,8 @@ impl Inside {
 
 /// The end of a thread that was abandoned: it does its last, and touches nothing any more.
 #[cold]
-fn come_back(place: &Place) -> ! {
+fn come_back() -> ! {
+    let place = WATCHED.get().expect("only what is watched is abandoned");
     let mut last = place.last.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if let Some(last) = last.take() {
@@ -283,7 +310,8 @@ pub struct Watch(());
 /// Has this thread be watched, by words that outlive it.
 pub fn watch() -> (&'static Place, Watch) {
     // A worker has one, for as long as the host runs.
-    let place: &'static Place = Box::leak(Box::new(Place::new()));
+    let place: &'static Place =
+        Box::leak(Box::new(Place { words: Words::new(), last: Mutex::new(None), known: Condvar::new() }));
     WATCHED.set(Some(place));
     (place, Watch(()))
 }
@@ -338,7 +366,7 @@ impl Reports for Reported {
 }
 
 fn whose() -> (String, String, u64) {
-    let word = here(|place| place.whose.load(Ordering::Relaxed));
+    let word = here(|words| words.whose.load(Ordering::Relaxed));
     let (number, session) = ((word >> 32) as u32, word & 0xffff_ffff);
     named(number)
         .map_or_else(|| ("?".to_owned(), "?".to_owned(), session), |name| (name.version, name.service, session))

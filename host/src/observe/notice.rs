@@ -51,6 +51,8 @@ pub enum Notice {
     SessionRefused,
     /// A session was ended because its component panicked, gave up or broke a rule.
     SessionBroken,
+    /// The run before was ended by a component, or by a bug of the host.
+    Crashed,
     /// A component takes longer over one event than it may: it is still at it.
     EventOverrun,
     /// A component did not come back, and another worker has taken over all but that session.

@@ -140,6 +140,18 @@ pub fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::net::recv(stream, buffer, RecvFlags::empty())?.0)
 }
 
+/// What a signal is called that ends a process.
+pub fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGILL => "SIGILL",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGABRT => "SIGABRT",
+        _ => return None,
+    })
+}
+
 /// Which file that is, whatever it is called: device and number.
 pub type FileId = (u64, u64);
 

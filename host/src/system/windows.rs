@@ -92,6 +92,11 @@ pub fn receive(stream: &tokio::net::TcpStream, buffer: &mut [u8]) -> io::Result<
     (&*SockRef::from(stream)).read(buffer)
 }
 
+/// There are none here.
+pub fn signal_name(_number: i32) -> Option<&'static str> {
+    None
+}
+
 /// Which file that is, whatever it is called: nothing that can be asked for here.
 pub type FileId = ();
 

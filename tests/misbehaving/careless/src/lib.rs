@@ -178,6 +178,9 @@ fn act(line: &[u8]) {
         }
         b"random" => _ = std::hint::black_box(rand::random::<u64>()),
         b"thread" => drop(std::thread::spawn(|| hang())),
+        b"exit" => std::process::exit(3),
+        b"abort" => std::process::abort(),
+        b"overflow" => drop(std::hint::black_box(deep(0))),
         b"hang" => {
             tracing::info!("hangs");
             hang()
@@ -190,4 +193,11 @@ fn hang() -> ! {
     loop {
         std::thread::park();
     }
+}
+
+/// Has more on the stack than there is room for.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn deep(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 512]);
+    deep(depth + 1) + room[7]
 }

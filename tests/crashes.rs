@@ -1,0 +1,67 @@
+//! A component that ends the process is named by the next run: which version, for which service, in which event.
+
+use std::time::Duration;
+
+use support::{Client, Gateway, fixture, free_port};
+
+#[test]
+fn one_that_aborts_is_named() {
+    is_named(b"abort\n", "SIGABRT, in the event `bytes` of session ");
+}
+
+#[test]
+fn one_whose_stack_overflows_is_named() {
+    // std, which handles the signal after us, aborts then; the first is what counts.
+    is_named(b"overflow\n", "SIGSEGV, in the event `bytes` of session ");
+}
+
+#[test]
+fn one_that_exits_is_named() {
+    is_named(b"exit\n", "exit, in the event `bytes` of session ");
+}
+
+#[test]
+fn an_end_that_is_nobodys_names_nobody() {
+    let (mut gateway, port) = start();
+    let _client = gateway.connect(port);
+    gateway.stop(libc::SIGABRT, ENDED);
+    gateway.start_again();
+    let status = gateway.status();
+    assert_eq!(status.notice("crashed"), Some("the process was ended, by no component's event: SIGABRT"));
+
+    gateway.stop_and_start();
+    assert_eq!(gateway.status().count("crashed"), 0, "it is said once");
+    gateway.kill_and_start();
+    assert_eq!(gateway.status().count("crashed"), 0, "who kills it is not of the process");
+}
+
+fn is_named(told: &[u8], how: &str) {
+    let (mut gateway, port) = start();
+    // Of several instances it is the one whose code ran.
+    gateway.swap(&fixture("careless"), "1.0.0");
+    let version = gateway.status().services[0].version.clone().unwrap();
+    let mut client: Client = gateway.connect(port);
+    client.send(told).unwrap();
+    gateway.ended(ENDED);
+
+    gateway.start_again();
+
+    let status = gateway.status();
+    let reason = status.notice("crashed").expect("it is said");
+    let begins = format!("service.careless {version}: the process was ended by it: {how}");
+    assert!(reason.starts_with(&begins), "{reason} instead of {begins}");
+    let mut client = gateway.connect(port);
+    client.send(b"again\n").unwrap();
+    assert_eq!(client.read(6).unwrap(), b"again\n");
+}
+
+/// How long a process may take to end.
+const ENDED: Duration = Duration::from_secs(20);
+
+fn start() -> (Gateway, u16) {
+    let port = free_port();
+    let text = format!(
+        "workers = 1\n[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
+    );
+    (Gateway::builder().library(&fixture("careless")).toml(&text).start(), port)
+}
