@@ -405,4 +405,37 @@ mod tests {
         drop(inner);
         assert_eq!(place.look().map(|seen| (seen.instance, seen.session)), Some((7, 3)));
     }
+
+    #[test]
+    fn a_thread_that_was_abandoned_does_its_last_and_goes_no_further() {
+        use std::sync::mpsc::channel;
+        use std::time::Duration;
+
+        let (say, said) = channel();
+        let (go_on, goes_on) = channel::<()>();
+        // It ends with the process.
+        let thread = {
+            let say = say.clone();
+            std::thread::spawn(move || {
+                let (place, _watch) = watch();
+                let inside = enter(7, 3, What::event(kind::BYTES));
+                say.send(Err(place)).unwrap();
+                goes_on.recv().unwrap();
+                let here = say.clone();
+                inside.leave(|| here.send(Ok("its own")).unwrap());
+                say.send(Ok("it has gone on")).unwrap();
+            })
+        };
+        let place = said.recv().unwrap().unwrap_err();
+        let seen = place.look().unwrap();
+        assert!(place.abandon(Seen { turn: seen.turn + 1, ..seen }).is_none(), "it is in no such call");
+        let abandoned = place.abandon(seen).unwrap();
+        assert!(place.abandon(seen).is_none() && place.look().is_none(), "nobody else does that again");
+        go_on.send(()).unwrap();
+        assert_eq!(said.recv().unwrap().ok(), Some("its own"));
+        // It waits for what is its last, which may be known later.
+        abandoned.last(move || say.send(Ok("its last")).unwrap());
+        assert_eq!(said.recv().unwrap().ok(), Some("its last"));
+        assert!(said.recv_timeout(Duration::from_millis(50)).is_err() && !thread.is_finished());
+    }
 }
