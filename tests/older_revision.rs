@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use support::{Gateway, asks, built, free_port, libraries, settled, target_directory};
 
 /// A commit of each earlier revision, the last one before the next.
-const REVISIONS: [(u32, &str); 3] = [
+const REVISIONS: [(u32, &str); 4] = [
     (1, "6442e0f5bce434830d5f595d3f6cf6fd97886116"),
     (2, "d41db8169f27f22f526d52b079440416fc51f104"),
     (3, "e509d77546f705fecdcbbf45374eea6f6280de8b"),
+    (4, "fb4913cc0fbfa8c710dd15b07571ec165bb116c4"),
 ];
 
 #[test]
@@ -37,6 +38,12 @@ fn a_component_of_an_earlier_revision_serves_beside_one_of_ours() {
             ))
             .start();
         let mut client = gateway.connect(port);
+        let memory = |number: &str| {
+            let status = gateway.status();
+            let version = status.versions.iter().find(|one| one.component == "echo" && one.number == number);
+            version.expect("it is there").memory
+        };
+        assert_eq!(memory("0.1.0"), None, "it counts nothing");
         let mut echo = |text: &str| {
             client.send(text.as_bytes()).unwrap();
             assert_eq!(client.read(text.len()).unwrap(), text.as_bytes());

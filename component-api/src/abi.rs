@@ -28,9 +28,12 @@ use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RSlice, RStr};
 
 pub use abi_stable;
+pub use reports::{HostTable, HostTableRef, Reports, host_table};
+
+mod reports;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -77,7 +80,15 @@ pub struct ComponentTable {
     /// Drops a session. The pointer is from `open` or `resume` and is used no more.
     #[sabi(last_prefix_field)]
     pub close: unsafe extern "C" fn(session: *mut ()),
+    // Revision 5.
+    /// How many bytes the library has allocated and not freed; [`UNCOUNTED`] where it does not count them.
+    pub memory: extern "C" fn() -> u64,
+    /// From now on it is never to have more: the allocation that would make it more calls `exhausted` of the host's table first.
+    pub limit_memory: extern "C" fn(bytes: u64),
 }
+
+/// A library has an allocator of its own, and says nothing of it.
+pub const UNCOUNTED: u64 = u64::MAX;
 
 impl RootModule for ComponentTableRef {
     abi_stable::declare_root_module_statics! {ComponentTableRef}
@@ -530,59 +541,4 @@ unsafe extern "C" fn append(buffer: *mut (), bytes: RSlice<'_, u8>) {
     // code of the side that owns it.
     let buffer = unsafe { &mut *buffer.cast::<Vec<u8>>() };
     buffer.extend_from_slice(bytes.as_slice());
-}
-
-/// What the host offers at any time, on any thread.
-#[repr(C)]
-#[derive(StableAbi)]
-#[sabi(kind(Prefix(prefix_ref = HostTableRef)))]
-#[sabi(missing_field(panic))]
-pub struct HostTable {
-    pub revision: u32,
-    pub size: u32,
-    /// The finest level that is logged: 1 error … 5 trace, 0 nothing.
-    pub level: extern "C" fn() -> u32,
-    pub log: extern "C" fn(level: u32, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>),
-    #[sabi(last_prefix_field)]
-    pub panicked: extern "C" fn(message: RStr<'_>, location: RStr<'_>),
-}
-
-/// Where the host hears what components report. Called on whichever thread the component runs on.
-pub trait Reports {
-    fn level() -> u32;
-    fn log(level: u32, target: &str, message: &str, fields: &str);
-    fn panicked(message: &str, location: &str);
-}
-
-/// The table of a `Reports`.
-pub fn host_table<R: Reports>() -> HostTableRef {
-    Hosts::<R>::TABLE
-}
-
-struct Hosts<R>(PhantomData<R>);
-
-impl<R: Reports> Hosts<R> {
-    abi_stable::staticref! {
-        const METADATA: abi_stable::prefix_type::WithMetadata<HostTable> =
-            abi_stable::prefix_type::WithMetadata::new(HostTable {
-                revision: REVISION,
-                size: size_of::<HostTable>() as u32,
-                level: level::<R>,
-                log: log::<R>,
-                panicked: panicked::<R>,
-            });
-    }
-    const TABLE: HostTableRef = HostTableRef(Self::METADATA.as_prefix());
-}
-
-extern "C" fn level<R: Reports>() -> u32 {
-    R::level()
-}
-
-extern "C" fn log<R: Reports>(level: u32, target: RStr<'_>, message: RStr<'_>, fields: RStr<'_>) {
-    R::log(level, target.as_str(), message.as_str(), fields.as_str());
-}
-
-extern "C" fn panicked<R: Reports>(message: RStr<'_>, location: RStr<'_>) {
-    R::panicked(message.as_str(), location.as_str());
 }

@@ -12,9 +12,11 @@ use abi_stable::std_types::RSlice;
 
 use crate::abi::{
     ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANIC, PANICKED, REVISION, RawEvent, Reply, Sink,
+    UNCOUNTED,
 };
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Refusal};
+use crate::memory::Memory;
 use crate::session::Fault;
 
 /// Exports a component: its manifest in a section of the library, and the one symbol that the host looks for.
@@ -44,9 +46,42 @@ use crate::session::Fault;
 /// // … its `Component` and its `Session` …
 /// export_component!(Echo);
 /// ```
+///
+/// # Memory
+/// It also makes the library's `#[global_allocator]`: the system's, with a count of what is allocated and not freed, which the host
+/// shows, holds against the limits of the configuration, and looks at before it unloads the library. A library can have only one, so
+/// `#[global_allocator]` is not to be had beside it (the compiler says "cannot define multiple global allocators"):
+/// - `export_component!(Echo, allocator = mimalloc::MiMalloc)` counts what that one allocates, where it is a unit struct;
+/// - `export_component!(Echo, uncounted)` leaves the allocator to you. The host then shows that nothing is counted, and holds no limit.
+///
+/// A program that links several components, such as a fuzzer of them all, is built with `--cfg tandem_uncounted`.
 #[macro_export]
 macro_rules! export_component {
     ($component:ty) => {
+        $crate::export_component!($component, allocator = ::std::alloc::System);
+    };
+    ($component:ty, allocator = $allocator:path) => {
+        // A program that links several components, for a test of them all, can have one allocator.
+        #[allow(unexpected_cfgs)]
+        const _: () = {
+            #[cfg(not(tandem_uncounted))]
+            #[global_allocator]
+            static ALLOCATOR: $crate::memory::Counted<$allocator> = $crate::memory::Counted::over($allocator);
+            #[cfg(not(tandem_uncounted))]
+            const MEMORY: ::core::option::Option<&$crate::memory::Memory> =
+                ::core::option::Option::Some(ALLOCATOR.memory());
+            #[cfg(tandem_uncounted)]
+            const MEMORY: ::core::option::Option<&$crate::memory::Memory> = ::core::option::Option::None;
+
+    $crate::export_component!(@library $component, MEMORY);
+        };
+    };
+    ($component:ty, uncounted) => {
+        const _: () = {
+    $crate::export_component!(@library $component, ::core::option::Option::None);
+        };
+    };
+    (@library $component:ty, $memory:expr) => {
         const _: () = {
             const NAME: &str = $crate::manifest::name_of_package(env!("CARGO_PKG_NAME"));
             const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -64,6 +99,9 @@ macro_rules! export_component {
                     // Through a volatile read of nothing: a linker may have patched the bytes since they were compiled.
                     ::std::hint::black_box(&MANIFEST)
                 }
+                fn memory() -> ::core::option::Option<&'static $crate::memory::Memory> {
+                    $memory
+                }
             }
 
             #[unsafe(no_mangle)]
@@ -80,6 +118,9 @@ pub trait Exported: 'static {
 
     /// The bytes of the manifest's section.
     fn manifest() -> &'static [u8];
+
+    /// What its allocator has counted.
+    fn memory() -> Option<&'static Memory>;
 }
 
 /// The header that the host finds under [`crate::abi::SYMBOL`].
@@ -100,7 +141,7 @@ impl<X: Exported> Table<X> {
         const METADATA: WithMetadata<ComponentTable> = WithMetadata::new(ComponentTable {
             revision: REVISION,
             size: size_of::<ComponentTable>() as u32,
-            begin,
+            begin: begin::<X>,
             probe,
             manifest: manifest::<X>,
             start: start::<X::Component>,
@@ -111,13 +152,18 @@ impl<X: Exported> Table<X> {
             at_boundary: at_boundary::<X::Component>,
             handle: handle::<X::Component>,
             close: close::<X::Component>,
+            memory: memory::<X>,
+            limit_memory: limit_memory::<X>,
         });
     }
     const ROOT: ComponentTableRef = ComponentTableRef(Self::METADATA.as_prefix());
 }
 
-extern "C" fn begin(host: HostTableRef) {
-    crate::report::begin(host);
+extern "C" fn begin<X: Exported>(host: HostTableRef) {
+    match X::memory() {
+        Some(memory) => memory.leave_out(|| crate::report::begin(host)),
+        None => crate::report::begin(host),
+    }
 }
 
 extern "C" fn probe() -> bool {
@@ -210,6 +256,16 @@ unsafe extern "C" fn close<C: Component>(session: *mut ()) {
     // SAFETY: the host passes what `open` or `resume` of this table returned, once, and uses it no more.
     let session = unsafe { Box::from_raw(session.cast::<Boxed<C::Session>>()) };
     drop_quietly(session);
+}
+
+extern "C" fn memory<X: Exported>() -> u64 {
+    X::memory().map_or(UNCOUNTED, Memory::live)
+}
+
+extern "C" fn limit_memory<X: Exported>(bytes: u64) {
+    if let Some(memory) = X::memory() {
+        memory.limit(bytes);
+    }
 }
 
 /// Makes a pointer of what `make` returns; null with the reason in the reply when it refuses or panics.

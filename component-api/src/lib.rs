@@ -53,7 +53,7 @@
 //! The modules, in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
 //! [`calls`], [`admission`], [`harness`], then [`manifest`], [`table`] and [`ledger`], and the [`manual`].
 
-#![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary.
+#![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary. `memory.rs` is an allocator.
 #![allow(clippy::needless_doctest_main)] // A library's `main` is its export; the examples show whole files.
 
 extern crate self as tandem_component;
@@ -77,6 +77,8 @@ pub mod late;
 pub mod ledger;
 pub mod manifest;
 pub mod manual;
+#[doc(hidden)]
+pub mod memory;
 pub mod named;
 pub mod out;
 pub mod record;

@@ -26,7 +26,7 @@ mod lines;
 mod overrun;
 mod records;
 
-pub use component::{Canary, Component, Rollback, Share, Versions};
+pub use component::{Canary, Component, Memory, Rollback, Share, Versions};
 pub use examination::Examination;
 pub use overrun::Overrun;
 pub use records::{Records, Size};
@@ -381,6 +381,11 @@ impl Config {
             }
         }
         for (name, component) in &self.component {
+            if let (Some(soft), Some(hard)) = (component.memory.soft, component.memory.hard)
+                && soft > hard
+            {
+                return at(&["component", name, "memory"], "soft is more than hard, and would never be come to".into());
+            }
             if let Some(version) = &component.version {
                 let number = version.split_once('#').map_or(version.as_str(), |(number, _)| number);
                 if let Err(error) = semver::Version::parse(number) {

@@ -1,6 +1,6 @@
 //! A component that is examined, loaded, started, stopped and closed leaves nothing behind, however often.
 //!
-//! One test, since what is loaded belongs to the process.
+//! One test, since what is loaded belongs to the process. `LIVES=10000` makes as many as that.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
@@ -21,7 +21,7 @@ use tandem_component::Starting;
 use tandem_component::abi::REVISION;
 
 #[test]
-fn five_hundred_lives_of_a_component_stay_flat() {
+fn lives_of_a_component_stay_flat_free_what_they_allocate_and_leave_no_mapping() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("comes-and-goes");
     let shelf = Shelf::open(&directory).unwrap();
     threads::watch(shelf.directory()).unwrap();
@@ -51,7 +51,9 @@ fn five_hundred_lives_of_a_component_stay_flat() {
         let object = code.start(&well.starting, &well.config, 1).unwrap();
         // A panic in `start` is caught, and leaves nothing behind either.
         assert!(code.start(&badly.starting, &badly.config, 2).is_err());
+        assert!(code.memory().is_some_and(|bytes| bytes > 0), "it has started, and is counted");
         drop(object);
+        assert_eq!(code.memory(), Some(0), "it has freed what it had allocated");
         match Arc::into_inner(code).expect("the object is gone").close() {
             Closed::Unmapped => {}
             Closed::Lingering { reason, .. } | Closed::Unseen { reason, .. } => panic!("{reason}"),
@@ -59,11 +61,16 @@ fn five_hundred_lives_of_a_component_stay_flat() {
     };
     (0..50).for_each(|_| live());
     let (before, began) = (resident_kib(), Instant::now());
-    (0..500).for_each(|_| live());
-    let (grown, took) = (resident_kib().saturating_sub(before), began.elapsed() / 500);
-    println!("{grown} KiB more after 500 lives, {took:?} each");
-    assert!(grown < 4096, "{grown} KiB more after 500 lives");
+    let lives = std::env::var("LIVES").map_or(500, |lives| lives.parse().expect("LIVES is a number"));
+    (0..lives).for_each(|_| live());
+    let (grown, took) = (resident_kib().saturating_sub(before), began.elapsed() / lives);
+    println!("{before} KiB, and {grown} KiB more after {lives} lives, {took:?} each");
+    assert!(grown < 4096, "{grown} KiB more after {lives} lives");
     assert!(mapped(shelf.directory()).is_empty());
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let left: Vec<&str> =
+        maps.lines().filter(|line| line.contains("misbehaving_trials") || line.contains("comes-and-goes")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn component() -> PathBuf {

@@ -237,6 +237,8 @@ pub struct Version {
     pub reason: Option<String>,
     /// How many sessions run it.
     pub sessions: u64,
+    /// How many bytes it has allocated and not freed.
+    pub memory: Option<u64>,
     /// How many events took it too long.
     pub overruns: u64,
 }

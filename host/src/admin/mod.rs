@@ -184,6 +184,10 @@ pub struct VersionStatus {
     pub stage: String,
     /// Why, where it is refused or lingers.
     pub reason: Option<String>,
+    /// How many bytes its library has allocated and not freed; nothing where it is not loaded, or does not count.
+    pub memory: Option<u64>,
+    /// It is loaded and does not count: it is of an earlier revision of the API, or has an allocator of its own.
+    pub uncounted: bool,
     /// Sessions that run on it.
     pub sessions: u64,
     /// Sessions that it took over all in all.

@@ -4,9 +4,12 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::bail;
+use bytesize::ByteSize;
 
 use super::say;
-use crate::admin::{AgreementStatus, Answer, ConnectionStage, ConnectionStatus, MovesStatus, Request, Status, ask};
+use crate::admin::{
+    AgreementStatus, Answer, ConnectionStage, ConnectionStatus, MovesStatus, Request, Status, VersionStatus, ask,
+};
 use crate::config::Source;
 use crate::store::Migration;
 
@@ -66,6 +69,15 @@ fn connection_line(connection: &ConnectionStatus) -> String {
     format!("{:<32} {how}", format!("{address}{which}"))
 }
 
+/// How much a version has allocated.
+fn memory(version: &VersionStatus) -> String {
+    match version.memory {
+        Some(bytes) => ByteSize(bytes).to_string(),
+        None if version.uncounted => "uncounted".to_owned(),
+        None => "-".to_owned(),
+    }
+}
+
 /// So many agreements are shown to a person.
 const AGREEMENTS_SHOWN: usize = 20;
 
@@ -88,19 +100,20 @@ fn text(status: &Status) -> String {
     }
     lines.push(String::new());
     lines.push(format!(
-        "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8}  {}",
-        "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "OVERRUN", "SERVICES"
+        "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8} {:>10}  {}",
+        "VERSION", "STAGE", "SESSIONS", "TAKEN", "FAILED", "OVERRUN", "MEMORY", "SERVICES"
     ));
     for version in &status.versions {
         lines.push(
             format!(
-                "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8}  {}",
+                "{:<28} {:<10} {:>8} {:>10} {:>8} {:>8} {:>10}  {}",
                 version.version,
                 version.stage,
                 version.sessions,
                 version.taken,
                 version.failures,
                 version.overruns,
+                memory(version),
                 version.services.join(" ")
             )
             .trim_end()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Span;
+use super::{Size, Span};
 
 /// `[component.NAME]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Component {
     pub rollback: Rollback,
     /// How a new version is tried before it serves; it serves at once where that is not said.
     pub canary: Option<Canary>,
+    /// How much a version may allocate.
+    pub memory: Memory,
 }
 
 /// `canary = { … }`: a new version takes a share of new sessions beside the one that serves, and is compared with it. Where it does worse
@@ -99,6 +101,16 @@ impl TryFrom<String> for Share {
             None => Err(format!("`{text}` is no share; write `1%`, up to `100%`")),
         }
     }
+}
+
+/// `memory = { … }`: how much a version may allocate, where its library counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// A version that serves and has more is followed by the one that served before, and is quarantined.
+    pub soft: Option<Size>,
+    /// There is never more: a worker that would allocate it does not come back.
+    pub hard: Option<Size>,
 }
 
 /// `versions = { … }`

@@ -12,6 +12,7 @@ mod drains;
 mod findings;
 mod holders;
 mod ledger;
+mod memory;
 mod publication;
 mod reload;
 mod retire;
@@ -112,6 +113,8 @@ pub struct Host {
     verdicts: rollouts::Verdicts,
     /// What operators have begun to drain.
     drains: Vec<drains::Drain>,
+    /// When it was looked last how much memory versions have.
+    looked_at_memory: Instant,
     /// The workers' time.
     clock: Clock,
     events: Sender<Event>,
@@ -246,6 +249,7 @@ impl Host {
             auditor,
             verdicts: rollouts::Verdicts::default(),
             drains: Vec::new(),
+            looked_at_memory: Instant::now(),
             clock,
             events,
             begun,
@@ -269,6 +273,7 @@ impl Host {
                 looked = Instant::now();
                 self.look_after_draining(looked);
                 self.look_after_drains(looked);
+                self.look_at_memory(looked);
                 self.take_back_failing(looked);
                 self.judge_canaries(looked);
             }
@@ -340,7 +345,10 @@ impl Host {
     }
 
     fn wants_looking_after(&self) -> bool {
-        self.versions.iter().any(Version::wants_looking_after) || self.watches_failures() || !self.drains.is_empty()
+        self.versions.iter().any(Version::wants_looking_after)
+            || self.watches_failures()
+            || !self.drains.is_empty()
+            || self.watches_memory()
     }
 
     /// What is said before a stop.

@@ -343,6 +343,7 @@ impl Host {
             };
             instances.push((plan.number, instance));
         }
+        self.limit_memory(at, config)?;
         Ok(instances)
     }
 

@@ -108,7 +108,11 @@ impl Host {
         if count < told {
             tracing::warn!("{} of {told} workers did not clear a library's traces in time", told - count);
         }
+        // What it has left on this thread as well, before what is left is counted.
+        threads::run_for(&range);
+        let memory = code.memory();
         let closed = code.close();
+        self.versions[at].tell_leak(memory, &closed);
         self.versions[at].closed(closed);
     }
 

@@ -225,7 +225,7 @@ impl Host {
     }
 
     /// Goes back from a version that fails at work, and quarantines it.
-    fn take_back(&mut self, at: usize, why: &str) {
+    pub(super) fn take_back(&mut self, at: usize, why: &str) {
         let name = self.versions[at].name();
         self.versions[at].looked = self.versions[at].look(Instant::now());
         let mut ways = Vec::new();

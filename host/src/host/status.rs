@@ -47,6 +47,7 @@ impl Host {
 
     fn version_status(&self, at: usize) -> VersionStatus {
         let (version, bound) = (&self.versions[at], self.is_bound(at));
+        let memory = version.code.as_ref().and_then(|code| code.memory());
         let sum = |count: fn(&crate::version::Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
             version.running.iter().map(|running| count(&running.counts).load(Ordering::Relaxed)).sum()
         };
@@ -63,6 +64,8 @@ impl Host {
                 .reason()
                 .or_else(|| self.canary_reason(at))
                 .or_else(|| bound.then(|| "conversations are bound to it".to_owned())),
+            memory,
+            uncounted: version.code.is_some() && memory.is_none(),
             sessions: version.sessions(),
             taken: sum(|counts| &counts.taken),
             failures: sum(|counts| &counts.failures),

@@ -47,6 +47,8 @@ pub(super) struct Version {
     pub(super) quarantine: Option<String>,
     /// What was counted of it as its failures were looked at anew.
     pub(super) looked: Looked,
+    /// It had more than the soft limit when it was looked last.
+    pub(super) above_soft: bool,
     /// Where it is tried.
     pub(super) trial: Option<Trial>,
 }
@@ -139,6 +141,7 @@ impl Version {
             present: false,
             quarantine: None,
             looked: Looked { at: Instant::now(), failures: 0, taken: 0 },
+            above_soft: false,
             trial: None,
         }
     }

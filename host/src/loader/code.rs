@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use abi_stable::library::AbiHeaderRef;
 use abi_stable::std_types::RSlice;
-use tandem_component::abi::{self, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink};
+use tandem_component::abi::{self, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED};
 
 use super::examine::Examined;
 use super::library::{Closed, Library};
@@ -123,6 +123,24 @@ impl Code {
         );
         let pointer = NonNull::new(pointer).ok_or_else(|| text(reason))?;
         Ok(Object { pointer, functions: self.functions, code: Arc::clone(self), number })
+    }
+
+    /// How many bytes the library has allocated and not freed, where it counts them.
+    pub fn memory(&self) -> Option<u64> {
+        let bytes = (self.counts_memory()).then(|| (self.table.memory())());
+        bytes.filter(|bytes| *bytes != UNCOUNTED)
+    }
+
+    /// Has it never allocate more: the worker that would is kept.
+    pub fn limit_memory(&self, bytes: u64) {
+        if self.counts_memory() {
+            (self.table.limit_memory())(bytes);
+        }
+    }
+
+    fn counts_memory(&self) -> bool {
+        const SINCE: u32 = 5;
+        self.manifest.api >= SINCE
     }
 
     /// The addresses that the library's code and data lie at.

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use tandem_component::abi::{Reports, kind};
 
@@ -26,6 +27,14 @@ thread_local! {
 
 /// What the numbers of instances stand for. Looked at only when something is reported.
 static NAMES: Mutex<BTreeMap<u32, Name>> = Mutex::new(BTreeMap::new());
+
+/// The instances that have a worker each which is kept since their library has as much memory as it may have, and was not told of.
+static KEPT: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// The instances, by their numbers, that workers were kept in since the last time that this was asked.
+pub fn take_exhausted() -> Vec<u32> {
+    std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// What an instance is called, and what is counted of it.
 #[derive(Clone, Debug)]
@@ -355,6 +364,18 @@ impl Reports for Reported {
             3 => log!(info),
             4 => log!(debug),
             _ => log!(trace),
+        }
+    }
+
+    /// Keeps a worker, for the watchdog to see: what it has is another one's then. Other threads go on: the host's own cannot be done
+    /// without, and what they run is short.
+    fn exhausted() {
+        let Some(place) = WATCHED.get() else { return };
+        let instance = place.look().map_or(0, |seen| seen.instance);
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
+        loop {
+            // Without a handle of the thread, which its library's standard library may have to make first.
+            std::thread::sleep(Duration::from_secs(3600));
         }
     }
 

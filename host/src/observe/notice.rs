@@ -35,6 +35,12 @@ pub enum Notice {
     VersionFailing,
     /// A version that was held is held no more, since the component's files have changed.
     HoldEnded,
+    /// A library was unloaded and had not freed all that it had allocated.
+    MemoryLeaked,
+    /// A version has allocated more than the soft limit of its component.
+    MemoryAboveSoft,
+    /// A version was to allocate more than the hard limit, and a worker is kept inside of it.
+    MemoryExhausted,
     /// Two files have one name and number; the newer one counts.
     VersionReplaced,
     /// The kernel lacks something of what an examination is confined by.

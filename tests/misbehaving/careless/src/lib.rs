@@ -160,6 +160,12 @@ export_component!(Careless);
 /// How long it lets a worker wait: long enough for peers to say something meanwhile.
 const DAWDLE: Duration = Duration::from_secs(2);
 
+/// What `leak` does not free.
+const LEAK: usize = 4321;
+/// What `hoard` keeps as long as the library is there.
+const HOARDED: usize = 1 << 20;
+static HOARD: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new());
+
 fn act(line: &[u8]) {
     match line {
         b"panic" => panic!("as it was told"),
@@ -177,6 +183,11 @@ fn act(line: &[u8]) {
             assert!(pin!(receiver.recv()).as_mut().poll(&mut context).is_ready());
         }
         b"random" => _ = std::hint::black_box(rand::random::<u64>()),
+        b"leak" => std::mem::forget(vec![1_u8; LEAK]),
+        b"hoard" => HOARD.lock().expect("nobody panics with it").push(vec![1; HOARDED]),
+        b"devour" => loop {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 1 << 16]));
+        },
         b"thread" => drop(std::thread::spawn(|| hang())),
         b"exit" => std::process::exit(3),
         b"abort" => std::process::abort(),
