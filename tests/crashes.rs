@@ -50,6 +50,29 @@ fn is_named(told: &[u8], how: &str) {
     let reason = status.notice("crashed").expect("it is said");
     let begins = format!("service.careless {version}: the process was ended by it: {how}");
     assert!(reason.starts_with(&begins), "{reason} instead of {begins}");
+    // It serves no more, and the one before does, though its file was overwritten.
+    let now = status.services[0].version.clone().unwrap();
+    assert_ne!(now, version);
+    let bad = |status: support::Status| status.versions.into_iter().find(|one| one.version == version).unwrap();
+    assert_eq!(bad(status).stage, "quarantined");
+    let mut client = gateway.connect(port);
+    client.send(b"again\n").unwrap();
+    assert_eq!(client.read(6).unwrap(), b"again\n");
+    // Nor does it after another restart, or a reload.
+    gateway.kill_and_start();
+    assert!(!gateway.reload().ok);
+    assert_eq!(gateway.status().services[0].version.as_ref(), Some(&now));
+    assert!(gateway.tandem(&["promote", &version]).status.success());
+    assert_eq!(gateway.status().services[0].version.as_ref(), Some(&version));
+}
+
+#[test]
+fn one_that_no_other_stands_in_for_serves_on() {
+    let (mut gateway, port) = start();
+    gateway.connect(port).send(b"abort\n").unwrap();
+    gateway.ended(ENDED);
+    gateway.start_again();
+    assert_eq!(gateway.status().count("version-failing"), 1);
     let mut client = gateway.connect(port);
     client.send(b"again\n").unwrap();
     assert_eq!(client.read(6).unwrap(), b"again\n");

@@ -106,6 +106,9 @@ impl Host {
         for (at, version) in self.versions.iter_mut().enumerate() {
             version.present = found.iter().any(|one| one.version() == Some(at));
         }
+        if self.table.current().number == 0 {
+            self.quarantine_what_crashed();
+        }
         self.keep_quarantined();
         for name in config.service.keys() {
             if !self.services.contains(name) {

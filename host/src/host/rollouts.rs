@@ -49,6 +49,42 @@ impl Host {
         }
     }
 
+    /// Where a version has ended the run before, it is quarantined as the host starts, and the one that served before it is held. One that no
+    /// other could stand in for serves on.
+    pub(super) fn quarantine_what_crashed(&mut self) {
+        let Some((whose, why)) =
+            self.begun.crashed_before().and_then(|crash| Some((crash.whose.clone()?, crash.why.clone())))
+        else {
+            return;
+        };
+        let files = self.files_of(&whose.component);
+        let others = self
+            .versions
+            .iter()
+            .any(|one| one.present && one.manifest.name == whose.component && one.digest.to_string() != whose.digest);
+        let why = format!("it ended the process: {why}");
+        let since = i64::try_from(time_of_day()).unwrap_or(i64::MAX);
+        let mut steps = Vec::new();
+        let stands_in = self.verdicts.rollouts.get_mut(&whose.component).and_then(|row| {
+            // One that was tried has the one that served beside it.
+            let served = row.active.as_ref().is_some_and(|active| active.ends_with(&whose.digest));
+            row.held = Some(if served { row.before.clone() } else { row.active.clone() }?);
+            (row.files, row.why, row.since) = (Some(files), Some(why.clone()), since);
+            steps.push(row.put());
+            Some(())
+        });
+        if stands_in.is_none() && !others {
+            let reason = format!("{}: {why}; no other version of it is there, so it serves on", whose.version);
+            return notice::give(Notice::VersionFailing, &reason);
+        }
+        let row = Quarantined { digest: whose.digest, version: whose.version, why, since };
+        steps.push(row.put());
+        let reason = format!("{}: {}; its content serves again once `tandem promote` says so", row.version, row.why);
+        notice::give(Notice::VersionQuarantined, &reason);
+        self.verdicts.quarantined.insert(row.digest.clone(), row);
+        self.write_verdicts(steps);
+    }
+
     /// The version that is held for a component. What was held of other files than there are now is let go.
     pub(super) fn held(&mut self, component: &str) -> Option<usize> {
         let files = self.files_of(component);
