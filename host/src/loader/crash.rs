@@ -1,7 +1,7 @@
 //! Writes down whose code ran when the process is ended by it: by a signal, or by an `exit` that is not the host's.
 //!
 //! A signal comes on the thread that has caused it, wherever that was, so nothing is done here that might wait or allocate: the words of
-//! [`inside`] are read, and a line is written to a file that is open already. Then whoever handled the signal before has it,
+//! [`inside`](crate::observe::inside) are read, and a line is written to a file that is open already. Then whoever handled the signal before has it,
 //! std's report of a stack overflow among them.
 
 use std::fs::File;
