@@ -306,6 +306,39 @@ fn through_swaps(policy: &str) {
     assert_eq!(place.gateway.status().count("call-failed"), 0);
 }
 
+#[test]
+fn a_call_says_for_whom_it_is_what_it_is_a_part_of_and_until_when() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let place = Place::start("carry");
+    let mut callee = place.callee();
+    let said = |caller: &mut Line, line: &str| {
+        let said = caller.says(line);
+        let [account, trace, sampled, left] = said.split(' ').collect::<Vec<_>>()[..] else { panic!("{said}") };
+        (account.to_owned(), trace.to_owned(), sampled == "true", left.parse::<u64>().unwrap())
+    };
+    for worker in 0..WORKERS {
+        let mut caller = place.caller_where(|number| number == worker);
+        // To this worker and to the other, along a row of requests, and after the answer to one.
+        for way in ["back", "alone", "alone pass back", "alone pass alone pass back", "alone twofold back"] {
+            let (account, trace, sampled, left) =
+                said(&mut caller, &format!("for acme 00-{TRACE}-00f067aa0ba902b7-01 {way} whose"));
+            assert_eq!((account.as_str(), trace.as_str(), sampled), ("\"acme\"", TRACE, true), "{way}");
+            assert!((20_000..=30_000).contains(&left), "{way}: {left}");
+            let (account, trace, sampled, left) = said(&mut caller, &format!("within 9000 {way} whose"));
+            assert_eq!((account.as_str(), trace.len(), sampled), ("\"\"", 32, false), "{way}");
+            assert!((1..=9000).contains(&left), "{way}: nobody waits longer than who has asked first: {left}");
+            let (_, other, ..) = said(&mut caller, &format!("ask {way} whose"));
+            assert_ne!(trace, other, "another begins");
+        }
+        // What it asks once it has answered is its own, in the same trace.
+        assert_eq!(caller.says(&format!("for acme 00-{TRACE}-00f067aa0ba902b7-00 alone then back tell")), "first");
+        assert!(callee.hear().starts_with(&format!("\"acme\" {TRACE} false ")));
+        assert_eq!(caller.says("within 9000 alone then back tell"), "first");
+        let left: u64 = callee.hear().rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!((20_000..=30_000).contains(&left), "{left}");
+    }
+}
+
 /// Asks until it is over. So many requests were for callees.
 fn ask(mut caller: Line, at: usize, over: &AtomicBool) -> u64 {
     let mut asked = 0;

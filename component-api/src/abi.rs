@@ -28,12 +28,14 @@ use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RSlice, RStr};
 
 pub use abi_stable;
+pub use about::About;
 pub use reports::{HostTable, HostTableRef, Reports, host_table};
 
+mod about;
 mod reports;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 5;
+pub const REVISION: u32 = 6;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -170,7 +172,8 @@ pub mod kind {
     /// `token` = the question, or 0 for what an event wrote; `detail` = a number of [`unstored`](super::unstored).
     pub const STORE_FAILED: u32 = 17;
     // Revision 3.
-    /// `number` = the request, `bytes` = what is asked, `more` = the name of the service that asks.
+    /// `number` = the request, `bytes` = what is asked, `more` = the name of the service that asks. From revision 6 on: `more` = an
+    /// [`About`](super::About), `stream` = until when there is somebody who waits, in nanoseconds since 1970.
     pub const REQUEST: u32 = 18;
     /// `number` = the request.
     pub const WITHDRAWN: u32 = 19;
@@ -325,6 +328,18 @@ pub struct SinkTable {
     pub admit:
         unsafe extern "C" fn(data: *mut (), account: RStr<'_>, sender: RStr<'_>, units: u64, what: u32, token: u64),
     pub done: unsafe extern "C" fn(data: *mut (), token: u64),
+    // Revision 6.
+    /// As `call`, for an account, or an empty name for that of the request which the event is about; `trace` as its bytes, or
+    /// nothing for that one's.
+    pub call_for: unsafe extern "C" fn(
+        data: *mut (),
+        service: RStr<'_>,
+        asked: RSlice<'_, u8>,
+        account: RStr<'_>,
+        trace: RSlice<'_, u8>,
+        within: u64,
+        token: u64,
+    ),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -344,7 +359,10 @@ pub trait Effects {
     fn random(&mut self) -> u64;
     fn record(&mut self, fields: &[u8]);
     fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64);
-    fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64);
+    fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) {
+        self.call_for(service, asked, "", &[], within, token);
+    }
+    fn call_for(&mut self, service: &str, asked: &[u8], account: &str, trace: &[u8], within: u64, token: u64);
     fn answer(&mut self, request: u64, response: &[u8]);
     fn serve(&mut self, serving: bool);
     fn authenticate(&mut self, account: &str, secret: &[u8], token: u64);
@@ -419,6 +437,7 @@ through! {
     save();
     admit(account: &str => RStr::from_str(account), sender: &str => RStr::from_str(sender), units: u64 => units, what: u32 => what, token: u64 => token);
     done(token: u64 => token);
+    call_for(service: &str => RStr::from_str(service), asked: &[u8] => RSlice::from_slice(asked), account: &str => RStr::from_str(account), trace: &[u8] => RSlice::from_slice(trace), within: u64 => within, token: u64 => token);
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -458,6 +477,7 @@ impl<E: Effects> Sinks<E> {
                 save: save::<E>,
                 admit: admit::<E>,
                 done: done::<E>,
+                call_for: call_for::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -501,6 +521,7 @@ receive! {
     save();
     admit(account: RStr<'_> => account.as_str(), sender: RStr<'_> => sender.as_str(), units: u64 => units, what: u32 => what, token: u64 => token);
     done(token: u64 => token);
+    call_for(service: RStr<'_> => service.as_str(), asked: RSlice<'_, u8> => asked.as_slice(), account: RStr<'_> => account.as_str(), trace: RSlice<'_, u8> => trace.as_slice(), within: u64 => within, token: u64 => token);
 }
 
 /// A buffer of the host that the other side writes into.

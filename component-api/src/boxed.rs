@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
-use crate::abi::{RawEvent, Sink, authenticated, failure, kind, uncalled, unstored};
+use crate::abi::{About, RawEvent, Sink, authenticated, failure, kind, uncalled, unstored};
 use crate::admission::Limit;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::{Component, Opening, Refusal, Starting, Time};
@@ -194,7 +194,10 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         }
         kind::REQUEST => Event::Request {
             id: RequestId(raw.number),
-            request: Request { from: std::str::from_utf8(raw.more.as_slice()).ok()?, asked: raw.bytes.as_slice() },
+            request: {
+                let About { from, account, trace } = About::read(raw.more.as_slice())?;
+                Request { from, asked: raw.bytes.as_slice(), account, trace, deadline: Time::from_nanos(raw.stream) }
+            },
         },
         kind::WITHDRAWN => Event::Withdrawn { id: RequestId(raw.number) },
         kind::ANSWERED => {

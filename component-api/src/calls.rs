@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::component::Time;
 use crate::named;
+use crate::trace::Trace;
 
-/// Which service is asked, and how long the answer may take.
+/// Which service is asked, how long the answer may take, and on whose behalf it is asked.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tandem_component::Call;
-/// let soon = Call::to("smsc-a").within(Duration::from_secs(5));
+/// let soon = Call::to("smsc-a").within(Duration::from_secs(5)).account("acme");
 /// # let _ = soon;
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -20,18 +22,35 @@ pub struct Call<'a> {
     pub(crate) service: &'a str,
     /// In nanoseconds.
     pub(crate) within: u64,
+    pub(crate) account: &'a str,
+    pub(crate) trace: Option<Trace>,
 }
 
 impl<'a> Call<'a> {
     /// A service, by its name in the configuration; the answer within 30 seconds.
     pub fn to(service: &'a str) -> Self {
-        Call { service, within: 30_000_000_000 }
+        Call { service, within: 30_000_000_000, account: "", trace: None }
     }
 
     /// The answer within this time.
     #[must_use]
     pub fn within(mut self, span: Duration) -> Self {
         self.within = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// For this account. Left out, or empty: for that of the request which the event is about, where it is about one.
+    #[must_use]
+    pub fn account(mut self, account: &'a str) -> Self {
+        self.account = account;
+        self
+    }
+
+    /// As a part of this trace, of which nothing is known where there is none. Left out: of that of the request which the event is
+    /// about, or one that begins here.
+    #[must_use]
+    pub fn trace(mut self, trace: impl Into<Option<Trace>>) -> Self {
+        self.trace = trace.into();
         self
     }
 }
@@ -52,12 +71,30 @@ pub struct RequestId(pub u64);
 pub struct Request<'a> {
     pub(crate) from: &'a str,
     pub(crate) asked: &'a [u8],
+    pub(crate) account: &'a str,
+    pub(crate) trace: Trace,
+    pub(crate) deadline: Time,
 }
 
 impl<'a> Request<'a> {
     /// The service that asks: `esme`.
     pub fn from(&self) -> &'a str {
         self.from
+    }
+
+    /// Whose account it is for, as the one that asks has said; empty where it has said none.
+    pub fn account(&self) -> &'a str {
+        self.account
+    }
+
+    /// Until when there is somebody who waits for the answer. Then the request is [withdrawn](crate::Event::Withdrawn).
+    pub fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    /// What it is a part of: the trace of the one that asks, with the call as its span. Its id is the same in all that follows.
+    pub fn trace(&self) -> Trace {
+        self.trace
     }
 
     /// Reads what is asked.

@@ -64,9 +64,12 @@ pub enum Effect {
         number: i64,
         token: u64,
     },
+    /// `account` and `trace` are empty where they are those of the request that the event is about.
     Call {
         service: Range,
         asked: Range,
+        account: Range,
+        trace: Range,
         within: u64,
         token: u64,
     },
@@ -252,9 +255,10 @@ impl Effects for Batch {
         self.writes = true;
         self.push(Effect::Row { operation, table, first, second, number, token });
     }
-    fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) {
+    fn call_for(&mut self, service: &str, asked: &[u8], account: &str, trace: &[u8], within: u64, token: u64) {
         let (service, asked) = (self.keep(service.as_bytes()), self.keep(asked));
-        self.push(Effect::Call { service, asked, within, token });
+        let (account, trace) = (self.keep(account.as_bytes()), self.keep(trace));
+        self.push(Effect::Call { service, asked, account, trace, within, token });
     }
     fn answer(&mut self, request: u64, response: &[u8]) {
         let response = self.keep(response);

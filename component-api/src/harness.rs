@@ -476,11 +476,15 @@ impl<C: Component> Harness<C> {
                 self.host.routing &= event.kind != kind::ROUTED;
                 let (found, more) = match event.kind {
                     kind::REQUEST => self.host.calls.take_asked(event.number),
-                    _ => (self.host.found.remove(&event.token).unwrap_or_default(), String::new()),
+                    _ => (self.host.found.remove(&event.token).unwrap_or_default(), Vec::new()),
                 };
+                if event.kind == kind::ANSWERED {
+                    self.host.calls.told(event.token);
+                }
                 event.now = self.host.now;
-                let (bytes, more) = (found.as_slice().into(), more.as_bytes().into());
+                let (bytes, more) = (found.as_slice().into(), more.as_slice().into());
                 self.deliver(&RawEvent { bytes, more, ..event });
+                self.host.calls.behalf = None;
                 continue;
             }
             let Some(stream) = self.host.next_unread() else { break };
@@ -784,9 +788,10 @@ impl Host {
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all of an event's are one transaction, before its other effects.
                 Effect::Row { .. } | Effect::Save => {}
-                Effect::Call { service, asked, within, token } => {
-                    let (service, asked) = (self.batch.text(service).to_owned(), self.batch.bytes(asked).to_vec());
-                    self.calls.call(service, asked, self.now.saturating_add(within), token);
+                Effect::Call { service, asked, account, trace, within, token } => {
+                    let what = (self.batch.text(service), self.batch.bytes(asked));
+                    let behalf = (self.batch.text(account), self.batch.bytes(trace));
+                    self.calls.call(what, behalf, self.now.saturating_add(within), token);
                 }
                 Effect::Answer { request, response } => self.calls.answer(request, self.batch.bytes(response)),
                 Effect::Serve { serving } => self.calls.serving = serving,

@@ -86,6 +86,7 @@ mod report;
 pub mod rows;
 pub mod session;
 pub mod table;
+pub mod trace;
 
 pub use admission::{Admission, Limit};
 pub use alarm::Alarm;
@@ -99,6 +100,7 @@ pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
 pub use table::{Column, Index, Kind, Literal, Table};
 pub use tandem_component_derive::Then;
+pub use trace::Trace;
 
 /// All that a component needs, for one `use`.
 pub mod prelude {
@@ -106,8 +108,8 @@ pub mod prelude {
     pub use crate::{
         Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
         Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy, Record, Refusal, RequestId,
-        Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Transport,
-        export_component,
+        Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Trace,
+        Transport, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

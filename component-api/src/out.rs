@@ -15,6 +15,7 @@ use crate::record::{Record, Whole};
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
+use crate::trace::Trace;
 
 /// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
 /// after a panic or a [`Fault`](crate::Fault) none of them does.
@@ -328,12 +329,18 @@ impl<'a, S: Session> Out<'a, S> {
     ///
     /// It is queued, never re-entered: also a session of the same service gets it after this event.
     ///
+    /// What an event of a request asks, and what the answer to a call leads to, is for the same account and a part of the same trace, and
+    /// its time is up when that request's is, for as long as that is not answered. Later ones say it themselves, with
+    /// [`Call::account`] and [`Call::trace`].
+    ///
     /// # Panics
     /// Where `asked` cannot be serialized, which ends the session.
     pub fn call<'c, R: Serialize>(&mut self, call: impl Into<Call<'c>>, asked: &R, then: S::Then) -> Token {
         let call = call.into();
         let token = self.waits.mint(then);
-        self.sink.call(call.service, &encode_call(asked), call.within, token);
+        let trace = call.trace.map(Trace::to_bytes);
+        let trace = trace.as_ref().map_or(&[][..], |trace| trace);
+        self.sink.call_for(call.service, &encode_call(asked), call.account, trace, call.within, token);
         Token(token)
     }
 
@@ -408,6 +415,11 @@ impl<'a, S: Session> Out<'a, S> {
     /// that is committed. Without a key it is a fault.
     pub fn save(&mut self) {
         self.sink.save();
+    }
+
+    /// A trace that begins here, for what this session asks others: of an exchange that has brought none.
+    pub fn begin_trace(&mut self) -> Trace {
+        Trace::begin(self.random(), self.random(), self.random())
     }
 
     /// A random number, from the host; the harness's are reproducible.

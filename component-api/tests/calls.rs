@@ -20,6 +20,7 @@ struct Conversation {
 enum Waiting {
     Said,
     Known { name: String },
+    Passed { id: RequestId },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,14 @@ impl Session for Conversation {
             Event::Bytes { bytes, .. } => {
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 match text.split_once(' ') {
+                    Some(("for", whose)) => {
+                        let trace = TRACE.parse::<Trace>().ok();
+                        out.call(
+                            Call::to("other").account(whose).trace(trace),
+                            &Line { text: text.clone() },
+                            Waiting::Said,
+                        );
+                    }
                     Some((name, secret)) => {
                         out.authenticate(name, secret.as_bytes(), Waiting::Known { name: name.to_owned() });
                     }
@@ -74,12 +83,32 @@ impl Session for Conversation {
                 }
                 other => out.send(Stream::OWN, format!("{other:?}").as_bytes()),
             },
+            // Asks once more, and then no more.
+            Event::Answer { then: Waiting::Passed { id }, .. } if self.said == 0 => {
+                self.said = 1;
+                out.call(Call::to("other"), &7, Waiting::Passed { id });
+            }
+            Event::Answer { then: Waiting::Passed { id }, .. } => {
+                out.answer(id, &Line { text: "passed".to_owned() });
+            }
             Event::Answer { then: Waiting::Known { name }, answer: Answer::Authenticated(account) } => {
                 assert!(account.is_none_or(|account| account.name() == name));
                 out.send(Stream::OWN, if account.is_some() { b"welcome" } else { b"who?" });
             }
             Event::Request { id, request } => match request.read::<Line>() {
                 Ok(line) if line.text == "later" => self.asked.push(id),
+                Ok(line) if line.text == "pass" => {
+                    out.call(Call::to("other"), &line, Waiting::Passed { id });
+                }
+                Ok(line) if line.text == "then" => {
+                    out.answer(id, &line);
+                    out.call(Call::to("other"), &line, Waiting::Said);
+                }
+                Ok(line) if line.text == "whose" => {
+                    let (account, trace) = (request.account(), request.trace());
+                    let left = request.deadline().since(out.now()).as_secs();
+                    out.answer(id, &Line { text: format!("{account} {} {left}", trace.id()) });
+                }
                 Ok(line) => out.answer(id, &Line { text: format!("{} to {}", line.text, request.from()) }),
                 Err(misfit) => out.answer(id, &Line { text: misfit.to_string() }),
             },
@@ -147,6 +176,43 @@ fn a_request_is_answered_also_after_a_carry_and_never_once_it_is_withdrawn() {
 }
 
 #[test]
+fn a_call_is_on_behalf_of_what_has_led_to_it() {
+    let id = || TRACE.parse::<Trace>().unwrap().id();
+    both_modes(|mut session| {
+        // As it is said …
+        session.bytes(Stream::OWN, b"for acme");
+        let call = session.calling().unwrap();
+        assert_eq!((call.account.as_str(), call.trace.id()), ("acme", id()));
+        session.reply(&Line { text: "two".to_owned() });
+        // … or nobody's, in a trace that begins.
+        session.bytes(Stream::OWN, b"one");
+        let call = session.calling().unwrap();
+        assert!(call.account.is_empty() && call.trace.id() != id());
+        session.reply(&Line { text: "two".to_owned() });
+    });
+    both_modes(|mut session| {
+        let asked = |within| Call::to("").account("bolt").trace(TRACE.parse::<Trace>().ok()).within(within);
+        let whose = session.request_by(asked(Duration::from_secs(9)), "web", &Line { text: "whose".to_owned() });
+        assert_eq!(session.response::<Line>(whose).unwrap().text, format!("bolt {} 9", id()));
+        let passed = session.request_by(asked(Duration::from_secs(9)), "web", &Line { text: "pass".to_owned() });
+        let now = session.calling().unwrap().deadline();
+        // What follows from the answer is on the same behalf, and has no longer.
+        for _ in 0..2 {
+            let call = session.calling().unwrap();
+            assert_eq!((call.account.as_str(), call.trace.id(), call.deadline()), ("bolt", id(), now));
+            session.reply(&7);
+        }
+        assert_eq!(session.response::<Line>(passed).unwrap().text, "passed");
+        // What is asked after the answer is nobody's who waits.
+        session.request_by(asked(Duration::from_secs(9)), "web", &Line { text: "then".to_owned() });
+        let call = session.calling().unwrap();
+        assert_eq!((call.account.as_str(), call.trace.id()), ("bolt", id()));
+        assert_eq!(call.deadline().since(now), Duration::from_secs(30 - 9));
+        session.reply(&Line { text: String::new() });
+    });
+}
+
+#[test]
 fn a_secret_is_its_accounts() {
     both_modes(|mut session| {
         session.account("acme", b"secret");
@@ -172,6 +238,8 @@ fn a_conversation_is_named_before_anything_is_consumed_and_saved_under_its_key()
         assert_eq!(session.ending(Stream::OWN), Some(Ending::Closed));
     });
 }
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn later() -> Line {
     Line { text: "later".to_owned() }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use slab::Slab;
+use tandem_component::trace::TraceId;
 use tandem_component::{Peer, Role};
 use tokio::sync::{Notify, mpsc};
 
@@ -463,7 +464,7 @@ impl Worker {
     }
 
     /// Writes the record of an exchange.
-    pub fn record(&self, session: &Session, wall: u64, fields: &[u8]) {
+    pub fn record(&self, session: &Session, wall: u64, fields: &[u8], trace: Option<TraceId>) {
         let line = self.look(|snapshot| {
             let service = &snapshot.services[session.service];
             if service.canary.is_some()
@@ -480,6 +481,7 @@ impl Worker {
                     session: session.id,
                     peer: session.peer().to_string(),
                     fields: fields.to_vec(),
+                    trace,
                 };
                 (records, line)
             })

@@ -7,19 +7,26 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Harness;
-use crate::abi::{RawEvent, authenticated, kind, uncalled};
-use crate::calls::{CallFailure, RequestId};
-use crate::component::Component;
+use crate::abi::{About, RawEvent, authenticated, kind, uncalled};
+use crate::calls::{Call, CallFailure, RequestId};
+use crate::component::{Component, Time};
+use crate::trace::Trace;
 
 /// A call of the session that the test has not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calling {
     /// The service that is asked.
     pub service: String,
+    /// Whose account it is for; empty where it is nobody's.
+    pub account: String,
+    /// What it is a part of.
+    pub trace: Trace,
     asked: Vec<u8>,
     /// In nanoseconds since 1970.
     deadline: u64,
     token: u64,
+    /// The request that it follows from, and until when somebody waits for that.
+    follows: Option<(u64, u64)>,
 }
 
 impl Calling {
@@ -30,6 +37,11 @@ impl Calling {
     pub fn read<T: DeserializeOwned>(&self) -> T {
         rmp_serde::from_slice(&self.asked).expect("what is asked fits what it is read into")
     }
+
+    /// Until when it may be answered.
+    pub fn deadline(&self) -> Time {
+        Time::from_nanos(self.deadline)
+    }
 }
 
 /// What the session asks of others, and others of it.
@@ -37,10 +49,14 @@ impl Calling {
 pub(super) struct Calls {
     pub(super) serving: bool,
     made: VecDeque<Calling>,
-    /// Requests that were not delivered yet: who asks, and what.
-    asked: BTreeMap<u64, (Vec<u8>, String)>,
-    /// Requests that are not answered.
-    open: Vec<u64>,
+    /// Requests that were not delivered yet: what is asked, and about it.
+    asked: BTreeMap<u64, (Vec<u8>, Vec<u8>)>,
+    /// Requests that are not answered, and on whose behalf they are.
+    open: Vec<(u64, Behalf)>,
+    /// On whose behalf the calls were that are answered, by token.
+    answered: BTreeMap<u64, Behalf>,
+    /// On whose behalf the event at hand is.
+    pub(super) behalf: Option<Behalf>,
     responses: BTreeMap<u64, Vec<u8>>,
     secrets: BTreeMap<String, Vec<u8>>,
     suspended: BTreeSet<String>,
@@ -49,26 +65,50 @@ pub(super) struct Calls {
     requests: u64,
 }
 
+/// On whose behalf something is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Behalf {
+    /// The request that it is about.
+    request: u64,
+    account: String,
+    trace: Trace,
+    /// In nanoseconds since 1970.
+    until: u64,
+}
+
 impl<C: Component> Harness<C> {
     /// Another service asks the session for something.
     ///
     /// # Panics
     /// Where `asked` cannot be serialized.
     pub fn request(&mut self, from: &str, asked: &impl Serialize) -> RequestId {
+        self.request_by(Call::to(""), from, asked)
+    }
+
+    /// As [`request`](Harness::request), by this call, whose service is the session's whatever it says. When its time is up the
+    /// test [withdraws](Harness::withdraw) it.
+    ///
+    /// # Panics
+    /// Where `asked` cannot be serialized.
+    pub fn request_by(&mut self, call: Call<'_>, from: &str, asked: &impl Serialize) -> RequestId {
         let calls = &mut self.host.calls;
         calls.requests += 1;
         let id = calls.requests;
         let asked = rmp_serde::to_vec_named(asked).expect("what a test asks can be serialized");
-        calls.asked.insert(id, (asked, from.to_owned()));
-        calls.open.push(id);
-        self.host.answers.push_back(RawEvent { number: id, ..RawEvent::new(kind::REQUEST, 0) });
+        let trace = call.trace.unwrap_or_else(|| Trace::begin(id, id, id)).within(id);
+        let until = self.host.now.saturating_add(call.within);
+        let mut about = Vec::new();
+        About { from, account: call.account, trace }.write(&mut about);
+        calls.asked.insert(id, (asked, about));
+        calls.open.push((id, Behalf { request: id, account: call.account.to_owned(), trace, until }));
+        self.host.answers.push_back(RawEvent { number: id, stream: until, ..RawEvent::new(kind::REQUEST, 0) });
         self.turn();
         RequestId(id)
     }
 
     /// Who asked no longer waits.
     pub fn withdraw(&mut self, request: RequestId) {
-        self.host.calls.open.retain(|id| *id != request.0);
+        self.host.calls.open.retain(|open| open.0 != request.0);
         self.host.answers.push_back(RawEvent { number: request.0, ..RawEvent::new(kind::WITHDRAWN, 0) });
         self.turn();
     }
@@ -103,6 +143,9 @@ impl<C: Component> Harness<C> {
         self.settle();
         let call = self.host.calls.made.pop_front().expect("the session has called");
         let response = rmp_serde::to_vec_named(response).expect("what a test answers can be serialized");
+        let (request, until) = call.follows.unwrap_or((0, u64::MAX));
+        let behalf = Behalf { request, account: call.account, trace: call.trace, until };
+        self.host.calls.answered.insert(call.token, behalf);
         self.host.found.insert(call.token, response);
         self.host.answers.push_back(RawEvent { token: call.token, ..RawEvent::new(kind::ANSWERED, 0) });
         self.turn();
@@ -145,19 +188,42 @@ impl Calling {
 }
 
 impl Calls {
-    /// What a request says, and who asks it.
-    pub(super) fn take_asked(&mut self, request: u64) -> (Vec<u8>, String) {
+    /// What a request says, and what is said about it.
+    pub(super) fn take_asked(&mut self, request: u64) -> (Vec<u8>, Vec<u8>) {
+        self.behalf = self.open.iter().find(|open| open.0 == request).map(|open| open.1.clone());
         self.asked.remove(&request).unwrap_or_default()
     }
 
     /// A request that is delivered again.
     pub(super) fn ask_again(&mut self, event: &RawEvent<'_>) {
-        let from = String::from_utf8_lossy(event.more.as_slice()).into_owned();
-        self.asked.insert(event.number, (event.bytes.as_slice().to_vec(), from));
+        self.asked.insert(event.number, (event.bytes.as_slice().to_vec(), event.more.as_slice().to_vec()));
     }
 
-    pub(super) fn call(&mut self, service: String, asked: Vec<u8>, deadline: u64, token: u64) {
-        self.made.push_back(Calling { service, asked, deadline, token });
+    pub(super) fn call(
+        &mut self,
+        (service, asked): (&str, &[u8]),
+        (account, trace): (&str, &[u8]),
+        deadline: u64,
+        token: u64,
+    ) {
+        let behalf = self.behalf.as_ref();
+        let account = if account.is_empty() { behalf.map_or("", |behalf| &behalf.account) } else { account };
+        let trace = Trace::from_bytes(trace).or_else(|| behalf.map(|behalf| behalf.trace));
+        let open = behalf.filter(|behalf| self.open.iter().any(|open| open.0 == behalf.request));
+        self.made.push_back(Calling {
+            service: service.to_owned(),
+            account: account.to_owned(),
+            trace: trace.unwrap_or_else(|| Trace::begin(token, token, token)),
+            asked: asked.to_vec(),
+            deadline: open.map_or(deadline, |behalf| behalf.until.min(deadline)),
+            token,
+            follows: behalf.map(|behalf| (behalf.request, behalf.until)),
+        });
+    }
+
+    /// An answer to a call is told: what follows from it is on the call's behalf.
+    pub(super) fn told(&mut self, token: u64) {
+        self.behalf = self.answered.get(&token).cloned();
     }
 
     pub(super) fn cancel(&mut self, token: u64) {
@@ -165,7 +231,7 @@ impl Calls {
     }
 
     pub(super) fn answer(&mut self, request: u64, response: &[u8]) {
-        if let Some(at) = self.open.iter().position(|id| *id == request) {
+        if let Some(at) = self.open.iter().position(|open| open.0 == request) {
             self.open.swap_remove(at);
             self.responses.insert(request, response.to_vec());
         }

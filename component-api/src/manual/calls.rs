@@ -108,6 +108,18 @@
 //! With tables, a call and an answer wait for the commit of what their event has written, as a send does: who gets an answer can
 //! rely on what is behind it.
 //!
+//! # On whose behalf
+//!
+//! A request says whose [account](crate::Request::account) it is for, until [when](crate::Request::deadline) somebody waits for the
+//! answer, and which [trace](crate::Request::trace) it is a part of. The host carries them along: what the event of a request asks of
+//! others, and what the answer to such a call leads to, is for the same account and in the same trace, and has no longer than that
+//! request has, for as long as that is not answered. An edge, where an exchange comes in by a protocol, says the account that it has
+//! authenticated, and the trace that the protocol brings ([`Trace::of_fields`](crate::Trace::of_fields)) or that
+//! [begins](crate::Out::begin_trace) there. What is done later, by a timer or of a row, says what it has kept: both are data.
+//!
+//! The account of a call decides as well which version answers it, where a canary is out: always the same one. The trace is in the record
+//! of the exchange.
+//!
 //! # Versions
 //!
 //! Requests and calls are the host's, and stay where they are when a session moves. [`RequestId`](crate::RequestId) and

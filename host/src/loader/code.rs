@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use abi_stable::library::AbiHeaderRef;
 use abi_stable::std_types::RSlice;
-use tandem_component::abi::{self, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED};
+use tandem_component::abi::{self, About, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED, kind};
 
 use super::examine::Examined;
 use super::library::{Closed, Library};
@@ -143,6 +143,11 @@ impl Code {
         self.manifest.api >= SINCE
     }
 
+    fn reads_about(&self) -> bool {
+        const SINCE: u32 = 6;
+        self.manifest.api >= SINCE
+    }
+
     /// The addresses that the library's code and data lie at.
     pub fn range(&self) -> std::ops::Range<usize> {
         self.library.range()
@@ -243,6 +248,14 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut reason = Vec::new();
         let outcome = {
             let object = (*self.lease).as_ref();
+            let plain;
+            let event = match event.kind {
+                kind::REQUEST if !object.code.reads_about() => {
+                    plain = without_about(event);
+                    &plain
+                }
+                _ => event,
+            };
             let _inside = inside::enter(object.number, session, What::event(event.kind));
             // SAFETY: both pointers are from this table; `&mut self` makes this the only call on the session, and the
             // lease keeps the component.
@@ -289,6 +302,13 @@ impl<T: AsRef<Object>> Drop for Conversation<T> {
         // SAFETY: the pointer is from `open` or `resume` of this table and is used no more; the lease still holds.
         unsafe { (object.functions.close)(self.pointer.as_ptr()) };
     }
+}
+
+/// The event of a request as an earlier revision of the API reads it: of what is said about it, who asks.
+fn without_about<'a>(event: &RawEvent<'a>) -> RawEvent<'a> {
+    let from = event.more.as_slice();
+    let from = About::read(from).map_or(&[][..], |about| about.from.as_bytes());
+    RawEvent { stream: 0, more: from.into(), ..*event }
 }
 
 fn text(bytes: Vec<u8>) -> String {

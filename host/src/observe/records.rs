@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tandem_component::trace::TraceId;
 
 use self::file::Rotating;
 use self::table::Rows;
@@ -78,6 +79,8 @@ pub struct Line {
     pub peer: String,
     /// The component's fields: MessagePack of a map.
     pub fields: Vec<u8>,
+    /// What it is a part of, where the component does not say it.
+    pub trace: Option<TraceId>,
 }
 
 impl Records {
@@ -179,10 +182,14 @@ fn tell(written: io::Result<()>) {
 }
 
 impl Line {
-    /// What the component says.
+    /// What the component says, and what it is a part of.
     fn read_fields(&self) -> Map<String, Value> {
-        rmp_serde::from_slice(&self.fields)
-            .unwrap_or_else(|error| Map::from_iter([("unreadable".to_owned(), error.to_string().into())]))
+        let mut fields = rmp_serde::from_slice(&self.fields)
+            .unwrap_or_else(|error| Map::from_iter([("unreadable".to_owned(), error.to_string().into())]));
+        if let Some(trace) = self.trace {
+            fields.entry("trace").or_insert_with(|| trace.to_string().into());
+        }
+        fields
     }
 
     /// `http`, of `http@1.2.0#3fa9c1`.

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tandem_component::abi::About;
+
+use crate::clock::Nanos;
 use crate::store::Home;
 
 /// What one session asks of a service, on its way to the session that answers.
@@ -12,10 +15,14 @@ pub struct Request {
     pub id: u64,
     /// The place of the service that is asked in the snapshot.
     pub service: usize,
-    /// The service that asks.
-    pub from: Arc<str>,
+    /// Who asks, for whom, and what it is a part of: the bytes of an `About`.
+    pub about: Arc<[u8]>,
     /// The session that asks.
     pub caller: Home,
+    /// Until when it waits.
+    pub deadline: Nanos,
+    /// The same by the time of day, in nanoseconds since 1970.
+    pub until: u64,
     /// How many requests wait for each other, this one among them.
     pub depth: u8,
     /// What is asked, in MessagePack.
@@ -43,6 +50,13 @@ struct Callee {
     home: Home,
     /// Requests that this worker has sent it and that are not answered.
     outstanding: usize,
+}
+
+impl Request {
+    /// Who asks, and for whom.
+    pub fn about(&self) -> Option<About<'_>> {
+        About::read(&self.about)
+    }
 }
 
 impl Callees {

@@ -6,9 +6,10 @@
 //! is ever touched in another one's turn.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use tandem_component::abi::{kind, uncalled};
-use tandem_component::{Peer, Role, Transport};
+use tandem_component::abi::{About, kind, uncalled};
+use tandem_component::{Peer, Role, Trace, Transport};
 
 use super::driver::Driver;
 use super::effects::Reason;
@@ -50,6 +51,10 @@ pub struct Made {
     deadline: Nanos,
     /// How many requests in a row it is.
     depth: u8,
+    /// The request that it follows from, or 0.
+    follows: u64,
+    /// What was said about it.
+    about: Arc<[u8]>,
     /// The place of the service in the snapshot.
     pub service: usize,
     /// The session that has it.
@@ -61,35 +66,63 @@ struct Open {
     id: u64,
     caller: Home,
     depth: u8,
+    deadline: Nanos,
+    until: u64,
+    about: Arc<[u8]>,
     bytes: usize,
     tried: Vec<Home>,
 }
 
-/// How many requests in a row have led to the effects of a batch, by the place of the effect.
-#[derive(Default)]
-pub(super) struct Depths {
-    first: u8,
-    /// From this place on it is another.
-    later: Vec<(usize, u8)>,
+/// What has led to an event: a request, or the answer to a call. Others have none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// How many requests in a row have.
+    depth: u8,
+    /// The last one of them, or 0.
+    request: u64,
+    /// What was said about it, or about the call.
+    about: Option<Arc<[u8]>>,
 }
 
-impl Depths {
+impl Cause {
+    pub(super) const NONE: Cause = Cause { depth: 0, request: 0, about: None };
+
+    /// On whose behalf it is.
+    pub(super) fn about(&self) -> Option<About<'_>> {
+        About::read(self.about.as_deref()?)
+    }
+}
+
+/// What has led to the effects of a batch, by the place of the effect.
+pub(super) struct Causes {
+    first: Cause,
+    /// From this place on it is another.
+    later: Vec<(usize, Cause)>,
+}
+
+impl Default for Causes {
+    fn default() -> Self {
+        Causes::of(Cause::NONE)
+    }
+}
+
+impl Causes {
     /// The same for all of them.
-    pub(super) fn of(depth: u8) -> Self {
-        Depths { first: depth, later: Vec::new() }
+    pub(super) fn of(cause: Cause) -> Self {
+        Causes { first: cause, later: Vec::new() }
     }
 
     /// From this place on it is this. Places are told in their order.
-    pub(super) fn from(&mut self, place: usize, depth: u8) {
-        if self.later.last().map_or(self.first, |last| last.1) != depth {
-            self.later.push((place, depth));
+    pub(super) fn from(&mut self, place: usize, cause: Cause) {
+        if *self.later.last().map_or(&self.first, |last| &last.1) != cause {
+            self.later.push((place, cause));
         }
     }
 
     /// What it is at a place.
-    pub(super) fn at(&self, place: usize) -> u8 {
+    pub(super) fn at(&self, place: usize) -> &Cause {
         let begun = self.later.partition_point(|(from, _)| *from <= place);
-        begun.checked_sub(1).map_or(self.first, |last| self.later[last].1)
+        begun.checked_sub(1).map_or(&self.first, |last| &self.later[last].1)
     }
 }
 
@@ -103,24 +136,31 @@ pub enum Untaken {
 }
 
 impl Driver<'_, '_> {
-    /// Asks a service for something, which so many requests in a row have led to.
+    /// Asks a service for something, on behalf of an account and as a part of a trace, where the session says so; else of what has
+    /// led to this.
     pub(super) fn call(
         &mut self,
-        service: &str,
-        asked: &[u8],
-        (within, depth): (u64, u8),
+        (service, asked): (&str, &[u8]),
+        behalf: (&str, &[u8]),
+        (within, cause): (u64, Cause),
         token: u64,
     ) -> Result<(), Reason> {
         if asked.len() > BYTES_MAX {
             return Err(format!("it asks `{service}` for something in more than {BYTES_MAX} bytes"));
         }
-        if let Err(why) = self.ask(service, asked, (within, depth), token) {
+        if let Err(why) = self.ask((service, asked), behalf, (within, cause), token) {
             self.fail_call(token, service, why);
         }
         Ok(())
     }
 
-    fn ask(&mut self, service: &str, asked: &[u8], (within, depth): (u64, u8), token: u64) -> Result<(), u32> {
+    fn ask(
+        &mut self,
+        (service, asked): (&str, &[u8]),
+        (account, trace): (&str, &[u8]),
+        (within, cause): (u64, Cause),
+        token: u64,
+    ) -> Result<(), u32> {
         let service = self.worker.service(service).ok_or(uncalled::UNKNOWN)?;
         if self.lacks_admission("call") {
             return Err(uncalled::NOT_ADMITTED);
@@ -128,7 +168,7 @@ impl Driver<'_, '_> {
         let caller = self.home();
         let session = &mut *self.session;
         let calls = session.calls.get_or_insert_default();
-        let depth = 1 + depth;
+        let depth = 1 + cause.depth;
         if depth > DEPTH_MAX {
             return Err(uncalled::TOO_DEEP);
         }
@@ -136,12 +176,32 @@ impl Driver<'_, '_> {
             return Err(uncalled::FULL);
         }
         let id = self.worker.next_request();
-        // From the time it is, as timers.
+        // From the time it is, as timers. Nobody waits longer for what is asked for a request than for the answer to that.
         let deadline = self.worker.time().saturating_add(within);
-        calls.made.push_back(Made { id, token, deadline, service, depth, to: None });
+        let waited_for =
+            calls.open.iter().find(|open| open.id == cause.request).map_or(Nanos::MAX, |open| open.deadline);
+        let deadline = deadline.min(waited_for);
+        let until = self.wall.saturating_add(deadline.saturating_sub(self.now));
+        let about = {
+            let inherited = cause.about();
+            let account = if account.is_empty() { inherited.map_or("", |about| about.account) } else { account };
+            let trace = Trace::from_bytes(trace).or_else(|| inherited.map(|about| about.trace));
+            self.worker.about_call(session.service, account, trace, id)
+        };
+        let follows = cause.request;
+        calls.made.push_back(Made {
+            id,
+            token,
+            deadline,
+            service,
+            depth,
+            follows,
+            about: Arc::clone(&about),
+            to: None,
+        });
         session.due_changed = true;
-        let from = self.worker.service_name(session.service);
-        let request = Request { id, service, from, caller, depth, asked: asked.to_vec(), tried: Vec::new() };
+        let asked = asked.to_vec();
+        let request = Request { id, service, about, caller, deadline, until, depth, asked, tried: Vec::new() };
         self.worker.post(caller.worker, Mail::Call(Box::new(request)));
         Ok(())
     }
@@ -241,10 +301,10 @@ impl Driver<'_, '_> {
                 calls.open.push_back(open);
                 continue;
             };
-            let Open { id, caller, depth, tried, .. } = open;
-            let Content { bytes: asked, from } = answer.content.map_or_else(Content::default, |content| *content);
-            let from = from.unwrap_or_else(|| "".into());
-            let request = Request { id, service: session.service, from, caller, depth, asked, tried };
+            let Open { id, caller, depth, deadline, until, about, tried, .. } = open;
+            let asked = answer.content.map_or_else(Vec::new, |content| content.bytes);
+            let service = session.service;
+            let request = Request { id, service, about, caller, deadline, until, depth, asked, tried };
             let from = Home { worker: self.worker.index(), key: session.key, session: session.id };
             self.worker.post(caller.worker, Mail::Back { request: Box::new(request), from, why: Untaken::Gone });
         }
@@ -327,11 +387,11 @@ impl Session {
         if calls.open.len() >= REQUESTS_MAX || calls.bytes + bytes > BYTES_MAX {
             return Err((request, Untaken::Full));
         }
-        let Request { id, caller, depth, tried, asked, from, .. } = *request;
-        calls.open.push_back(Open { id, caller, depth, bytes, tried });
+        let Request { id, caller, depth, deadline, until, tried, asked, about, .. } = *request;
+        let content = Some(Box::new(Content { bytes: asked, about: Some(Arc::clone(&about)) }));
+        calls.open.push_back(Open { id, caller, depth, deadline, until, about, bytes, tried });
         calls.bytes += bytes;
-        let content = Some(Box::new(Content { bytes: asked, from: Some(from) }));
-        self.answers.push_back(Answer { kind: kind::REQUEST, number: id, content, ..Answer::default() });
+        self.answers.push_back(Answer { kind: kind::REQUEST, number: id, stream: until, content, ..Answer::default() });
         self.wake();
         Ok(())
     }
@@ -363,15 +423,10 @@ impl Session {
         let made = calls.take_made(id)?;
         self.answers.push_back(match outcome {
             Ok(response) => {
-                // The number is the host's own: a component reads none here.
-                let number = u64::from(made.depth);
-                Answer {
-                    kind: kind::ANSWERED,
-                    token: made.token,
-                    number,
-                    content: Content::of(response),
-                    ..Answer::default()
-                }
+                let content = Some(Box::new(Content { bytes: response, about: Some(Arc::clone(&made.about)) }));
+                // The numbers are the host's own: a component reads none here.
+                let (number, stream) = (made.depth.into(), made.follows);
+                Answer { kind: kind::ANSWERED, token: made.token, number, stream, content, ..Answer::default() }
             }
             Err(why) => call_failed(made.token, why),
         });
@@ -379,17 +434,21 @@ impl Session {
         Some(made)
     }
 
-    /// How many requests in a row have led to an event: what a request or the answer to a call leads to is a part of its row.
+    /// What has led to an event: what a request or the answer to a call leads to is a part of its row, and on its behalf.
     #[inline]
-    pub(super) fn depth_of(&self, answer: &Answer) -> u8 {
+    pub(super) fn cause_of(&self, answer: &Answer) -> Cause {
+        let about = || answer.content.as_ref().and_then(|content| content.about.clone());
         match answer.kind {
             kind::REQUEST => {
                 let open = self.calls.iter().flat_map(|calls| &calls.open).find(|open| open.id == answer.number);
-                open.map_or(0, |open| open.depth)
+                open.map_or(Cause::NONE, |open| Cause { depth: open.depth, request: open.id, about: about() })
             }
-            // The call's own place in the row is free again.
-            kind::ANSWERED => u8::try_from(answer.number).unwrap_or(u8::MAX).saturating_sub(1),
-            _ => 0,
+            kind::ANSWERED => {
+                // The call's own place in the row is free again.
+                let depth = u8::try_from(answer.number).unwrap_or(u8::MAX).saturating_sub(1);
+                Cause { depth, request: answer.stream, about: about() }
+            }
+            _ => Cause::NONE,
         }
     }
 
@@ -458,14 +517,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_effect_has_the_depth_of_the_event_that_told_it() {
-        let mut depths = Depths::default();
+    fn each_effect_has_the_cause_of_the_event_that_told_it() {
+        let cause = |depth| Cause { depth, ..Cause::NONE };
+        let mut causes = Causes::default();
         for (place, depth) in [(0, 1), (2, 1), (2, 0), (3, 7)] {
-            depths.from(place, depth);
+            causes.from(place, cause(depth));
         }
         // The event between told nothing, so the one after it begins at the same place.
-        assert_eq!([0, 1, 2, 3, 4].map(|place| depths.at(place)), [1, 1, 0, 7, 7]);
-        assert_eq!([0, 9].map(|place| Depths::of(3).at(place)), [3, 3]);
-        assert_eq!(Depths::default().at(0), 0);
+        assert_eq!([0, 1, 2, 3, 4].map(|place| causes.at(place).depth), [1, 1, 0, 7, 7]);
+        assert_eq!([0, 9].map(|place| Causes::of(cause(3)).at(place).depth), [3, 3]);
+        assert_eq!(*Causes::default().at(0), Cause::NONE);
     }
 }

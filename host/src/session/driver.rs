@@ -11,7 +11,7 @@ use tandem_component::Policy;
 use tandem_component::abi::{RawEvent, Sink, failure, kind};
 use tandem_component::effects::{Batch, Effect};
 
-use super::calls::Depths;
+use super::calls::{Cause, Causes};
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
 use super::{Answer, Session};
@@ -60,8 +60,8 @@ pub struct Driver<'w, 'c> {
     pub(super) buffer: Vec<u8>,
     /// The stream to be read from next, so that one that always has something does not keep the others waiting.
     pub(super) read_next: usize,
-    /// How many requests in a row have led to the event that is being handled.
-    pub(super) depths: Depths,
+    /// What has led to the event that is being handled.
+    pub(super) causes: Causes,
     /// How many of the bytes on offer are not yet consumed.
     pub(super) offered_left: usize,
 }
@@ -85,7 +85,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             buffer,
             read_next: 0,
             offered_left: 0,
-            depths: Depths::default(),
+            causes: Causes::default(),
         }
     }
 
@@ -247,9 +247,10 @@ impl<'w, 'c> Driver<'w, 'c> {
         if let Some(answer) = answer {
             self.session.alone = self.session.alone.saturating_sub(1);
             // Only what comes of calls is a part of a row of them.
-            self.depths = Depths::of(if self.session.calls.is_some() { self.session.depth_of(&answer) } else { 0 });
+            self.causes =
+                Causes::of(if self.session.calls.is_some() { self.session.cause_of(&answer) } else { Cause::NONE });
             self.deliver(&answer.event(self.wall), None);
-            self.depths = Depths::default();
+            self.causes = Causes::default();
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => match &mut self.session.held {
                     Some(held) => held.last = true,

@@ -71,9 +71,10 @@ impl Driver<'_, '_> {
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all that an event tells of rows is one transaction, before its other effects.
                 Effect::Row { .. } | Effect::Bind { .. } | Effect::Save => {}
-                Effect::Call { service, asked, within, token } => {
-                    let depth = self.depths.at(at);
-                    self.call(batch.text(service), batch.bytes(asked), (within, depth), token)?;
+                Effect::Call { service, asked, account, trace, within, token } => {
+                    let cause = self.causes.at(at).clone();
+                    let behalf = (batch.text(account), batch.bytes(trace));
+                    self.call((batch.text(service), batch.bytes(asked)), behalf, (within, cause), token)?;
                 }
                 Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
                 Effect::Serve { serving } => self.serve(serving),
@@ -86,7 +87,13 @@ impl Driver<'_, '_> {
                 }
                 Effect::Done { token } => self.session.done(token),
                 Effect::Record { fields } => {
-                    self.worker.record(self.session, self.wall, batch.bytes(fields));
+                    let about = self.causes.at(at).about();
+                    self.worker.record(
+                        self.session,
+                        self.wall,
+                        batch.bytes(fields),
+                        about.map(|about| about.trace.id()),
+                    );
                 }
             }
         }

@@ -159,30 +159,30 @@ struct Answer {
 struct Content {
     /// Rows, a response, a name, or what is asked.
     bytes: Vec<u8>,
-    /// The service that asks, of a request.
-    from: Option<Arc<str>>,
+    /// The bytes of an `About`: of a request, and of a call that is answered.
+    about: Option<Arc<[u8]>>,
 }
 
 impl Content {
     fn of(bytes: Vec<u8>) -> Option<Box<Self>> {
-        Some(Box::new(Content { bytes, from: None }))
+        Some(Box::new(Content { bytes, about: None }))
     }
 }
 
 impl Answer {
     fn event<'a>(&'a self, wall: u64) -> RawEvent<'a> {
         let Answer { kind, detail, token, stream, number, ref content } = *self;
-        let (bytes, more) = content.as_deref().map_or((&[][..], &[][..]), |Content { bytes, from }| {
-            (bytes, from.as_ref().map_or(&[][..], |from| from.as_bytes()))
-        });
+        let (bytes, more) = content
+            .as_deref()
+            .map_or((&[][..], &[][..]), |Content { bytes, about }| (bytes, about.as_deref().unwrap_or_default()));
         RawEvent { detail, token, stream, number, bytes: bytes.into(), more: more.into(), ..RawEvent::new(kind, wall) }
     }
 
     /// The answer that an event was made of.
     fn again(event: &RawEvent<'_>) -> Self {
         let RawEvent { kind, detail, token, stream, number, bytes, more, .. } = *event;
-        let from = (kind == kind::REQUEST).then(|| String::from_utf8_lossy(more.as_slice()).into());
-        let content = Some(Box::new(Content { bytes: bytes.to_vec(), from }));
+        let about = matches!(kind, kind::REQUEST | kind::ANSWERED).then(|| more.as_slice().into());
+        let content = Some(Box::new(Content { bytes: bytes.to_vec(), about }));
         Answer { kind, detail, token, stream, number, content }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Buf;
 use tandem_component::abi::{RawEvent, kind, unstored};
 use tandem_component::effects::{Batch, Effect};
 
-use super::calls::Depths;
+use super::calls::Causes;
 use super::driver::Driver;
 use super::{Answer, Content, Session};
 use crate::loader::code::Failure;
@@ -26,7 +26,7 @@ pub(super) struct Held {
     /// The datagram, where the event is one: it waits for its conversation if the effects name one.
     pub(super) datagram: Option<super::Datagram>,
     /// How many requests in a row have led to each of the effects.
-    depths: Depths,
+    causes: Causes,
     /// The conversation that the session is ends with this event.
     ends: bool,
     /// The session ends with this event.
@@ -112,8 +112,8 @@ impl Driver<'_, '_> {
 
     /// Keeps an event's effects until what it has written is settled.
     fn hold(&mut self, batch: Box<Batch>, event: Option<Again>, offered: Option<u64>, before: Option<Vec<u8>>) {
-        let (ends, depths) = (self.ends_conversation(&batch), std::mem::take(&mut self.depths));
-        let held = Held { batch, offered, before, event, datagram: None, depths, ends, last: false, outcome: None };
+        let (ends, causes) = (self.ends_conversation(&batch), std::mem::take(&mut self.causes));
+        let held = Held { batch, offered, before, event, datagram: None, causes, ends, last: false, outcome: None };
         self.session.held = Some(Box::new(held));
         self.put_back(self.worker.batch());
     }
@@ -203,9 +203,9 @@ impl Driver<'_, '_> {
 
     /// Has the effects of an event happen that has waited for its commit.
     fn let_happen(&mut self, mut held: Held) {
-        self.depths = std::mem::take(&mut held.depths);
+        self.causes = std::mem::take(&mut held.causes);
         self.happen_late(&held);
-        self.depths = Depths::default();
+        self.causes = Causes::default();
         if let Some(datagram) = held.datagram {
             self.session.route_datagram(datagram);
         }

@@ -9,7 +9,7 @@
 use tandem_component::abi::{RawEvent, Sink, kind};
 use tandem_component::effects::{Batch, Effect};
 
-use super::calls::{BYTES_MAX, Depths};
+use super::calls::{BYTES_MAX, Causes};
 use super::driver::{Driver, UNSENT_HIGH};
 use super::{Answer, Session};
 use crate::loader::code::Conversation;
@@ -33,12 +33,12 @@ impl Driver<'_, '_> {
         let mut batch = self.take_batch();
         let session = &mut *self.session;
         // What one of them leads to is a part of its row of calls.
-        let (mut told, mut depths) = (Vec::new(), Depths::default());
+        let (mut told, mut causes) = (Vec::new(), Causes::default());
         while told.len() < TOGETHER_MAX
             && let Some(answer) = session.answers.pop_front_if(|answer| answer.is_joined())
         {
             let mark = batch.effects.len();
-            depths.from(mark, session.depth_of(&answer));
+            causes.from(mark, session.cause_of(&answer));
             let Some(conversation) = &mut session.conversation else { break };
             let handled = conversation.handle(session.id, &answer.event(self.wall), Sink::new(&mut *batch));
             told.push(answer);
@@ -54,7 +54,7 @@ impl Driver<'_, '_> {
         let count = told.len();
         session.progress += count as u64;
         session.busy = true;
-        self.depths = depths;
+        self.causes = causes;
         if batch.has_writes() {
             self.store_together(batch, told, before);
         } else {
@@ -62,7 +62,7 @@ impl Driver<'_, '_> {
             self.happen(&batch, None);
             self.put_back(batch);
         }
-        self.depths = Depths::default();
+        self.causes = Causes::default();
         Some(count)
     }
 

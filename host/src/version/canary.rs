@@ -40,6 +40,15 @@ impl Service {
         self.canary.as_ref().filter(takes).map(|canary| &canary.instance).or(self.instance.as_ref())
     }
 
+    /// What serves a session that is opened for a request: for this account, or, where it is nobody's, of the session with this number.
+    pub fn for_call(&self, account: &str, number: u64) -> Option<&Lease<Instance>> {
+        let takes = |canary: &&Canary| match account {
+            "" => canary.takes(number),
+            account => canary.settings.accounts.contains(account) || canary.takes(account),
+        };
+        self.canary.as_ref().filter(takes).map(|canary| &canary.instance).or(self.instance.as_ref())
+    }
+
     /// What serves a session that is there. It stays with a canary that it is on; a canary takes those of the accounts that are named,
     /// and of sessions that are renewed those of its peers. No other one comes to it.
     pub fn for_open(&self, at: &Lease<Instance>, peer: Peer, account: Option<&str>) -> Option<&Lease<Instance>> {

@@ -11,13 +11,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tandem_component::abi::uncalled;
-use tandem_component::{Peer, Transport};
+use tandem_component::abi::{About, uncalled};
+use tandem_component::{Trace, Transport};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Inlet, Worker};
@@ -95,6 +96,10 @@ pub(super) struct Post {
     numbered: Cell<u64>,
     /// How many sessions there are that were opened for one request.
     for_request: Cell<usize>,
+    /// What the traces that begin here are drawn from.
+    traces: RandomState,
+    /// What is said about a call, before it is as long as it is.
+    about: RefCell<Vec<u8>>,
 }
 
 /// A worker with so much mail is given no more requests: it is stuck in a component.
@@ -134,6 +139,8 @@ impl Post {
             callees: RefCell::default(),
             numbered: Cell::new(0),
             for_request: Cell::new(0),
+            traces: RandomState::new(),
+            about: RefCell::default(),
         }
     }
 
@@ -148,6 +155,8 @@ impl Post {
             callees: RefCell::new(self.callees.take()),
             numbered: Cell::new(self.numbered.get()),
             for_request: Cell::new(self.for_request.get()),
+            traces: RandomState::new(),
+            about: RefCell::default(),
         }
     }
 
@@ -302,7 +311,8 @@ impl Worker {
             return Ok(());
         }
         let (publication, instance) = self.look(|snapshot| {
-            (snapshot.number, snapshot.services[service].for_new(Peer::Service, caller.session).cloned())
+            let account = request.about().map_or("", |about| about.account);
+            (snapshot.number, snapshot.services[service].for_call(account, caller.session).cloned())
         });
         let instance = instance.ok_or(uncalled::DOWN)?;
         if !instance.takes_requests() {
@@ -316,7 +326,8 @@ impl Worker {
         self.post.opening.set(None);
         let mut session = opened.map_err(|reason| {
             let name = self.with_service_name(service, str::to_owned);
-            notice::give(Notice::SessionRefused, &format!("service.{name}: a request of {}: {reason}", request.from));
+            let from = request.about().map_or("", |about| about.from);
+            notice::give(Notice::SessionRefused, &format!("service.{name}: a request of {from}: {reason}"));
             uncalled::DOWN
         })?;
         session.take_request(request).map_err(|_| uncalled::FULL)?;
@@ -415,6 +426,16 @@ impl Worker {
         }
         self.post.numbered.update(|count| count + 1);
         self.post.numbered.get() * self.workers + self.index as u64
+    }
+
+    /// What is said about a call of a service, which is the span of this number. Without a trace it begins one.
+    pub fn about_call(&self, from: usize, account: &str, trace: Option<Trace>, span: u64) -> Arc<[u8]> {
+        let draw = |half: u8| self.post.traces.hash_one((span, half));
+        let trace = trace.unwrap_or_else(|| Trace::begin(draw(0), draw(1), span)).within(span);
+        let buffer = &mut *self.post.about.borrow_mut();
+        buffer.clear();
+        self.with_service_name(from, |from| About { from, account, trace }.write(buffer));
+        Arc::from(&buffer[..])
     }
 
     /// The place of a service of the configuration, by its name.

@@ -78,6 +78,15 @@ pub enum Waiting {
         /// What is added.
         more: String,
     },
+    /// A request has asked, and asks again.
+    Again {
+        /// Which.
+        id: RequestId,
+        /// Whom it asks.
+        service: String,
+        /// For what.
+        text: String,
+    },
     /// A request wants what a server says to a line.
     Fetched {
         /// Which.
@@ -156,7 +165,7 @@ impl Session for Conversation {
             }
             Event::Request { id, request } => {
                 let text: String = request.read().map_err(|misfit| misfit.to_string())?;
-                self.serve(asks, id, request.from(), &text, out);
+                self.serve(asks, id, &request, &text, out);
             }
             Event::Withdrawn { id } => self.forget(id, out),
             Event::Answer { then: Waiting::Many, answer: Answer::Answered(_) } => {
@@ -179,6 +188,10 @@ impl Session for Conversation {
                     other => format!("{other:?}"),
                 };
                 match then {
+                    Waiting::Again { id, service, text } => {
+                        let then = Waiting::Passed { id, more: String::new() };
+                        self.passed.push((id, out.call(service.as_str(), &text, then)));
+                    }
                     Waiting::Passed { id, more } => {
                         self.passed.retain(|passed| passed.0 != id);
                         out.answer(id, &(text + &more));
@@ -233,6 +246,13 @@ impl Conversation {
             "within" => {
                 let (service, text) = text.split_once(' ').unwrap_or_default();
                 let call = Call::to(service).within(Duration::from_millis(first.parse().unwrap_or(0)));
+                self.calls.push(out.call(call, &text, Waiting::Said));
+            }
+            // for ACCOUNT TRACEPARENT SERVICE REQUEST
+            "for" => {
+                let (trace, text) = text.split_once(' ').unwrap_or_default();
+                let (service, text) = text.split_once(' ').unwrap_or_default();
+                let call = Call::to(service).account(first).trace(trace.parse().ok());
                 self.calls.push(out.call(call, &text, Waiting::Said));
             }
             // Asks no longer.
@@ -299,13 +319,30 @@ impl Conversation {
         }
     }
 
-    fn serve(&mut self, asks: &Asks, id: RequestId, from: &str, text: &str, out: &mut Out<'_, Self>) {
+    fn serve(
+        &mut self,
+        asks: &Asks,
+        id: RequestId,
+        request: &tandem_component::Request<'_>,
+        text: &str,
+        out: &mut Out<'_, Self>,
+    ) {
+        let from = request.from();
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         let (first, text) = rest.split_once(' ').unwrap_or((rest, ""));
         self.taken += 1;
         match verb {
             "echo" => out.answer(id, &rest),
             "who" => out.answer(id, &format!("{from} asks {} over {:?} {}", asks.service, self.transport, self.number)),
+            // For whom it is, of what it is a part, and for how many milliseconds somebody waits. `tell` tells the peer.
+            "whose" | "tell" => {
+                let (trace, left) = (request.trace(), request.deadline().since(out.now()).as_millis());
+                let said = format!("{:?} {} {} {left}", request.account(), trace.id(), trace.is_sampled());
+                if verb == "tell" {
+                    out.send(Stream::OWN, format!("{said}\n").as_bytes());
+                }
+                out.answer(id, &said);
+            }
             // Until the peer says `answer`, who is told.
             "keep" => {
                 self.kept.push((id, rest.to_owned()));
@@ -330,6 +367,16 @@ impl Conversation {
             "pass" => {
                 let then = Waiting::Passed { id, more: String::new() };
                 self.passed.push((id, out.call(first, &text, then)));
+            }
+            // then SERVICE REQUEST: answers, and asks.
+            "then" => {
+                out.answer(id, &"first");
+                out.call(first, &text, Waiting::Said);
+            }
+            // twofold SERVICE REQUEST: asks, and asks the same when that is answered.
+            "twofold" => {
+                let (service, text) = (first.to_owned(), text.to_owned());
+                out.call(first, &text.clone(), Waiting::Again { id, service, text });
             }
             // Asks its own service the same.
             "circle" => {

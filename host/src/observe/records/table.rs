@@ -35,6 +35,7 @@ pub static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
             column("bytes_in", Kind::Integer, Index::None),
             column("bytes_out", Kind::Integer, Index::None),
             column("more", Kind::Text, Index::None),
+            Column { default: Some(Value::Text(String::new())), ..column("trace", Kind::Text, Index::None) },
         ],
         key: vec![0, 1],
     })
@@ -77,7 +78,7 @@ impl Rows {
             Some(Json::String(text)) => Value::Text(text),
             _ => Value::Text(String::new()),
         };
-        let (account, outcome) = (text("account"), text("outcome"));
+        let (account, outcome, trace) = (text("account"), text("outcome"), text("trace"));
         let integer = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
         let mut number = |key: &str| integer(fields.remove(key).and_then(|number| number.as_u64()).unwrap_or_default());
         let (duration, bytes_in, bytes_out) = (number("duration_us"), number("bytes_in"), number("bytes_out"));
@@ -97,6 +98,7 @@ impl Rows {
             bytes_in,
             bytes_out,
             more,
+            trace,
         ];
         let operation = Operation::Put(columns.into_iter().enumerate().collect());
         self.steps.push(Step { table: Arc::clone(&TABLE), operation });
@@ -184,8 +186,10 @@ mod tests {
             session: 7,
             peer: "127.0.0.1:1".to_owned(),
             fields: Vec::new(),
+            trace: None,
         };
-        let fields = serde_json::json!({ "account": "acme", "outcome": "done", "duration_us": 3, "bytes_in": 1, "bytes_out": 2, "status": 200 });
+        let fields = serde_json::json!({ "account": "acme", "outcome": "done", "duration_us": 3, "bytes_in": 1, "bytes_out": 2, "trace": "4bf9",
+            "status": 200 });
         let fields = || fields.as_object().unwrap().clone();
         let now = time_of_day();
         let old = now - nanos(Duration::from_secs(3601));
@@ -197,8 +201,8 @@ mod tests {
         let store = rusqlite::Connection::open(path).unwrap();
         let count = || store.query_row("SELECT count(*) FROM \"tandem.records\"", [], |row| row.get::<_, i64>(0));
         assert_eq!(count(), Ok(3));
-        let all = "SELECT account || component || outcome || duration_us || bytes_in || bytes_out || more FROM \"tandem.records\"";
+        let all = "SELECT account || component || outcome || duration_us || bytes_in || bytes_out || trace || more FROM \"tandem.records\"";
         let row: String = store.query_row(all, [], |row| row.get(0)).unwrap();
-        assert_eq!(row, "acmehttpdone312{\"status\":200}");
+        assert_eq!(row, "acmehttpdone3124bf9{\"status\":200}");
     }
 }
