@@ -15,6 +15,7 @@ pub(crate) struct Entry {
     host: String,
     user_agent: String,
     referer: String,
+    trace: Option<Trace>,
 }
 
 /// The record's fields.
@@ -41,6 +42,7 @@ impl Entry {
             host: String::from_utf8_lossy(head.host.unwrap_or_default()).into_owned(),
             user_agent: text("user-agent").unwrap_or_default(),
             referer: text("referer").unwrap_or_default(),
+            trace: Trace::of_fields(head.fields.all("traceparent")),
         }
     }
 
@@ -59,6 +61,7 @@ impl Entry {
             duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
+            trace: self.trace.map(|trace| trace.id()),
         };
         let fields = Fields {
             method: &self.method,

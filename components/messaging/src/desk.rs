@@ -131,8 +131,8 @@ impl Desk {
                 out.answer(id, &Submitted { status: status::TEMPORARY, ..Submitted::default() });
             }
             Ok(Asked::Deliver(_)) if failed => out.answer(id, &Delivered { status: status::LATER }),
-            Ok(Asked::Submit(submit)) => self.submit(m, id, request.from(), submit, out),
-            Ok(Asked::Deliver(deliver)) => self.deliver(m, id, request.from(), deliver, out),
+            Ok(Asked::Submit(submit)) => self.submit(m, id, (request.from(), request.trace()), submit, out),
+            Ok(Asked::Deliver(deliver)) => self.deliver(m, id, (request.from(), request.trace()), deliver, out),
             Ok(Asked::Query(query)) => self.query(id, query, out),
             Ok(Asked::List(list)) => self.list(id, list, out),
             Ok(Asked::Cancel(cancel)) => self.cancel(id, cancel, out),

@@ -24,6 +24,7 @@ pub const INCOMING: Table = Table {
         Column::new("due_at", Kind::Integer).indexed(),
         Column::new("run", Kind::Integer),
         Column::new("tries", Kind::Integer),
+        Column::new("trace", Kind::Text).or(Literal::Null),
     ],
 };
 
@@ -37,13 +38,16 @@ pub struct Incoming {
     pub(crate) due_at: i64,
     pub(crate) run: i64,
     pub(crate) tries: u32,
+    /// What it came as a part of.
+    #[serde(default)]
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Incoming {
     /// One that came now, and is handed on at once where somebody has until `due_at` to do so.
     pub(crate) fn new(id: String, account: &str, sms: Sms, (now, due_at): (i64, i64), run: i64) -> Self {
         let account = account.to_owned();
-        Incoming { id, account, sms, received_at: now, due_at, run, tries: 0 }
+        Incoming { id, account, sms, received_at: now, due_at, run, tries: 0, trace: None }
     }
 }
 
@@ -68,7 +72,13 @@ struct Later<'a> {
 
 impl Desk {
     /// Keeps a message for its account, answers, and hands it on, in this order.
-    pub(crate) fn take_in(&mut self, m: &Messaging, asked: RequestId, sms: Sms, out: &mut Out<'_, Desk>) {
+    pub(crate) fn take_in(
+        &mut self,
+        m: &Messaging,
+        (asked, trace): (RequestId, Trace),
+        sms: Sms,
+        out: &mut Out<'_, Desk>,
+    ) {
         let Some(account) = m.config.account_at(&sms.destination.digits) else {
             tracing::warn!(destination = sms.destination.digits, "a message for nobody's address");
             return answer(asked, status::UNWANTED, out);
@@ -77,7 +87,7 @@ impl Desk {
             return;
         }
         let name = new_name(out);
-        let incoming = self.incoming(m, name, account, sms, out.now());
+        let incoming = Incoming { trace: Some(trace), ..self.incoming(m, name, account, sms, out.now()) };
         out.put(&INCOMING, &incoming);
         answer(asked, status::OK, out);
         self.hand_on_if_resident(m, incoming, out);
@@ -92,15 +102,16 @@ impl Desk {
 
     /// Gives a message to its account's front. The row says already that this is under way.
     fn hand_on(&mut self, m: &Messaging, incoming: Incoming, out: &mut Out<'_, Desk>) {
-        let Incoming { id, account, sms, tries, .. } = incoming;
+        let Incoming { id, account, sms, tries, trace, .. } = incoming;
         let Some(front) = m.config.front_of(&account) else {
             // The configuration has changed: it may change again.
             let due_at = after(nanos(out.now()), m.config.retry.to);
             return out.update(&INCOMING, &Later { id: &id, due_at, tries });
         };
         let then = Then::Handed { id: id.clone(), tries };
-        let asked = Asked::Deliver(Deliver { text: text(&sms), sms, account, id, ..Deliver::default() });
-        out.call(Call::to(front).within(SOON / 2), &asked, then);
+        let call = Call::to(front).within(SOON / 2).account(&account).trace(trace);
+        let account = account.clone();
+        out.call(call, &Asked::Deliver(Deliver { text: text(&sms), sms, account, id, ..Deliver::default() }), then);
         self.telling += 1;
     }
 

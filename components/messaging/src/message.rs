@@ -39,6 +39,7 @@ pub const MESSAGES: Table = Table {
         Column::new("reference", Kind::Text).or(Literal::Text("")),
         Column::new("counted", Kind::Boolean).or(Literal::Boolean(false)),
         Column::new("more", Kind::Integer).or(Literal::Integer(0)),
+        Column::new("trace", Kind::Text).or(Literal::Null),
     ],
 };
 
@@ -102,6 +103,9 @@ pub struct Message {
     /// How many parts beyond its first are counted with it: as many as it had when it was taken, also where it is replaced.
     #[serde(default)]
     pub more: u32,
+    /// What its submission was a part of.
+    #[serde(default)]
+    pub trace: Option<Trace>,
 }
 
 /// What there is to be done about a message.
@@ -215,9 +219,10 @@ mod tests {
             reference: String::new(),
             counted: false,
             more: 0,
+            trace: None,
         };
         let mut written = serde_json::to_value(&whole).unwrap();
-        for added_since in ["reference", "counted", "more"] {
+        for added_since in ["reference", "counted", "more", "trace"] {
             written.as_object_mut().unwrap().remove(added_since).expect(added_since);
         }
         assert_eq!(serde_json::from_value::<Message>(written).unwrap(), whole);

@@ -16,7 +16,7 @@ impl Desk {
         &mut self,
         m: &Messaging,
         asked: RequestId,
-        network: &str,
+        (network, trace): (&str, Trace),
         deliver: Deliver,
         out: &mut Out<'_, Desk>,
     ) {
@@ -24,7 +24,7 @@ impl Desk {
             // It is still under way, as everybody thinks.
             Some(report) if report.intermediate => answer(asked, status::OK, out),
             Some(report) => self.look_for(Reported { asked, network: network.to_owned(), report, looked: 0 }, out),
-            None => self.take_in(m, asked, deliver.sms, out),
+            None => self.take_in(m, (asked, trace), deliver.sms, out),
         }
     }
 

@@ -36,7 +36,8 @@ impl Desk {
         let (account, id, reference) = (message.account.clone(), message.id.clone(), message.reference.clone());
         let asked = Asked::Deliver(Deliver { sms, receipt: Some(receipt), account, id, reference, text: None });
         let then = Then::Told { id: message.id.clone(), tries: message.tries };
-        out.call(Call::to(&message.front).within(SOON / 2), &asked, then);
+        let call = Call::to(&message.front).within(SOON / 2).account(&message.account).trace(message.trace);
+        out.call(call, &asked, then);
         self.telling += 1;
     }
 

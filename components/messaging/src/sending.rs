@@ -130,7 +130,8 @@ impl Desk {
             let asked = Asked::Submit(Submit { id, account, sms, ..Submit::default() });
             let of = OfPart { id: message.id.clone(), network: network.to_owned(), part };
             let then = Then::Taken { of };
-            out.call(Call::to(network).within(within), &asked, then);
+            let call = Call::to(network).within(within).account(&message.account).trace(message.trace);
+            out.call(call, &asked, then);
             left += 1;
         }
         if left == 0 {

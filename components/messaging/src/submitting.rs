@@ -19,7 +19,7 @@ impl Desk {
         &mut self,
         m: &Messaging,
         asked: RequestId,
-        front: &str,
+        (front, trace): (&str, Trace),
         submit: Submit,
         out: &mut Out<'_, Desk>,
     ) {
@@ -27,10 +27,11 @@ impl Desk {
         match message(m, front, submit, out) {
             // One that is there already is not asked for again.
             Ok(message) if keyed => {
+                let message = Message { trace: Some(trace), ..message };
                 let then = Then::Looked { asked, message: Box::new(message.clone()) };
                 out.get(&MESSAGES, &message.id, then);
             }
-            Ok(message) => self.look_for_room((asked, message, false), out),
+            Ok(message) => self.look_for_room((asked, Message { trace: Some(trace), ..message }, false), out),
             Err(Unfit { status, reason }) => {
                 out.answer(asked, &Submitted { status, reason, ..Submitted::default() });
             }
@@ -236,5 +237,6 @@ fn message(m: &Messaging, front: &str, submit: Submit, out: &mut Out<'_, Desk>) 
         reference,
         counted: false,
         more: 0,
+        trace: None,
     })
 }

@@ -49,6 +49,7 @@ impl Bind {
         out: &mut Out<'_, Bind>,
     ) {
         let Message { id, message_id, system_id: account, .. } = message;
+        let whose = account.clone();
         let asked = match &recall {
             Recall::Query => Asked::Query(Query { account, message_id: its_id }),
             Recall::Cancel => Asked::Cancel(Cancel { account, message_id: its_id }),
@@ -66,7 +67,7 @@ impl Bind {
             }
         };
         let then = Then::AskedAfter { question: Box::new(Question { sequence, id, message_id, recall }) };
-        out.call(Call::to(service).within(smpp.config.timers.response), &asked, then);
+        out.call(Call::to(service).within(smpp.config.timers.response).account(&whose), &asked, then);
     }
 
     /// It has answered, or has not.

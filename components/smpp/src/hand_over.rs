@@ -105,6 +105,8 @@ impl Bind {
         self.hand_overs.last += 1;
         let key = self.hand_overs.last;
         let Submission { command, message_id, messages, refused } = submission;
+        let trace = out.begin_trace();
+        self.requests.begins(sequence, trace);
         let ask = |(n, mut message): (usize, Message)| {
             // Until a receipt says otherwise, it is under way, and nothing is owed.
             (message.outcome, message.due_at, message.receipt_for) = (State::Enroute, message.submitted_at, None);
@@ -118,12 +120,10 @@ impl Bind {
                     (sms, Kept::Passing(destination))
                 }
             };
-            let call = Call::to(service).within(smpp.config.timers.response);
-            out.call(
-                call,
-                &Asked::Submit(Submit { id, account, sms, ..Submit::default() }),
-                Then::HandedOver { key, n },
-            );
+            let call = Call::to(service).within(smpp.config.timers.response).account(&account).trace(trace);
+            let account = account.clone();
+            let asked = Asked::Submit(Submit { id, account, sms, ..Submit::default() });
+            out.call(call, &asked, Then::HandedOver { key, n });
             kept
         };
         let messages = messages.into_iter().enumerate().map(ask).collect();

@@ -36,9 +36,11 @@ impl Bind {
             self.acknowledge(frame.id, frame.sequence, Status::EsmeRok.into(), out);
             return Ok(());
         };
+        let trace = out.begin_trace();
+        self.requests.begins(frame.sequence, trace);
         // Soon, so that the SMSC hears of a failure before it gives us up; but not before a receipt of no message is found to be
         // one: it would be left with the SMSC, which would send it again and again.
-        let call = Call::to(service).within((smpp.config.timers.response / 2).max(LOOKING * 2));
+        let call = Call::to(service).within((smpp.config.timers.response / 2).max(LOOKING * 2)).trace(trace);
         let then = Then::HandedOn { sequence: frame.sequence, command: frame.id };
         out.call(call, &Asked::Deliver(Deliver { sms, receipt, ..Deliver::default() }), then);
         self.pending += 1;

@@ -24,6 +24,15 @@ struct Noted {
     at: Time,
     bytes: u64,
     about: About,
+    #[serde(default)]
+    trace: Option<Trace>,
+}
+
+/// For whom another service has asked for a request of ours, and what that is a part of.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Behalf {
+    pub(crate) account: String,
+    pub(crate) trace: Trace,
 }
 
 /// The message that a request is about.
@@ -53,7 +62,8 @@ impl Requests {
     pub(crate) fn note(&mut self, frame: &Frame<'_>, at: Time) {
         if self.wanted && !matches!(frame.id, pdu::ENQUIRE_LINK | pdu::OUTBIND | pdu::ALERT_NOTIFICATION) {
             let bytes = frame.length() as u64;
-            self.open.insert(frame.sequence, Noted { command: frame.id, at, bytes, about: About::default() });
+            self.open
+                .insert(frame.sequence, Noted { command: frame.id, at, bytes, about: About::default(), trace: None });
         }
     }
 
@@ -61,6 +71,13 @@ impl Requests {
     pub(crate) fn is_about(&mut self, sequence: u32, about: impl FnOnce() -> About) {
         if let Some(noted) = self.open.get_mut(&sequence) {
             noted.about = about();
+        }
+    }
+
+    /// What it begins.
+    pub(crate) fn begins(&mut self, sequence: u32, trace: Trace) {
+        if let Some(noted) = self.open.get_mut(&sequence) {
+            noted.trace = Some(trace);
         }
     }
 }
@@ -74,7 +91,9 @@ impl Bind {
         if matches!(noted.command, pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM) && !self.is_esme() {
             noted.about.message_id = named(&response[HEADER..]);
         }
-        let record = Record { bytes_in: noted.bytes, bytes_out: response.len() as u64, ..Record::of(outcome(status)) };
+        let trace = noted.trace.map(|trace| trace.id());
+        let bytes_out = response.len() as u64;
+        let record = Record { bytes_in: noted.bytes, bytes_out, trace, ..Record::of(outcome(status)) };
         self.write(record, noted.at, ("peer", noted.command), Some(status), &noted.about, out);
     }
 
@@ -93,6 +112,7 @@ impl Bind {
         };
         let bytes_in = frame.length() as u64;
         let record = Record { bytes_in, bytes_out: bytes, ..Record::of(outcome(frame.status)) };
+        let record = request.behalf().map_or(record, |behalf| behalf.of(record));
         let about = About { message_id, ..About::default() };
         self.write(record, at, ("us", request.command()), Some(frame.status), &about, out);
     }
@@ -101,6 +121,7 @@ impl Bind {
     pub(crate) fn unanswered<'a>(&self, asked: impl Iterator<Item = &'a Asked>, out: &mut Out<'_, Bind>) {
         for Asked { what, at, bytes } in asked.filter(|asked| !matches!(asked.what, Request::EnquireLink)) {
             let record = Record { bytes_out: *bytes, ..Record::of(Outcome::Failed) };
+            let record = what.behalf().map_or(record, |behalf| behalf.of(record));
             self.write(record, *at, ("us", what.command()), None, &About::default(), out);
         }
     }
@@ -109,7 +130,8 @@ impl Bind {
     pub(crate) fn abandon_requests(&mut self, out: &mut Out<'_, Bind>) {
         self.unanswered(self.window.open(), out);
         for noted in std::mem::take(&mut self.requests.open).into_values() {
-            let record = Record { bytes_in: noted.bytes, ..Record::of(Outcome::Abandoned) };
+            let trace = noted.trace.map(|trace| trace.id());
+            let record = Record { bytes_in: noted.bytes, trace, ..Record::of(Outcome::Abandoned) };
             self.write(record, noted.at, ("peer", noted.command), None, &noted.about, out);
         }
     }
@@ -130,10 +152,16 @@ impl Bind {
             Stage::Bound { login, .. } | Stage::Unbinding { login, .. } => &login.system_id,
             // The password was right.
             Stage::Binding { login, .. } if login.is_admitted() => &login.system_id,
-            _ => "",
+            _ => record.account,
         };
         let record = Record { account, duration: out.now().since(since), ..record };
         out.record(record, &Fields { event: word(command), asked_by, status, about });
+    }
+}
+
+impl Behalf {
+    fn of<'a>(&'a self, record: Record<'a>) -> Record<'a> {
+        Record { account: &self.account, trace: Some(self.trace.id()), ..record }
     }
 }
 

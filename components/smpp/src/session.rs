@@ -313,7 +313,7 @@ impl Bind {
             Request::Unbind => self.leave(failed, out),
             Request::EnquireLink => {}
             Request::Bind { .. } => self.bind_answered(frame, failed, out),
-            Request::Submit { asked } => self.submitted(smpp, asked, frame, out),
+            Request::Submit { asked, .. } => self.submitted(smpp, asked, frame, out),
         }
     }
 

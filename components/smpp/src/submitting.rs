@@ -5,6 +5,7 @@ use tandem_component::prelude::*;
 use crate::Smpp;
 use crate::frame::{Frame, HEADER};
 use crate::pdu::{GENERIC_NACK, SUBMIT_SM, Status, decode, framed};
+use crate::record::Behalf;
 use crate::session::{Bind, Stage};
 use crate::sms::body;
 use crate::window::{Asked as Made, Request};
@@ -15,6 +16,9 @@ use tandem_sms::{Asked, Delivered, Sms, Submit, Submitted};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) asked: RequestId,
+    /// On whose behalf, where records are wanted.
+    #[serde(default)]
+    behalf: Option<Box<Behalf>>,
     /// The body of its `submit_sm`.
     #[serde(with = "serde_bytes")]
     body: Vec<u8>,
@@ -31,7 +35,11 @@ impl Bind {
     ) {
         match request.read() {
             Ok(Asked::Submit(submit)) => {
-                if let Err(status) = self.submit(smpp, id, &submit, out) {
+                let behalf = self
+                    .requests
+                    .wanted
+                    .then(|| Box::new(Behalf { account: request.account().to_owned(), trace: request.trace() }));
+                if let Err(status) = self.submit(smpp, (id, behalf), &submit, out) {
                     // It is not the SMSC that has too much to do.
                     let limit = if status == Status::EsmeRmsgqful { "queue" } else { "" };
                     out.answer(
@@ -56,7 +64,7 @@ impl Bind {
     fn submit(
         &mut self,
         smpp: &Smpp,
-        asked: RequestId,
+        (asked, behalf): (RequestId, Option<Box<Behalf>>),
         submit: &Submit,
         out: &mut Out<'_, Bind>,
     ) -> Result<(), Status> {
@@ -74,7 +82,7 @@ impl Bind {
         {
             return Err(Status::EsmeRmsgqful);
         }
-        self.waiting.push_back(Waiting { asked, body });
+        self.waiting.push_back(Waiting { asked, behalf, body });
         self.submit_more(smpp, out);
         Ok(())
     }
@@ -91,7 +99,7 @@ impl Bind {
         }
         let mut room = (smpp.config.window.submit as usize).saturating_sub(self.window.submits());
         while let Some(waiting) = if room > 0 { self.waiting.pop_front() } else { None } {
-            let request = Request::Submit { asked: waiting.asked };
+            let request = Request::Submit { asked: waiting.asked, behalf: waiting.behalf };
             let sequence = self.window.ask_with(request, waiting.body.len(), out.now());
             out.send(Stream::OWN, &framed(SUBMIT_SM, Status::EsmeRok, sequence, &waiting.body));
             self.transacted = out.now();
@@ -153,7 +161,7 @@ pub(crate) fn refuse(asked: RequestId, status: Status, out: &mut Out<'_, Bind>) 
 
 /// Answers that nobody knows whether the SMSC has a message that it was sent.
 pub(crate) fn lose(made: &Made, out: &mut Out<'_, Bind>) {
-    let Request::Submit { asked } = made.what else { return };
+    let Request::Submit { asked, .. } = made.what else { return };
     let reason = "the SMSC was sent it, and has not answered".to_owned();
     out.answer(asked, &Submitted { status: TEMPORARY.into(), uncertain: true, reason, ..Submitted::default() });
 }

@@ -6,6 +6,7 @@ use tandem_component::prelude::*;
 
 use crate::frame::HEADER;
 use crate::pdu::{DELIVER_SM, ENQUIRE_LINK, GENERIC_NACK, RESPONSE, SUBMIT_SM, UNBIND};
+use crate::record::Behalf;
 
 /// Requests by their sequence number, and the numbers to come (section 5.1.4).
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,6 +59,9 @@ pub(crate) enum Request {
     /// What another service has asked us to submit.
     Submit {
         asked: RequestId,
+        /// Where records are wanted.
+        #[serde(default)]
+        behalf: Option<Box<Behalf>>,
     },
     /// The receipt of the message in this row.
     Receipt {
@@ -66,6 +70,14 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// On whose behalf it is, where that is known.
+    pub(crate) fn behalf(&self) -> Option<&Behalf> {
+        match self {
+            Request::Submit { behalf, .. } => behalf.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The `command_id` that asks it.
     pub(crate) fn command(&self) -> u32 {
         match self {
@@ -175,7 +187,7 @@ mod tests {
         let mut window = Window { last: SEQUENCE_MAX - 1, ..Window::default() };
         let first = window.ask(Request::EnquireLink, at(1));
         window.ask(Request::Unbind, at(2));
-        let third = window.ask(Request::Submit { asked: serde_json::from_str("7").unwrap() }, at(3));
+        let third = window.ask(Request::Submit { asked: serde_json::from_str("7").unwrap(), behalf: None }, at(3));
         assert_eq!((first, third), (SEQUENCE_MAX, 2));
         let mut window: Window = rmp_serde::from_slice(&rmp_serde::to_vec_named(&window).unwrap()).unwrap();
         assert_eq!((window.oldest(), window.submits(), window.enquires()), (Some(at(1)), 1, true));

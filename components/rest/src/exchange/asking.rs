@@ -5,7 +5,7 @@ use tandem_component::prelude::*;
 use tandem_sms::{Asked, Cancel, Cancelled, Known, List, Listed, Queried, Query};
 
 use super::answer::{JSON, Told};
-use super::{Connection, Stage};
+use super::{Connection, Exchange, Stage};
 use crate::Rest;
 use crate::date;
 use crate::message::written;
@@ -34,7 +34,9 @@ impl Connection {
 
     fn ask(&mut self, rest: &Rest, asked: &Asked, out: &mut Out<'_, Conversation>) {
         self.stage = Stage::Ask;
-        out.call(Call::to(&rest.config.submit_to).within(rest.config.timeouts.answer), asked, Then::Asked);
+        let Exchange { account, trace, .. } = &self.exchange;
+        let call = Call::to(&rest.config.submit_to).within(rest.config.timeouts.answer).account(account).trace(*trace);
+        out.call(call, asked, Then::Asked);
     }
 
     /// It is answered.

@@ -6,7 +6,7 @@ use tandem_sms::{Asked, Submitted};
 
 use super::answer::Told;
 use super::reserving::settle;
-use super::{Connection, Stage};
+use super::{Connection, Exchange, Stage};
 use crate::Rest;
 use crate::json;
 use crate::message::Draft;
@@ -85,7 +85,7 @@ impl Connection {
             until: out.now() + rest.config.timeouts.answer,
             key,
         };
-        submission.ask(rest, &self.exchange.account, self.exchange.key.as_deref(), out);
+        submission.ask(rest, &self.exchange, out);
         self.stage = Stage::Submit(Box::new(submission));
     }
 
@@ -101,7 +101,7 @@ impl Connection {
         let Some(outcome @ Outcome::Asked) = submission.outcomes.get_mut(n) else { return };
         *outcome = Outcome::of(answer);
         submission.open -= 1;
-        submission.ask(rest, &self.exchange.account, self.exchange.key.as_deref(), out);
+        submission.ask(rest, &self.exchange, out);
         if submission.open > 0 {
             return;
         }
@@ -123,7 +123,8 @@ impl Connection {
 
 impl Submission {
     /// Asks for as many as may be asked at a time.
-    fn ask(&mut self, rest: &Rest, account: &str, key: Option<&str>, out: &mut Out<'_, Conversation>) {
+    fn ask(&mut self, rest: &Rest, exchange: &Exchange, out: &mut Out<'_, Conversation>) {
+        let Exchange { account, trace, key, .. } = exchange;
         while self.open < TOGETHER && self.outcomes.len() < self.draft.to.len() {
             let n = self.outcomes.len();
             let left = self.until.since(out.now());
@@ -133,9 +134,10 @@ impl Submission {
             }
             let to = &self.draft.to[n];
             // One key is for a request; each of its messages has one of its own, whatever the order of the recipients.
-            let key = key.map(|key| format!("{key}/{to}"));
+            let key = key.as_ref().map(|key| format!("{key}/{to}"));
             let submit = self.draft.submit(account, to, format!("{}-{n}", self.id), key);
-            out.call(Call::to(&rest.config.submit_to).within(left), &Asked::Submit(submit), Then::Submitted { n });
+            let call = Call::to(&rest.config.submit_to).within(left).account(account).trace(*trace);
+            out.call(call, &Asked::Submit(submit), Then::Submitted { n });
             self.outcomes.push(Outcome::Asked);
             self.open += 1;
         }
