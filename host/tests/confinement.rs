@@ -99,7 +99,7 @@ fn what_confines_it_stays() {
 
 #[test]
 fn memory_has_an_end() {
-    const LIMITS: Limits = Limits { time: Duration::from_secs(20), memory: 256 << 20 };
+    const LIMITS: Limits = Limits { time: Duration::from_secs(20), memory: 256 << 20, altered: false };
     for kernel in KERNELS.into_iter().chain(["--without filter"]) {
         let reason = tried("memory", "allocate-without-end", "", kernel, LIMITS).unwrap_err().to_string();
         let begins = "the library killed its examination: SIGABRT, in `start` for service `one`; it said: ";

@@ -42,7 +42,7 @@ pub use kills::kills;
 pub use libraries::{
     Libraries, asks, built, cargo, doorkeeper, fixture, greeter, ledger, libraries, tally, target_directory,
 };
-pub use manifest::{StampError, relabel, rewrite, stamp};
+pub use manifest::{StampError, link, relabel, rewrite, stamp};
 pub use network::Network;
 pub use patience::{Over, PATIENCE, eventually, settled};
 pub use peer::{Peer, described};

@@ -48,7 +48,24 @@ pub fn rewrite(input: &Path, output: &Path, change: impl FnOnce(&mut serde_json:
     }
     text.resize(section.len(), b' ');
     library[section].copy_from_slice(&text);
+    link(&mut library)?;
     Ok(fs::write(output, library)?)
+}
+
+/// Makes a library say that it is what its linker has written, as LLD does: the build id is of a BLAKE3 hash of each megabyte, with
+/// zeros in its own place. One without such an id stays as it is.
+///
+/// # Errors
+/// It is no library.
+pub fn link(library: &mut [u8]) -> Result<(), StampError> {
+    let begin = library.as_ptr().addr();
+    let place = object::File::parse(&*library)?.build_id()?.map(|id| (id.as_ptr().addr() - begin, id.len()));
+    let Some((at, length)) = place.filter(|(_, length)| matches!(length, 16 | 20)) else { return Ok(()) };
+    library[at..at + length].fill(0);
+    let hashes: Vec<u8> =
+        library.chunks(1 << 20).flat_map(|piece| blake3::hash(piece).as_bytes()[..length].to_vec()).collect();
+    library[at..at + length].copy_from_slice(&blake3::hash(&hashes).as_bytes()[..length]);
+    Ok(())
 }
 
 /// Why there is no copy.

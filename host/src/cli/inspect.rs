@@ -8,6 +8,7 @@ use tandem_component::abi;
 
 use super::say;
 use crate::config::Source;
+use crate::loader::linked::{self, Linked};
 use crate::loader::manifest::Manifest;
 use crate::loader::signature::{self, Keys};
 
@@ -17,11 +18,17 @@ pub(super) fn inspect(file: &Path, source: &Source, json: bool) -> anyhow::Resul
     let signed = Signed::of(file, &content, &source.read()?.trust);
     let manifest =
         Manifest::parse(&content, 1..=abi::REVISION).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    let linked = linked::check(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
     let code = if matches!(signed, Signed::Refused(_)) { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     if json {
         let mut object = serde_json::to_value(&manifest)?;
         object["digest"] = digest.to_string().into();
         object["signature"] = signed.json();
+        object["linked"] = match &linked {
+            Ok(Linked::Whole) => true.into(),
+            Ok(Linked::Unknown) => serde_json::Value::Null,
+            Err(_) => false.into(),
+        };
         say(object);
         return Ok(code);
     }
@@ -38,6 +45,12 @@ pub(super) fn inspect(file: &Path, source: &Source, json: bool) -> anyhow::Resul
     }
     say(format_args!("digest  {digest}"));
     say(format_args!("signed  {}", signed.text()));
+    let said = match &linked {
+        Ok(Linked::Whole) => "it is what its linker has written".to_owned(),
+        Ok(Linked::Unknown) => "nothing says whether it is what its linker has written".to_owned(),
+        Err(altered) => altered.to_string(),
+    };
+    say(format_args!("linked  {said}"));
     Ok(code)
 }
 

@@ -13,18 +13,20 @@ pub struct Examination {
     pub limit: Span,
     /// How much memory it may take, the library's own among it.
     pub memory: Size,
+    /// Whether it may have been changed after it was linked.
+    pub altered: bool,
 }
 
 impl Default for Examination {
     fn default() -> Self {
-        Examination { limit: Span::seconds(5), memory: Size(Limits::MEMORY) }
+        Examination { limit: Span::seconds(5), memory: Size(Limits::MEMORY), altered: false }
     }
 }
 
 impl Examination {
     /// What a child may use.
     pub fn limits(&self) -> Limits {
-        Limits { time: self.limit.get(), memory: self.memory.0 }
+        Limits { time: self.limit.get(), memory: self.memory.0, altered: self.altered }
     }
 
     /// What a type cannot say: the key and the reason.

@@ -1,8 +1,8 @@
 //! What brings a component's library into the process, and takes it out again.
 //!
 //! A file goes through these modules in this order: [`shelf`] copies it under the name of its content, [`signature`] says
-//! whether it is by somebody who is trusted, [`manifest`] reads what it says of itself without running any of it, [`examine`] has a child process try it, [`library`] loads
-//! it, and when the last lease is gone, [`threads`] clears what it left behind on the host's threads, so that
+//! whether it is by somebody who is trusted, [`manifest`] reads what it says of itself without running any of it, [`linked`] whether it is what
+//! the linker has written, [`examine`] has a child process try it, [`library`] loads it, and when the last lease is gone, [`threads`] clears what it left behind on the host's threads, so that
 //! [`library`] can close it and see that it is gone.
 //!
 //! One that does not come back from a call holds its thread; what that thread had is taken over by way of [`estate`].
@@ -24,6 +24,7 @@ pub mod estate;
 pub mod examine;
 pub mod image;
 pub mod library;
+pub mod linked;
 pub mod manifest;
 pub mod shelf;
 pub mod signature;

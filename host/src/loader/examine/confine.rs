@@ -22,6 +22,8 @@ pub struct Limits {
     pub time: Duration,
     /// How much memory it may take, in bytes, beside what the child has before.
     pub memory: u64,
+    /// Whether it may be another than what its linker has written.
+    pub altered: bool,
 }
 
 impl Limits {
@@ -30,7 +32,7 @@ impl Limits {
 
     /// So long, with as much memory as there is where nothing is said.
     pub const fn within(time: Duration) -> Self {
-        Limits { time, memory: Limits::MEMORY }
+        Limits { time, memory: Limits::MEMORY, altered: false }
     }
 }
 

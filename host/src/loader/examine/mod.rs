@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::library::{Library, LoadError};
+use super::linked;
 use super::shelf::{Digest, Shelf, ShelfError, Shelved};
 
 pub mod child;
@@ -80,10 +81,14 @@ pub enum Unloaded {
     Load(#[from] LoadError),
 }
 
-/// Has a child of `host`, the host's executable, examine a library with these trials.
+/// Has a child of `host`, the host's executable, examine a library with these trials, where it is what its linker has written.
 ///
 /// [`own_executable`] is the one to use for `host`. What the child writes to its standard error is kept for the reason.
 pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limits: Limits) -> Result<Examined, Refused> {
+    if !limits.altered {
+        let linked = linked::check(&library.path)?;
+        linked.map_err(|altered| Refused::Unfit { step: None, reason: altered.to_string() })?;
+    }
     let request = Request { library: library.path.clone(), trials: trials.to_vec(), limits };
     let request = rmp_serde::to_vec_named(&request).map_err(io::Error::other)?;
     let deadline = Instant::now() + limits.time;
