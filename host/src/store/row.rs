@@ -3,6 +3,7 @@
 //! Across the boundary a row is MessagePack: a map of column names to values, so that either side may leave out what it
 //! does not know. In the store it is one [`Value`] a column.
 
+use rmp::Marker;
 use rmpv::ValueRef;
 
 use super::table::{Column, Kind, Table};
@@ -30,8 +31,98 @@ pub type Columns = Vec<(usize, Value)>;
 /// # Errors
 /// It is no map, or it has a column that the table has not, or a value of another kind: the component's mistake.
 pub fn read(table: &Table, bytes: &[u8]) -> Result<Columns, String> {
-    let row = rmpv::decode::read_value_ref(&mut &*bytes).map_err(|error| format!("{}: {error}", table.name))?;
-    read_value(table, row)
+    let mut rest = bytes;
+    let entries = rmp::decode::read_map_len(&mut rest).map_err(|_| not_a_row(table))?;
+    // Each takes two bytes at least.
+    let mut columns = Columns::with_capacity((entries as usize).min(rest.len() / 2));
+    let cut_off = || format!("{}: a row that ends in the middle", table.name);
+    for _ in 0..entries {
+        let (name, after) = rmp::decode::read_str_from_slice(rest).map_err(|_| not_a_row(table))?;
+        rest = after;
+        let at = place(table, columns.last(), name)?;
+        let value = match table.columns[at].kind {
+            // As it is: it is MessagePack already.
+            Kind::Nested => {
+                let whole = rest;
+                skip(&mut rest).ok_or_else(cut_off)?;
+                match &whole[..whole.len() - rest.len()] {
+                    [NIL] => Value::Null,
+                    nested => Value::Blob(nested.to_owned()),
+                }
+            }
+            _ => {
+                let value = rmpv::decode::read_value_ref(&mut rest).map_err(|_| cut_off())?;
+                fitting(table, at, value)?
+            }
+        };
+        columns.push((at, value));
+    }
+    Ok(columns)
+}
+
+fn not_a_row(table: &Table) -> String {
+    format!("a row of `{}` is a struct whose fields are its columns", table.name)
+}
+
+/// The place of a column. A struct has its fields mostly in the order of the columns.
+fn place(table: &Table, last: Option<&(usize, Value)>, name: &str) -> Result<usize, String> {
+    let next = last.map_or(0, |(at, _)| at + 1);
+    match table.columns.get(next) {
+        Some(column) if column.name == name => Ok(next),
+        _ => table.column(name).ok_or_else(|| format!("table `{}` has no column `{name}`", table.name)),
+    }
+}
+
+/// A value that a column is to have.
+fn fitting(table: &Table, at: usize, value: ValueRef<'_>) -> Result<Value, String> {
+    let (column, found) = (&table.columns[at], kind_of(&value));
+    of_kind(column.kind, value)
+        .ok_or_else(|| format!("column `{}` of table `{}` holds {}, not {found}", column.name, table.name, column.kind))
+}
+
+const NIL: u8 = 0xc0;
+
+/// Leaves out one value, with all that is in it. `None` where it is not whole, or none.
+fn skip(rest: &mut &[u8]) -> Option<()> {
+    // How many values are to come: nothing is on the stack for those that are in others.
+    let mut values: u64 = 1;
+    while values > 0 {
+        let marker = Marker::from_u8(*rest.split_off_first()?);
+        let mut length = |bytes: usize| {
+            let digits = rest.split_off(..bytes)?;
+            Some(digits.iter().fold(0, |length, digit| length << 8 | u64::from(*digit)))
+        };
+        let (bytes, inner) = match marker {
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => (0, 0),
+            Marker::U8 | Marker::I8 => (1, 0),
+            Marker::U16 | Marker::I16 => (2, 0),
+            Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
+            Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
+            Marker::FixStr(length) => (length.into(), 0),
+            Marker::Str8 | Marker::Bin8 => (length(1)?, 0),
+            Marker::Str16 | Marker::Bin16 => (length(2)?, 0),
+            Marker::Str32 | Marker::Bin32 => (length(4)?, 0),
+            Marker::FixArray(count) => (0, count.into()),
+            Marker::Array16 => (0, length(2)?),
+            Marker::Array32 => (0, length(4)?),
+            Marker::FixMap(count) => (0, 2 * u64::from(count)),
+            Marker::Map16 => (0, 2 * length(2)?),
+            Marker::Map32 => (0, 2 * length(4)?),
+            // With the byte that says of which type it is.
+            Marker::FixExt1 => (2, 0),
+            Marker::FixExt2 => (3, 0),
+            Marker::FixExt4 => (5, 0),
+            Marker::FixExt8 => (9, 0),
+            Marker::FixExt16 => (17, 0),
+            Marker::Ext8 => (1 + length(1)?, 0),
+            Marker::Ext16 => (1 + length(2)?, 0),
+            Marker::Ext32 => (1 + length(4)?, 0),
+            Marker::Reserved => return None,
+        };
+        rest.split_off(..usize::try_from(bytes).ok()?)?;
+        values = values - 1 + inner;
+    }
+    Some(())
 }
 
 /// Reads the key of a row: a struct with its columns, a tuple in its order, or the one value of a key of one column.
@@ -62,28 +153,15 @@ pub fn read_key(table: &Table, bytes: &[u8]) -> Result<Vec<Value>, String> {
 /// # Errors
 /// As for [`read`].
 pub fn read_value(table: &Table, row: ValueRef<'_>) -> Result<Columns, String> {
-    let ValueRef::Map(entries) = row else {
-        return Err(format!("a row of `{}` is a struct whose fields are its columns", table.name));
-    };
+    let ValueRef::Map(entries) = row else { return Err(not_a_row(table)) };
     let mut columns = Columns::with_capacity(entries.len());
-    let mut next = 0;
     for (name, value) in entries {
         let name = match &name {
             ValueRef::String(name) => name.as_str().unwrap_or_default(),
             _ => "",
         };
-        // A struct has its fields mostly in the order of the columns.
-        let at = match table.columns.get(next) {
-            Some(column) if column.name == name => next,
-            _ => table.column(name).ok_or_else(|| format!("table `{}` has no column `{name}`", table.name))?,
-        };
-        next = at + 1;
-        let column = &table.columns[at];
-        let found = kind_of(&value);
-        let value = of_kind(column.kind, value).ok_or_else(|| {
-            format!("column `{}` of table `{}` holds {}, not {found}", column.name, table.name, column.kind)
-        })?;
-        columns.push((at, value));
+        let at = place(table, columns.last(), name)?;
+        columns.push((at, fitting(table, at, value)?));
     }
     Ok(columns)
 }
@@ -170,5 +248,37 @@ fn kind_of(value: &ValueRef<'_>) -> &'static str {
         ValueRef::Array(_) => "a list",
         ValueRef::Map(_) => "a nested value",
         ValueRef::Ext(..) => "an extension",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_left_out_whole() {
+        use rmpv::Value as V;
+        let text = |length: usize| V::from("x".repeat(length));
+        let list = |length: usize| V::Array(vec![V::from(length as u64); length]);
+        let map = |length: usize| V::Map((0..length).map(|n| (V::from(n as u64), list(n % 20))).collect());
+        let numbers = [0, 200, 60_000, 1 << 20, 1 << 40].into_iter().flat_map(|n: i64| [V::from(n), V::from(-n)]);
+        let texts = [0, 31, 32, 255, 256, 65_536].into_iter().flat_map(|n| [text(n), V::Binary(vec![0; n])]);
+        let lists = [0, 15, 16, 65_536].into_iter().map(list);
+        let maps = [0, 15, 16, 65_536].into_iter().map(map);
+        let types = [1, 2, 3, 4, 8, 16, 255, 256, 65_536].into_iter().map(|n| V::Ext(1, vec![0; n]));
+        let others = [V::Nil, V::Boolean(true), V::F32(1.0), V::F64(1.0)];
+        for value in numbers.chain(texts).chain(lists).chain(maps).chain(types).chain(others) {
+            let mut bytes = Vec::new();
+            rmpv::encode::write_value(&mut bytes, &value).unwrap();
+            let whole = bytes.len();
+            bytes.extend([1, 2, 3]);
+            let mut rest = &bytes[..];
+            assert_eq!((skip(&mut rest), rest.len()), (Some(()), 3), "{value:.20}");
+            let ends = (0..whole).step_by(whole / 50 + 1);
+            for end in ends {
+                assert_eq!(skip(&mut &bytes[..end]), None, "{value:.20}, cut off at {end}");
+            }
+        }
+        assert_eq!(skip(&mut &[0xc1][..]), None);
     }
 }

@@ -23,44 +23,60 @@ pub(super) fn index_name(component: &str, table: &str, column: &str, index: Inde
     format!("\"{component}.{table}.{column}{strict}\"")
 }
 
-/// What statements are written into. Those that make rows be there, which most writes are, are kept: their text is long.
+/// What statements are written into. Those that write to one row, which most are, are kept: their text is long.
 #[derive(Default)]
 pub(super) struct Text {
     sql: String,
-    puts: VecDeque<Put>,
+    written: VecDeque<Written>,
 }
 
 /// A statement that was written before.
-struct Put {
+struct Written {
+    form: Form,
     /// Kept, so that no other table comes to lie where it lies.
     table: Arc<Table>,
     columns: Vec<usize>,
     sql: String,
 }
 
+/// What it does. With the columns that it is about, the text follows from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Put,
+    Insert,
+    /// So many of the columns are to change; the others are as expected.
+    Update(usize),
+    Add,
+}
+
 /// So many are kept: a version writes to few tables, in few ways.
-const PUTS: usize = 32;
+const WRITTEN: usize = 64;
 
 impl Text {
-    fn put(&mut self, table: &Arc<Table>, columns: &[(usize, Value)]) -> &str {
-        let same = |put: &Put| {
-            let columns = columns.iter().map(|(at, _)| at);
-            Arc::ptr_eq(&put.table, table) && put.columns.iter().eq(columns)
+    /// The statement that was written before, or is now.
+    fn once(
+        &mut self,
+        form: Form,
+        table: &Arc<Table>,
+        columns: impl Iterator<Item = usize> + Clone,
+        write: impl FnOnce(&mut String),
+    ) -> &str {
+        let same = |it: &Written| {
+            it.form == form && Arc::ptr_eq(&it.table, table) && it.columns.iter().copied().eq(columns.clone())
         };
-        let at = match self.puts.iter().position(same) {
+        let at = match self.written.iter().position(same) {
             Some(at) => at,
             None => {
-                if self.puts.len() >= PUTS {
-                    self.puts.pop_front();
+                if self.written.len() >= WRITTEN {
+                    self.written.pop_front();
                 }
                 let mut sql = String::new();
-                put_into(&mut sql, table, columns);
-                let columns = columns.iter().map(|(at, _)| *at).collect();
-                self.puts.push_back(Put { table: Arc::clone(table), columns, sql });
-                self.puts.len() - 1
+                write(&mut sql);
+                self.written.push_back(Written { form, table: Arc::clone(table), columns: columns.collect(), sql });
+                self.written.len() - 1
             }
         };
-        &self.puts[at].sql
+        &self.written[at].sql
     }
 }
 
@@ -71,7 +87,12 @@ pub(super) fn put(
     table: &Arc<Table>,
     columns: &[(usize, Value)],
 ) -> rusqlite::Result<()> {
-    execute(connection, text.put(table, columns), columns.iter().map(|(_, value)| value)).map(drop)
+    let sql = text.once(Form::Put, table, places(columns), |sql| put_into(sql, table, columns));
+    execute(connection, sql, columns.iter().map(|(_, value)| value)).map(drop)
+}
+
+fn places(columns: &[(usize, Value)]) -> impl Iterator<Item = usize> + Clone {
+    columns.iter().map(|(at, _)| *at)
 }
 
 fn put_into(sql: &mut String, table: &Table, columns: &[(usize, Value)]) {
@@ -94,41 +115,45 @@ fn put_into(sql: &mut String, table: &Table, columns: &[(usize, Value)]) {
 /// Makes the row where there is none with its key. Whether it did; another unique column that stands in the way is an error.
 pub(super) fn insert(
     connection: &Connection,
-    Text { sql, .. }: &mut Text,
-    table: &Table,
+    text: &mut Text,
+    table: &Arc<Table>,
     columns: &[(usize, Value)],
 ) -> rusqlite::Result<bool> {
-    insert_into(sql, table, columns);
-    sql.push_str(" ON CONFLICT (");
-    list(sql, table.key_names());
-    sql.push_str(") DO NOTHING");
+    let sql = text.once(Form::Insert, table, places(columns), |sql| {
+        insert_into(sql, table, columns);
+        sql.push_str(" ON CONFLICT (");
+        list(sql, table.key_names());
+        sql.push_str(") DO NOTHING");
+    });
     Ok(execute(connection, sql, columns.iter().map(|(_, value)| value))? > 0)
 }
 
 /// Changes columns of the row, where others are as expected. Whether there was such a row.
 pub(super) fn update(
     connection: &Connection,
-    Text { sql, .. }: &mut Text,
-    table: &Table,
+    text: &mut Text,
+    table: &Arc<Table>,
     key: &[Value],
     expected: &[(usize, Value)],
     columns: &[(usize, Value)],
 ) -> rusqlite::Result<bool> {
-    sql.clear();
-    let _ = write!(sql, "UPDATE {} SET ", name(&table.component, &table.name));
-    let mut separator = "";
-    for (at, _) in columns {
-        let _ = write!(sql, "{separator}\"{}\" = ?", table.columns[*at].name);
-        separator = ", ";
-    }
-    if columns.is_empty() {
-        // Nothing to change: it is only asked whether the row is as expected.
-        let _ = write!(sql, "\"{0}\" = \"{0}\"", table.columns[table.key[0]].name);
-    }
-    where_key(sql, table);
-    for (at, _) in expected {
-        let _ = write!(sql, " AND \"{}\" IS ?", table.columns[*at].name);
-    }
+    let form = Form::Update(columns.len());
+    let sql = text.once(form, table, places(columns).chain(places(expected)), |sql| {
+        let _ = write!(sql, "UPDATE {} SET ", name(&table.component, &table.name));
+        let mut separator = "";
+        for (at, _) in columns {
+            let _ = write!(sql, "{separator}\"{}\" = ?", table.columns[*at].name);
+            separator = ", ";
+        }
+        if columns.is_empty() {
+            // Nothing to change: it is only asked whether the row is as expected.
+            let _ = write!(sql, "\"{0}\" = \"{0}\"", table.columns[table.key[0]].name);
+        }
+        where_key(sql, table);
+        for (at, _) in expected {
+            let _ = write!(sql, " AND \"{}\" IS ?", table.columns[*at].name);
+        }
+    });
     let values = columns.iter().map(|(_, value)| value).chain(key).chain(expected.iter().map(|(_, value)| value));
     Ok(execute(connection, sql, values)? > 0)
 }
@@ -136,27 +161,33 @@ pub(super) fn update(
 /// Adds to a column; what is not there begins with the column's default, or with 0.
 pub(super) fn add(
     connection: &Connection,
-    Text { sql, .. }: &mut Text,
-    table: &Table,
+    text: &mut Text,
+    table: &Arc<Table>,
     key: &[Value],
-    column: usize,
+    at: usize,
     delta: i64,
 ) -> rusqlite::Result<()> {
-    let column = &table.columns[column];
+    let column = &table.columns[at];
     let start = match column.default {
         Some(Value::Integer(start)) => start,
         _ => 0,
     };
-    sql.clear();
-    let _ = write!(sql, "INSERT INTO {} (", name(&table.component, &table.name));
-    list(sql, table.key_names().into_iter().chain([column.name.as_str()]));
-    sql.push_str(") VALUES (");
-    let places = key.len();
-    (0..places).for_each(|_| sql.push_str("?, "));
-    let _ = write!(sql, "?{} + ?{}) ON CONFLICT (", places + 1, places + 2);
-    list(sql, table.key_names());
-    let _ =
-        write!(sql, ") DO UPDATE SET \"{0}\" = coalesce(\"{0}\", ?{1}) + ?{2}", column.name, places + 1, places + 2);
+    let sql = text.once(Form::Add, table, std::iter::once(at), |sql| {
+        let _ = write!(sql, "INSERT INTO {} (", name(&table.component, &table.name));
+        list(sql, table.key_names().into_iter().chain([column.name.as_str()]));
+        sql.push_str(") VALUES (");
+        let places = key.len();
+        (0..places).for_each(|_| sql.push_str("?, "));
+        let _ = write!(sql, "?{} + ?{}) ON CONFLICT (", places + 1, places + 2);
+        list(sql, table.key_names());
+        let _ = write!(
+            sql,
+            ") DO UPDATE SET \"{0}\" = coalesce(\"{0}\", ?{1}) + ?{2}",
+            column.name,
+            places + 1,
+            places + 2
+        );
+    });
     let (start, delta) = (Value::Integer(start), Value::Integer(delta));
     execute(connection, sql, key.iter().chain([&start, &delta])).map(drop)
 }
@@ -247,7 +278,6 @@ fn where_scanned<'a>(sql: &mut String, table: &Table, scan: &'a Scan) -> Vec<&'a
 }
 
 fn insert_into(sql: &mut String, table: &Table, columns: &[(usize, Value)]) {
-    sql.clear();
     let _ = write!(sql, "INSERT INTO {} (", name(&table.component, &table.name));
     list(sql, columns.iter().map(|(at, _)| table.columns[*at].name.as_str()));
     sql.push_str(") VALUES (");
