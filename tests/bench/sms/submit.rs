@@ -1,6 +1,7 @@
 //! The ESMEs: binds whose windows are always full.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -61,9 +62,8 @@ async fn keep_full(
     let mut message = encoded(SUBMIT_SM, 0, Some(&message()));
     let place = marked::place(&message).expect("its text has a number");
     let mut last = 1;
-    // When each was sent, by its number: those of a window have places of their own.
-    let places = window.next_power_of_two() * 2;
-    let mut sent = vec![None; places as usize];
+    // When each was sent that has no answer, by its number: one may wait while many others come and go.
+    let mut sent = HashMap::new();
     let (mut open, mut room, mut out) = (0, window, Vec::new());
     loop {
         let now = Instant::now();
@@ -74,7 +74,7 @@ async fn keep_full(
                 number(&mut message, last);
                 marked::write(&mut message, place, next.replace(next.get() + 1));
                 out.extend_from_slice(&message);
-                sent[(last % places) as usize] = Some(now);
+                sent.insert(last, now);
                 open += 1;
             }
             stream.write_all(&out).await?;
@@ -87,7 +87,7 @@ async fn keep_full(
             if frame.id != SUBMIT_SM | RESPONSE {
                 return Err(io::Error::other(format!("{:#x} came", frame.id)));
             }
-            let at = sent[(frame.sequence % places) as usize].take();
+            let at = sent.remove(&frame.sequence);
             let at =
                 at.ok_or_else(|| io::Error::other(format!("a response to {}, which was not asked", frame.sequence)))?;
             figures.answered(frame.status == 0, at, now);
