@@ -209,6 +209,10 @@ pub mod row {
     pub const GET: u32 = 7;
     /// [a `Scan`]
     pub const SCAN: u32 = 8;
+    // Revision 6.
+    /// What follows, up to [`END`], is done only where the insert or the swap that was told before it is.
+    pub const IF_DONE: u32 = 9;
+    pub const END: u32 = 10;
 }
 
 /// Why nothing was stored, as a number.

@@ -44,7 +44,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::abi::{RawEvent, Sink, TO_END, authenticated, failure, kind, unstored};
+use crate::abi::{RawEvent, Sink, TO_END, authenticated, failure, kind, row, unstored};
 use crate::boxed::{self, Boxed};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect, Range};
@@ -602,9 +602,20 @@ impl Host {
         if !self.batch.has_writes() {
             return Ok(None);
         }
-        let (mut tables, mut answers, mut writes) = (self.tables.clone(), Vec::new(), false);
+        let (mut tables, mut writes) = (self.tables.clone(), false);
+        let mut answers: Vec<(u32, u32, Vec<u8>, u64)> = Vec::new();
+        // Up to the end of what is done on condition it is not.
+        let mut skips = false;
         for effect in &self.batch.effects {
             let Effect::Row { operation, table, first, second, number, token } = *effect else { continue };
+            match operation {
+                row::IF_DONE => skips = !matches!(answers.last(), Some((kind::CHANGED, 1, ..))),
+                row::END => skips = false,
+                _ => {}
+            }
+            if skips || matches!(operation, row::IF_DONE | row::END) {
+                continue;
+            }
             let (first, second) = (self.batch.bytes(first), self.batch.bytes(second));
             let told = rows::Operation { operation, table: self.batch.text(table), first, second, number };
             writes |= rows::writes(operation);

@@ -94,7 +94,7 @@ pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use ledger::Ledger;
-pub use out::{Dial, Forward, Out, Token};
+pub use out::{Dial, Forward, Out, Token, Writes};
 pub use record::{Outcome, Record};
 pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
@@ -109,7 +109,7 @@ pub mod prelude {
         Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
         Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy, Record, Refusal, RequestId,
         Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Trace,
-        Transport, export_component,
+        Transport, Writes, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

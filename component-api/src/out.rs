@@ -267,24 +267,24 @@ impl<'a, S: Session> Out<'a, S> {
     /// # Panics
     /// As all operations on rows, where a value cannot be serialized, which ends the session.
     pub fn put<R: Serialize>(&mut self, table: &Table, row: &R) {
-        self.sink.row(row::PUT, table.name, &encode(row), &[], 0, 0);
+        self.writes().put(table, row);
     }
 
     /// Changes columns of a row that is there: the struct has the key's and those that are to change. Without such a row
     /// nothing happens.
     pub fn update<R: Serialize>(&mut self, table: &Table, columns: &R) {
-        self.sink.row(row::UPDATE, table.name, &encode(columns), &[], 0, 0);
+        self.writes().update(table, columns);
     }
 
     /// Adds to a number, whoever else does at the same time. A row that is not there is made, and its number begins with
     /// the column's default. `key` is the key's value, a tuple of them, or a struct.
     pub fn add<K: Serialize>(&mut self, table: &Table, key: &K, column: &str, delta: i64) {
-        self.sink.row(row::ADD, table.name, &encode(key), column.as_bytes(), delta, 0);
+        self.writes().add(table, key, column, delta);
     }
 
     /// Makes a row go. One that is put there afterwards is a new one, in all columns of all versions.
     pub fn delete<K: Serialize>(&mut self, table: &Table, key: &K) {
-        self.sink.row(row::DELETE, table.name, &encode(key), &[], 0, 0);
+        self.writes().delete(table, key);
     }
 
     /// Makes a row where there is none with its key. Answered by [`Changed`](crate::Answer::Changed) once it is committed.
@@ -307,6 +307,27 @@ impl<'a, S: Session> Out<'a, S> {
         let token = self.waits.mint(then);
         self.sink.row(row::SWAP, table.name, &encode(expected), &encode(columns), 0, token);
         Token(token)
+    }
+
+    /// As [`swap`](Out::swap), and where the row is as expected, what `and` writes is written with it: all of it, or nothing.
+    pub fn swap_and<E: Serialize, R: Serialize>(
+        &mut self,
+        table: &Table,
+        expected: &E,
+        columns: &R,
+        then: S::Then,
+        and: impl FnOnce(&mut Writes<'_>),
+    ) -> Token {
+        let token = self.swap(table, expected, columns, then);
+        self.sink.row(row::IF_DONE, table.name, &[], &[], 0, 0);
+        and(&mut self.writes());
+        self.sink.row(row::END, table.name, &[], &[], 0, 0);
+        token
+    }
+
+    /// What is written without an answer: for functions that write, whether [together](Out::swap_and) or not.
+    pub fn writes(&mut self) -> Writes<'_> {
+        Writes { sink: self.sink.reborrow() }
     }
 
     /// Asks for a row. Answered by [`Row`](crate::Answer::Row), with what this session has written before.
@@ -437,6 +458,33 @@ impl<'a, S: Session> Out<'a, S> {
         let whole = Whole { record, more };
         let bytes = rmp_serde::to_vec_named(&whole).expect("a record is a struct of numbers, texts and booleans");
         self.sink.record(&bytes);
+    }
+}
+
+/// Takes what is written without an answer.
+pub struct Writes<'a> {
+    sink: Sink<'a>,
+}
+
+impl Writes<'_> {
+    /// As [`Out::put`].
+    pub fn put<R: Serialize>(&mut self, table: &Table, row: &R) {
+        self.sink.row(row::PUT, table.name, &encode(row), &[], 0, 0);
+    }
+
+    /// As [`Out::update`].
+    pub fn update<R: Serialize>(&mut self, table: &Table, columns: &R) {
+        self.sink.row(row::UPDATE, table.name, &encode(columns), &[], 0, 0);
+    }
+
+    /// As [`Out::add`].
+    pub fn add<K: Serialize>(&mut self, table: &Table, key: &K, column: &str, delta: i64) {
+        self.sink.row(row::ADD, table.name, &encode(key), column.as_bytes(), delta, 0);
+    }
+
+    /// As [`Out::delete`].
+    pub fn delete<K: Serialize>(&mut self, table: &Table, key: &K) {
+        self.sink.row(row::DELETE, table.name, &encode(key), &[], 0, 0);
     }
 }
 

@@ -63,6 +63,12 @@ impl Session for Conversation {
                     self.deaf = true;
                 } else if word == "?" {
                     out.scan(&Scan::of(&COUNTS).by("n").limit(10), Waiting::Listed);
+                } else if let Some(word) = word.strip_prefix('+') {
+                    let (once, twice) = (Count { word: word.into(), n: 1 }, Count { word: word.into(), n: 2 });
+                    out.swap_and(&COUNTS, &once, &twice, Waiting::Renamed, |writes| {
+                        writes.add(&COUNTS, &"more", "n", 1);
+                        writes.delete(&COUNTS, &"none");
+                    });
                 } else if let Some(word) = word.strip_prefix('=') {
                     let to = Count { word: format!("{word}{word}"), n: 1 };
                     out.swap(&COUNTS, &Count { word: word.into(), n: 1 }, &to, Waiting::Renamed);
@@ -152,6 +158,18 @@ fn a_swap_does_not_change_a_key() {
         session.bytes(Stream::OWN, b"a\n=a\n");
         let fault = session.fault().map(ToString::to_string);
         assert!(fault.is_some_and(|fault| fault.contains("the key of a row of table `counts` does not change")));
+    }
+}
+
+#[test]
+fn what_goes_with_a_swap_is_written_with_it_or_not_at_all() {
+    for mut session in modes() {
+        session.bytes(Stream::OWN, b"a\nnone\n+a\n");
+        let count = |word: &str, n| Count { word: word.into(), n };
+        assert_eq!(session.rows::<Count>(&COUNTS), [count("a", 2), count("more", 1)]);
+        session.bytes(Stream::OWN, b"none\n+a\nb\n");
+        let rows = [count("a", 2), count("b", 1), count("more", 1), count("none", 1)];
+        assert_eq!(session.rows::<Count>(&COUNTS), rows, "`a` does not count 1");
     }
 }
 

@@ -209,6 +209,75 @@ fn every_operation_does_what_it_says_in_one_transaction() {
 }
 
 #[test]
+fn what_is_done_on_condition_is_done_with_it_or_not_at_all() {
+    let place = Place::new();
+    let table = two();
+    place.migrate("1.0.0", &table).unwrap();
+    let (state, tries) = (table.column("state").unwrap(), table.column("tries").unwrap());
+    let text = |text: &str| row::Value::Text(text.into());
+    let step = |operation| Step { table: Arc::clone(&table), operation };
+    let swap = |from: &str, to: &str| {
+        step(Operation::Swap {
+            key: key(1),
+            expected: vec![(state, text(from))],
+            columns: vec![(state, text(to))],
+            token: 1,
+        })
+    };
+    let add = |id| step(Operation::Add { key: key(id), column: tries, delta: 1 });
+    place.put(&table, &Two { id: 1, state: "a".into(), parts: None, tries: 0, urgent: false });
+    let found = place.give(vec![
+        swap("a", "b"),
+        step(Operation::IfDone),
+        add(2),
+        step(Operation::Update { key: key(1), columns: vec![(tries, row::Value::Integer(7))] }),
+        step(Operation::End),
+        swap("a", "c"),
+        step(Operation::IfDone),
+        add(2),
+        step(Operation::Delete { key: key(1) }),
+        step(Operation::End),
+        add(3),
+    ]);
+    assert_eq!(found, Ok(vec![(1, Found::Done(true)), (1, Found::Done(false))]));
+    let first = Two { id: 1, state: "b".into(), parts: None, tries: 7, urgent: false };
+    assert_eq!(place.get::<Two>(&table, 1), Some(first));
+    assert_eq!([2, 3].map(|id| place.get::<Two>(&table, id).unwrap().tries), [4, 4], "3 is the default");
+}
+
+#[test]
+fn what_many_add_to_one_number_is_there_for_who_asks_after_them() {
+    let place = Place::new();
+    let (older, newer) = (two(), two());
+    place.migrate("1.0.0", &older).unwrap();
+    let tries = older.column("tries").unwrap();
+    let add = |table: &Arc<Table>, id, delta| Step {
+        table: Arc::clone(table),
+        operation: Operation::Add { key: key(id), column: tries, delta },
+    };
+    let ask = || Step {
+        table: Arc::clone(&newer),
+        operation: Operation::Ask { question: Question::Get { key: key(1) }, token: 1 },
+    };
+    let of = |found: Result<Vec<(u64, Found)>, Failure>| match found.unwrap().pop() {
+        Some((1, Found::Row(Some(row)))) => rmp_serde::from_slice::<Two>(&row).unwrap().tries,
+        found => panic!("{found:?}"),
+    };
+    // One version asks for what the other has added.
+    assert_eq!(of(place.give(vec![add(&older, 1, 1), add(&older, 2, 1), add(&older, 1, 2), ask()])), 6);
+    // Given at once, so that they are one group. What goes beyond the bounds of a number fails by itself.
+    for steps in [vec![add(&older, 1, 1)], vec![add(&older, 1, i64::MAX)], vec![add(&newer, 1, 1)]] {
+        place.store.give(Transaction { home: HOME, steps });
+    }
+    let outcomes: Vec<bool> = (0..3).map(|_| place.settled.recv().unwrap().outcome.is_ok()).collect();
+    assert_eq!(outcomes, [true, false, true]);
+    assert_eq!(of(place.give(vec![ask()])), 8);
+    // More numbers than are looked at.
+    place.give((1..100).chain(1..100).map(|id| add(&older, id, 1)).collect()).unwrap();
+    assert_eq!([1, 2, 50, 99].map(|id| place.get::<Two>(&older, id).unwrap().tries), [10, 6, 5, 5]);
+}
+
+#[test]
 fn a_scan_goes_by_an_index_in_pages() {
     let place = Place::new();
     let table = two();

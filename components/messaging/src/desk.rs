@@ -183,7 +183,7 @@ impl Desk {
             Then::Ended { id } => self.ended(id, answer, out),
             Then::Ending => self.ending(m, answer, failed, out)?,
             Then::Told { id, tries } => self.told(m, &id, tries, answer, failed, out),
-            Then::Reported { reported } => self.reported(reported, answer, failed, out)?,
+            Then::Reported { reported } => self.reported(m, reported, answer, failed, out)?,
             Then::Parts { asked, id } => self.parts_of(asked, id, answer, out)?,
             Then::Message { asked, parts } => self.message_of(m, (asked, &parts), answer, failed, out)?,
             Then::Parked { asked } => self.parked(asked, answer, failed, out),

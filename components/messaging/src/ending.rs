@@ -38,6 +38,8 @@ struct End<'a> {
     error: Option<&'a str>,
     tries: u32,
     uncertain: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -48,22 +50,73 @@ struct After<'a> {
     run: i64,
 }
 
+#[derive(Serialize)]
+struct Counted<'a> {
+    id: &'a str,
+    phase: Phase,
+    due_at: i64,
+    run: i64,
+    counted: bool,
+}
+
+/// What a message counts for, and who is told: as its row has it for as long as it is enroute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) version: String,
+    pub(crate) account: String,
+    pub(crate) more: u32,
+    pub(crate) counted: bool,
+    wants_receipt: u8,
+}
+
+impl Counts {
+    pub(crate) fn of(message: &Message) -> Self {
+        let Message { version, account, more, counted, wants_receipt, .. } = message;
+        let (version, account) = (version.clone(), account.clone());
+        Counts { version, account, more: *more, counted: *counted, wants_receipt: *wants_receipt }
+    }
+
+    /// Whether its front wants to be told that it ends so.
+    fn owes(&self, ends: State) -> bool {
+        match self.wants_receipt & 0b11 {
+            1 => true,
+            2 => ends != State::Delivered,
+            _ => false,
+        }
+    }
+}
+
 impl Desk {
-    /// Gives a message its final state, where it has none, and is as it was found.
+    /// Gives a message its final state, where it has none, and is as it was found. It is counted in the same transaction, where it is
+    /// known what for; not where it has a record, which is written of the whole row, and again where that was not done.
     pub(crate) fn end(
         &mut self,
         m: &Messaging,
-        id: &str,
+        (id, counts): (&str, Option<&Counts>),
         found: Option<Found>,
         (state, error): (State, &str),
         out: &mut Out<'_, Desk>,
     ) {
         let now = nanos(out.now());
         let error = Some(error).filter(|error| !error.is_empty() && state != State::Delivered);
-        let (phase, due_at) = (Phase::Ending, self.soon(out.now()));
-        let end = End { state, phase, due_at, run: m.run, ended_at: now, error, tries: 0, uncertain: false };
         let expected = Enroute { id, state: State::Enroute, found };
-        out.swap(&MESSAGES, &expected, &end, Then::Ended { id: id.to_owned() });
+        let end = |phase, due_at, counted| {
+            let (tries, uncertain) = (0, false);
+            End { state, phase, due_at, run: m.run, ended_at: now, error, tries, uncertain, counted }
+        };
+        let ended = || Then::Ended { id: id.to_owned() };
+        let Some(counts) = counts.filter(|_| !m.records) else {
+            out.swap(&MESSAGES, &expected, &end(Phase::Ending, self.soon(out.now()), None), ended());
+            return;
+        };
+        let (phase, due_at, then) = match counts.owes(state) {
+            true => (Phase::Owing, self.soon(out.now()), ended()),
+            false => (Phase::Ended, after(now, m.config.keep), Then::WrittenDown),
+        };
+        out.swap_and(&MESSAGES, &expected, &end(phase, due_at, Some(false)), then, |writes| {
+            count_ended(counts, state, writes);
+            count_gone(counts, writes);
+        });
     }
 
     /// Whether it was us.
@@ -85,7 +138,10 @@ impl Desk {
             // Where that time is over somebody else counts it, or has.
             let ours = message.ended_at.is_some_and(|at| message.due_at == after(at, SOON));
             if ours && nanos(out.now()) < message.due_at {
-                self.count(m, &message, out);
+                match message.phase {
+                    Phase::Owing => self.report(&message, out),
+                    _ => self.count(m, &message, out),
+                }
             }
         }
         Ok(())
@@ -96,17 +152,20 @@ impl Desk {
         if message.phase != Phase::Ending {
             return;
         }
-        count_ended(message, out);
-        count_gone(message, out);
+        let (counts, writes) = (Counts::of(message), &mut out.writes());
+        count_ended(&counts, message.state, writes);
+        count_gone(&counts, writes);
+        let owes = counts.owes(message.state);
+        let (phase, due_at) = match owes {
+            true => (Phase::Owing, self.soon(out.now())),
+            false => (Phase::Ended, after(nanos(out.now()), m.config.keep)),
+        };
+        out.update(&MESSAGES, &Counted { id: &message.id, phase, due_at, run: m.run, counted: false });
         if m.records {
             record(message, out);
         }
-        if message.owes(message.state) {
-            let due_at = self.soon(out.now());
-            out.update(&MESSAGES, &After { id: &message.id, phase: Phase::Owing, due_at, run: m.run });
+        if owes {
             self.report(message, out);
-        } else {
-            done(m, &message.id, out);
         }
     }
 }

@@ -132,15 +132,6 @@ pub enum Phase {
 }
 
 impl Message {
-    /// Whether its front wants to be told that it ends so.
-    pub(crate) fn owes(&self, ends: State) -> bool {
-        match self.wants_receipt & 0b11 {
-            1 => true,
-            2 => ends != State::Delivered,
-            _ => false,
-        }
-    }
-
     pub(crate) fn known(self) -> Known {
         let milliseconds = |nanos: i64| u64::try_from(nanos / 1_000_000).unwrap_or_default();
         Known {

@@ -7,6 +7,7 @@ use tandem_sms::{Deliver, Delivered, State, status};
 
 use crate::Messaging;
 use crate::desk::Desk;
+use crate::ending::Counts;
 use crate::message::{MESSAGES, Message};
 use crate::sent::{Ended, Part, SENT, outcome};
 use crate::then::{Reported, Then};
@@ -36,6 +37,7 @@ impl Desk {
 
     pub(crate) fn reported(
         &mut self,
+        m: &Messaging,
         mut reported: Reported,
         found: Answer<'_>,
         failed: bool,
@@ -51,6 +53,10 @@ impl Desk {
             Answer::Row(None) if reported.looked < LOOKS => {
                 reported.looked += 1;
                 out.after(BETWEEN_LOOKS * reported.looked, Then::LookAgain { reported });
+            }
+            // It said what it has to say when it took the message.
+            Answer::Row(None) if !m.config.network(&reported.network).receipts => {
+                answer(reported.asked, status::OK, out)
             }
             Answer::Row(None) => self.park(reported, out),
             _ => answer(reported.asked, status::LATER, out),
@@ -103,7 +109,7 @@ impl Desk {
         let Some(message) = message.map(|row| row.read::<Message>()).transpose()? else { return Ok(true) };
         match outcome(parts, message.parts).filter(|_| message.state == State::Enroute) {
             Some(_) if failed => return Ok(false),
-            Some((state, error)) => self.end(m, &message.id, None, (state, &error), out),
+            Some((state, error)) => self.end(m, (&message.id, Some(&Counts::of(&message))), None, (state, &error), out),
             None => {}
         }
         Ok(true)

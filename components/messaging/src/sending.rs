@@ -8,7 +8,7 @@ use tandem_sms::{Asked, State, Submit, Submitted, status};
 use crate::Messaging;
 use crate::config::Uncertain;
 use crate::desk::Desk;
-use crate::ending::Found;
+use crate::ending::{Counts, Found};
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::parts::{Said, parts};
 use crate::pausing::has_too_much;
@@ -30,6 +30,9 @@ pub(crate) struct Attempt {
     failure: Option<(u32, String)>,
     /// A part may be with the network, or not.
     unknown: bool,
+    /// What it counts for when it ends. A version that does not know has begun it where it is not here.
+    #[serde(default)]
+    counts: Option<Counts>,
 }
 
 #[derive(Serialize)]
@@ -117,7 +120,9 @@ impl Desk {
             Ok(parts) => parts,
             // It was looked at when it was submitted; another version may see it otherwise.
             Err(unfit) => {
-                return self.end(m, &message.id, Some(given(message.due_at)), (State::Rejected, &unfit.reason), out);
+                let (id, counts) = (&message.id, Counts::of(message));
+                let found = Some(given(message.due_at));
+                return self.end(m, (id, Some(&counts)), found, (State::Rejected, &unfit.reason), out);
             }
         };
         let within = m.config.network(network).within;
@@ -140,7 +145,8 @@ impl Desk {
         }
         self.take_room(network, left);
         let (tries, expires_at, due_at) = (message.tries, message.expires_at, message.due_at);
-        let attempt = Attempt { left, tries, expires_at, due_at, failure: None, unknown: false };
+        let counts = Some(Counts::of(message));
+        let attempt = Attempt { left, tries, expires_at, due_at, failure: None, unknown: false, counts };
         self.attempts.insert(message.id.clone(), attempt);
     }
 
@@ -165,10 +171,14 @@ impl Desk {
             // It is found again when its time has come: nobody knows then that the network has it.
             Outcome::Taken { .. } if failed => attempt.unknown = true,
             Outcome::Taken { network_id } => {
-                let (network, id, error) = (network.clone(), id.clone(), String::new());
-                // One that gives no names tells nothing of them either.
-                let network_id = if network_id.is_empty() { format!("{id}/{part}") } else { network_id };
-                out.put(&SENT, &Part { network, network_id, id, part, state: State::Enroute, error });
+                // A message that ends with this is asked after by nobody: neither a receipt nor a second try.
+                let ends = attempt.left == 0 && attempt.failure.is_none() && !attempt.unknown;
+                if !ends || m.config.network(&network).receipts {
+                    let (network, id, error) = (network.clone(), id.clone(), String::new());
+                    // One that gives no names tells nothing of them either.
+                    let network_id = if network_id.is_empty() { format!("{id}/{part}") } else { network_id };
+                    out.put(&SENT, &Part { network, network_id, id, part, state: State::Enroute, error });
+                }
             }
             Outcome::Not { status, reason, .. } => attempt.failure = Some((status, reason)),
             Outcome::Unknown => attempt.unknown = true,
@@ -176,7 +186,8 @@ impl Desk {
         if attempt.left > 0 {
             return;
         }
-        let Some(Attempt { tries, expires_at, due_at, failure, unknown, .. }) = self.attempts.remove(&id) else {
+        let Some(Attempt { tries, expires_at, due_at, failure, unknown, counts, .. }) = self.attempts.remove(&id)
+        else {
             return;
         };
         let found = given(due_at);
@@ -195,7 +206,7 @@ impl Desk {
                     out.swap(&MESSAGES, &Ours { id: &id, found }, &again, Then::WrittenDown);
                 }
                 None if !m.config.network(&network).receipts => {
-                    self.end(m, &id, Some(found), (State::Delivered, ""), out);
+                    self.end(m, (&id, counts.as_ref()), Some(found), (State::Delivered, ""), out);
                 }
                 None => with_network((&id, due_at), expires_at, false, out),
                 Some((status, reason)) if status::is_temporary(status) => {
@@ -207,7 +218,7 @@ impl Desk {
                     let queued = Queued { phase: Phase::Queued, due_at, tries: tries + 1, error };
                     out.swap(&MESSAGES, &Ours { id: &id, found }, &queued, Then::WrittenDown);
                 }
-                Some((_, reason)) => self.end(m, &id, Some(found), (State::Rejected, &reason), out),
+                Some((_, reason)) => self.end(m, (&id, counts.as_ref()), Some(found), (State::Rejected, &reason), out),
             }
         }
         self.sweep_if_there_is_more(m, &network, out);

@@ -8,7 +8,7 @@ use tandem_sms::State;
 use crate::Messaging;
 use crate::config::Uncertain;
 use crate::desk::Desk;
-use crate::ending::{Found, SOON, done};
+use crate::ending::{Counts, Found, SOON, done};
 use crate::incoming::INCOMING;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
 use crate::sending::{hold, lease};
@@ -33,6 +33,12 @@ struct Claim<'a> {
     network: Option<&'a str>,
     uncertain: bool,
     maybe_twice: bool,
+}
+
+#[derive(Serialize)]
+struct NotCounted<'a> {
+    id: &'a str,
+    counted: bool,
 }
 
 impl Desk {
@@ -165,16 +171,22 @@ impl Desk {
                 } else {
                     (State::Expired, message.error.as_deref().unwrap_or("it was not sent in time"))
                 };
-                self.end(m, &message.id, Some(found), (state, why), out);
+                self.end(m, (&message.id, Some(&Counts::of(message))), Some(found), (state, why), out);
                 return true;
             }
             Phase::Sent if message.uncertain => {
-                self.end(m, &message.id, Some(found), (State::Unknown, NOBODY_KNOWS), out);
+                self.end(
+                    m,
+                    (&message.id, Some(&Counts::of(message))),
+                    Some(found),
+                    (State::Unknown, NOBODY_KNOWS),
+                    out,
+                );
                 return true;
             }
             Phase::Sent => {
                 let why = "its network did not say what became of it";
-                self.end(m, &message.id, Some(found), (State::Expired, why), out);
+                self.end(m, (&message.id, Some(&Counts::of(message))), Some(found), (State::Expired, why), out);
                 return true;
             }
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
@@ -254,8 +266,11 @@ impl Desk {
             }
             Phase::Owing => self.report(&message, out),
             Phase::Ended => {
-                // A version that does not count has ended it.
-                count_gone(&message, out);
+                if message.counted {
+                    // A version that does not count has ended it.
+                    count_gone(&Counts::of(&message), &mut out.writes());
+                    out.update(&MESSAGES, &NotCounted { id: &message.id, counted: false });
+                }
                 out.scan(&Scan::of(&SENT).by("id").at(&message.id).limit(1000), Then::Gone { id: message.id });
             }
             Phase::Sent | Phase::Other => {}

@@ -5,6 +5,7 @@ use tandem_component::prelude::*;
 use tandem_sms::State;
 
 use crate::desk::Desk;
+use crate::ending::Counts;
 use crate::message::Message;
 
 /// A row for each version.
@@ -61,23 +62,23 @@ const fn counting(name: &'static str) -> Column {
 
 /// One more was taken.
 pub(crate) fn count_accepted(message: &Message, out: &mut Out<'_, Desk>) {
-    count(message, ["accepted", "accepted_more"], out);
+    count(&message.version, message.more, ["accepted", "accepted_more"], &mut out.writes());
 }
 
 /// One has ended.
-pub(crate) fn count_ended(message: &Message, out: &mut Out<'_, Desk>) {
-    let columns = match message.state {
+pub(crate) fn count_ended(counts: &Counts, state: State, writes: &mut Writes<'_>) {
+    let columns = match state {
         State::Delivered | State::Accepted => ["delivered", "delivered_more"],
         State::Expired => ["expired", "expired_more"],
         State::Deleted => ["cancelled", "cancelled_more"],
         _ => ["rejected", "rejected_more"],
     };
-    count(message, columns, out);
+    count(&counts.version, counts.more, columns, writes);
 }
 
-fn count(message: &Message, [column, more]: [&'static str; 2], out: &mut Out<'_, Desk>) {
-    out.add(&TOTALS, &message.version, column, 1);
-    if message.more > 0 {
-        out.add(&TOTALS, &message.version, more, message.more.into());
+fn count(version: &str, more: u32, columns: [&'static str; 2], writes: &mut Writes<'_>) {
+    writes.add(&TOTALS, &version, columns[0], 1);
+    if more > 0 {
+        writes.add(&TOTALS, &version, columns[1], more.into());
     }
 }

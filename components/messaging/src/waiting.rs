@@ -11,7 +11,8 @@ use tandem_sms::{Submitted, status};
 
 use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
-use crate::message::{MESSAGES, Message, after, nanos};
+use crate::ending::Counts;
+use crate::message::{Message, after, nanos};
 use crate::submitting::admit;
 use crate::then::Then;
 use crate::totals::{TOTALS, Total};
@@ -31,12 +32,6 @@ pub const WAITING: Table = Table {
 struct Counted {
     taken: i64,
     ended: i64,
-}
-
-#[derive(Serialize)]
-struct NotCounted<'a> {
-    id: &'a str,
-    counted: bool,
 }
 
 /// How many more may be taken of an account, as was known some time ago.
@@ -121,11 +116,10 @@ pub(crate) fn count_taken(account: &str, out: &mut Out<'_, Desk>) {
     out.add(&WAITING, &account, "taken", 1);
 }
 
-/// One waits no longer, if it was counted; its row says that it is not counted any more.
-pub(crate) fn count_gone(message: &Message, out: &mut Out<'_, Desk>) {
-    if message.counted {
-        out.add(&WAITING, &message.account, "ended", 1);
-        out.update(&MESSAGES, &NotCounted { id: &message.id, counted: false });
+/// One waits no longer, if it was counted. Its row is to say then that it is not counted any more.
+pub(crate) fn count_gone(counts: &Counts, writes: &mut Writes<'_>) {
+    if counts.counted {
+        writes.add(&WAITING, &counts.account, "ended", 1);
     }
 }
 

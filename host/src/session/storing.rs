@@ -165,7 +165,7 @@ impl Driver<'_, '_> {
             }),
             _ => None,
         });
-        Step::gathered(rows.map(|told| Step::of(tables, &told)))
+        Step::all(rows.map(|told| Step::of(tables, &told)))
     }
 
     /// Looks whether the store has settled what the held event wrote.

@@ -194,6 +194,10 @@ pub enum Operation {
         /// What it then gets.
         columns: Columns,
     },
+    /// What follows, up to the [`End`](Operation::End), is done only where the insert or the swap before it is.
+    IfDone,
+    /// See [`IfDone`](Operation::IfDone).
+    End,
     /// A question that comes after writes, and sees them.
     Ask {
         /// What is asked.
@@ -201,6 +205,18 @@ pub enum Operation {
         /// Who is answered.
         token: u64,
     },
+}
+
+impl Operation {
+    /// Whether others may be done only where it is.
+    fn may_be_condition(&self) -> bool {
+        matches!(self, Operation::Insert { .. } | Operation::Swap { .. })
+    }
+
+    /// Whether who tells it is answered.
+    fn is_answered(&self) -> bool {
+        self.may_be_condition() || matches!(self, Operation::Ask { .. })
+    }
 }
 
 /// What is read.

@@ -6,6 +6,7 @@
 mod ledger;
 mod migrations;
 mod statement;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::observe::notice::{self, Notice};
 use statement::Text;
+use sums::Sums;
 
 /// Where a worker takes what has been settled: a batch for each group commit. It must not wait.
 pub type Deliver = Box<dyn Fn(usize, Vec<Settled>) + Send>;
@@ -264,22 +266,33 @@ impl Writer {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failure)?;
         let mut settled = Vec::with_capacity(group.len());
+        let mut sums = Sums::default();
         for one in group {
             if apart {
                 transaction.prepare_cached("SAVEPOINT one").and_then(|mut save| save.execute([])).map_err(failure)?;
             }
-            let outcome = carry_out(&transaction, &mut self.text, one).map_err(failure);
+            let outcome = carry_out(&transaction, &mut self.text, &mut sums, one).and_then(|answers| {
+                if apart {
+                    sums.write_all(&transaction, &mut self.text)?;
+                }
+                Ok(answers)
+            });
+            let outcome = outcome.map_err(failure);
             if apart {
                 let end = if outcome.is_ok() { "RELEASE one" } else { "ROLLBACK TO one" };
                 transaction.prepare_cached(end).and_then(|mut end| end.execute([])).map_err(failure)?;
             }
             let outcome = match outcome {
-                Err(Failure::Conflict(reason)) if apart => Err(Failure::Conflict(reason)),
+                Err(Failure::Conflict(reason)) if apart => {
+                    sums = Sums::default();
+                    Err(Failure::Conflict(reason))
+                }
                 Err(failure) => return Err(failure),
                 Ok(answers) => Ok(answers),
             };
             settled.push(Settled { home: one.home, outcome });
         }
+        sums.write_all(&transaction, &mut self.text).map_err(failure)?;
         transaction.commit().map_err(failure)?;
         Ok(settled)
     }
@@ -299,11 +312,24 @@ impl Writer {
 fn carry_out(
     connection: &Connection,
     text: &mut Text,
+    sums: &mut Sums,
     transaction: &Transaction,
 ) -> rusqlite::Result<Vec<(u64, Found)>> {
     let mut answers = Vec::new();
+    // Up to the end of what is done on condition it is not.
+    let mut skips = false;
     for step in &transaction.steps {
         let table = &step.table;
+        match &step.operation {
+            Operation::IfDone => skips = !matches!(answers.last(), Some((_, Found::Done(true)))),
+            Operation::End => skips = false,
+            _ if skips => {}
+            Operation::Add { key, column, delta } => sums.add(connection, text, table, key, *column, *delta)?,
+            _ => sums.write_those_of(connection, text, table)?,
+        }
+        if skips {
+            continue;
+        }
         let (token, found) = match &step.operation {
             Operation::Ask { question, token } => (token, statement::ask(connection, text, table, question)?),
             Operation::Insert { columns, token } => {
@@ -320,10 +346,7 @@ fn carry_out(
                 statement::update(connection, text, table, key, &[], columns)?;
                 continue;
             }
-            Operation::Add { key, column, delta } => {
-                statement::add(connection, text, table, key, *column, *delta)?;
-                continue;
-            }
+            Operation::IfDone | Operation::End | Operation::Add { .. } => continue,
             Operation::Change { key, expected, columns } => {
                 let whole = || table.key.iter().copied().zip(key.iter().cloned()).chain(columns.iter().cloned());
                 if !statement::update(connection, text, table, key, expected, columns)?

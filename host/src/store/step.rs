@@ -29,8 +29,6 @@ pub struct Told<'a> {
 /// So many rows a scan reads where it does not say how many, and at most.
 const ROWS: u32 = 100;
 const ROWS_MAX: u32 = 1000;
-/// So many numbers are looked at for what is added to one.
-const ADDITIONS: usize = 8;
 
 impl Step {
     /// Reads an operation of a version that declares these tables.
@@ -76,45 +74,38 @@ impl Step {
                 let question = Question::Get { key: row::read_key(table, told.first)? };
                 Operation::Ask { question, token }
             }
+            operations::IF_DONE => Operation::IfDone,
+            operations::END => Operation::End,
             operations::SCAN => Operation::Ask { question: Question::Scan(scan(table, told.first)?), token },
             other => return Err(format!("this host knows no operation {other} on rows; upgrade the host first")),
         };
         Ok(Step { table: Arc::clone(table), operation })
     }
 
-    /// The steps of a transaction. What is added to one number several times is added at once, as long as nothing else is told of
-    /// its table in between: a count that each of many messages adds to is written once.
+    /// The steps of a transaction.
     ///
     /// # Errors
-    /// The first of theirs.
-    pub fn gathered(told: impl Iterator<Item = Result<Self, String>>) -> Result<Vec<Self>, String> {
+    /// The first of theirs, or what is done on condition is not what may be.
+    pub fn all(told: impl Iterator<Item = Result<Self, String>>) -> Result<Vec<Self>, String> {
         let mut steps: Vec<Step> = Vec::new();
-        // Where the last additions are, of tables that nothing else was told of since.
-        let mut additions: Vec<usize> = Vec::new();
+        let mut on_condition = false;
         for step in told {
             let step = step?;
-            if !matches!(step.operation, Operation::Add { .. }) {
-                additions.retain(|at| !Arc::ptr_eq(&steps[*at].table, &step.table));
-            } else if additions.iter().any(|at| steps[*at].takes(&step)) {
-                continue;
-            } else if additions.len() < ADDITIONS {
-                additions.push(steps.len());
-            }
+            let is_condition = steps.last().is_some_and(|last| last.operation.may_be_condition());
+            on_condition = match step.operation {
+                Operation::IfDone if !on_condition && is_condition => true,
+                Operation::End if on_condition => false,
+                Operation::IfDone | Operation::End => {
+                    return Err("it begins or ends a condition where there is none".into());
+                }
+                _ if on_condition && step.operation.is_answered() => {
+                    return Err("what it does on condition has an answer".into());
+                }
+                _ => on_condition,
+            };
             steps.push(step);
         }
-        Ok(steps)
-    }
-
-    /// Adds what the other one does, where both add to the same number.
-    fn takes(&mut self, other: &Step) -> bool {
-        let (Operation::Add { key, column, delta }, Operation::Add { key: its_key, column: its_column, delta: more }) =
-            (&mut self.operation, &other.operation)
-        else {
-            return false;
-        };
-        let same = Arc::ptr_eq(&self.table, &other.table) && (&*key, *column) == (its_key, *its_column);
-        let sum = delta.checked_add(*more).filter(|_| same);
-        sum.inspect(|sum| *delta = *sum).is_some()
+        if on_condition { Err("what it does on condition does not end".into()) } else { Ok(steps) }
     }
 
     /// The question, where it is nothing but one.
@@ -197,32 +188,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_one_number_is_added_at_once_unless_its_table_is_asked_in_between() {
+    fn a_condition_follows_what_is_done_or_not_and_holds_for_what_is_not_answered() {
+        use operations::{ADD, END, GET, IF_DONE, PUT, SWAP};
         let tables = tables();
-        let step = |operation, row: i64, number| {
-            let first = rmp_serde::to_vec_named(&(row, "x")).unwrap();
-            Step::of(&tables, &Told { operation, table: "t", first: &first, second: b"n", number, token: 5 })
+        let row = rmp_serde::to_vec_named(&serde_json::json!({"a": 1, "b": "x"})).unwrap();
+        let step = |operation| {
+            let second = if operation == SWAP { &row[..] } else { b"n" };
+            Step::of(&tables, &Told { operation, table: "t", first: &row, second, number: 1, token: 5 })
         };
-        let told = [
-            step(operations::ADD, 1, 1),
-            step(operations::ADD, 2, 10),
-            step(operations::ADD, 1, 2),
-            step(operations::ADD, 1, i64::MAX),
-            step(operations::GET, 1, 0),
-            step(operations::ADD, 1, 4),
-            step(operations::ADD, 1, 4),
+        let takes = |told: &[u32]| Step::all(told.iter().map(|operation| step(*operation))).is_ok();
+        assert!(takes(&[PUT, SWAP, IF_DONE, ADD, PUT, END, GET, SWAP, IF_DONE, END]));
+        let wrong: [&[u32]; 6] = [
+            &[IF_DONE, ADD, END],
+            &[PUT, IF_DONE, ADD, END],
+            &[SWAP, END],
+            &[SWAP, IF_DONE, ADD],
+            &[SWAP, IF_DONE, GET, END],
+            &[SWAP, IF_DONE, SWAP, IF_DONE, END, END],
         ];
-        let steps = Step::gathered(told.into_iter()).unwrap();
-        let added: Vec<Option<(Value, i64)>> = steps
-            .iter()
-            .map(|step| match &step.operation {
-                Operation::Add { key, delta, .. } => Some((key[0].clone(), *delta)),
-                _ => None,
-            })
-            .collect();
-        let of = |row, delta| Some((Value::Integer(row), delta));
-        assert_eq!(added, [of(1, 3), of(2, 10), of(1, i64::MAX), None, of(1, 8)]);
-        assert!(Step::gathered([step(operations::ADD, 1, 1), step(99, 1, 1)].into_iter()).is_err());
+        for told in wrong {
+            assert!(!takes(told), "{told:?}");
+        }
+        assert!(!takes(&[ADD, 99]));
     }
 
     #[test]

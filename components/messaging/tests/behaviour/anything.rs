@@ -36,6 +36,10 @@ fn go_on(seed: u64) {
     if random.one_in(2) {
         config["networks"]["smsc-a"]["window"] = (1 + random.below(3)).into();
     }
+    // It is believed when it takes a message, and what it says later all the same is taken from it.
+    if random.one_in(3) {
+        config["networks"]["smsc-a"]["receipts"] = false.into();
+    }
     let mut world = World::new(&config, seed);
     for _ in 0..70 {
         step(&mut world);
