@@ -14,6 +14,9 @@ use crate::store::schema::{Change, Misfit, What, index_of, index_word};
 use crate::store::table::{Column, Kind, Table};
 use crate::store::{Failure, Migrant, Migration, Unfit};
 
+/// A table with more columns than so many has long rows.
+const SHORT: usize = 8;
+
 /// What a version wants its tables to be.
 pub(super) struct Wanted {
     pub(super) component: String,
@@ -59,9 +62,11 @@ impl Wanted {
                     sql.push_str(&format!("{}{strict}, ", declared(column)));
                 }
                 let quoted: Vec<String> = key.iter().map(|column| format!("\"{column}\"")).collect();
-                // A number as the key is SQLite's own row number; all others are kept in the order of their key.
+                // A number as the key is SQLite's own row number. Others are kept in the order of their key, but for long rows:
+                // few of them fit into a page, and in that order they stand in all pages that lead to them.
                 let lone = columns.iter().any(|column| *key == [column.name.as_str()] && column.kind == Kind::Integer);
-                let order = if lone { "" } else { ", WITHOUT ROWID" };
+                let long = columns.len() > SHORT || columns.iter().any(|column| column.kind == Kind::Nested);
+                let order = if lone || long { "" } else { ", WITHOUT ROWID" };
                 sql.push_str(&format!("PRIMARY KEY ({})) STRICT{order}", quoted.join(", ")));
                 connection.execute_batch(&sql)?;
                 for column in columns {
@@ -103,7 +108,13 @@ impl Wanted {
         };
         let (name, of) =
             (statement::index_name(&self.component, table, column, index), statement::name(&self.component, table));
-        connection.execute_batch(&format!("CREATE {unique}INDEX {name} ON {of} (\"{column}\")"))
+        let mut columns = format!("\"{column}\"");
+        // Rows that share a value are found in the order of their key, whatever order they are kept in.
+        let table = self.tables.iter().find(|it| it.name == table).filter(|_| index == Index::Plain);
+        for other in table.iter().flat_map(|table| table.key_names()).filter(|other| *other != column) {
+            columns.push_str(&format!(", \"{other}\""));
+        }
+        connection.execute_batch(&format!("CREATE {unique}INDEX {name} ON {of} ({columns})"))
     }
 
     fn write_down(
