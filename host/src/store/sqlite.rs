@@ -3,6 +3,7 @@
 //! The writer is a thread of its own. It takes all transactions that wait and commits them with one sync of the disk
 //! (group commit), so the more sessions write, the less each pays. What fails by itself is taken out of its group.
 
+mod group;
 mod ledger;
 mod migrations;
 mod statement;
@@ -22,6 +23,7 @@ use super::{
     Failure, Found, Home, Migrant, Migration, Operation, Question, Reader, Settled, Step, Store, Transaction, Unfit,
 };
 use crate::observe::notice::{self, Notice};
+use group::Groups;
 use statement::Text;
 use sums::Sums;
 
@@ -92,8 +94,6 @@ const APPLICATION: i32 = 0x544e_444d;
 const FORM: i32 = 1;
 /// How long another process that holds the file is waited for.
 const BUSY: Duration = Duration::from_secs(1);
-/// So many transactions share one sync at most, so that the first of them does not wait for ever.
-const GROUP_MAX: usize = 1024;
 /// So many statements are kept ready a connection.
 const STATEMENTS: usize = 512;
 
@@ -198,22 +198,13 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, jobs: &Receiver<Job>) {
-        let mut next = None;
+        let (mut next, mut groups) = (None, Groups::default());
         while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
             match job {
                 Job::Write(first) => {
-                    let mut group = vec![first];
-                    while group.len() < GROUP_MAX {
-                        match jobs.try_recv() {
-                            Ok(Job::Write(transaction)) => group.push(transaction),
-                            Ok(other) => {
-                                next = Some(other);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
-                    }
-                    self.write(group);
+                    let (group, other) = groups.gather(first, jobs);
+                    next = other;
+                    groups.commit(group.len(), || self.write(group));
                 }
                 Job::Own(steps, reply) => {
                     // Who waits may have gone.
