@@ -87,6 +87,9 @@ pub struct ComponentTable {
     pub memory: extern "C" fn() -> u64,
     /// From now on it is never to have more: the allocation that would make it more calls `exhausted` of the host's table first.
     pub limit_memory: extern "C" fn(bytes: u64),
+    /// As `open`, of a session for one request of another service. Takes the component, the service, the session's number, and the
+    /// time, in nanoseconds since 1970.
+    pub open_for_request: unsafe extern "C" fn(*const (), RStr<'_>, u64, u64, &mut Reply<'_>) -> *mut (),
 }
 
 /// A library has an allocator of its own, and says nothing of it.

@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::abi::{About, RawEvent, Sink, authenticated, failure, kind, uncalled, unstored};
 use crate::admission::Limit;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
-use crate::component::{Component, Opening, Refusal, Starting, Time};
+use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
 use crate::named;
 use crate::out::Out;
@@ -86,6 +86,27 @@ pub(crate) fn start<C: Component>(starting: &[u8], config: &[u8]) -> Result<C, R
 /// Opens a session from MessagePack of its `Opening`.
 pub(crate) fn open<C: Component>(component: &C, opening: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
     let opening = read_opening(opening)?;
+    Ok(Boxed { session: component.open(&opening)?, waits: Waits::default() })
+}
+
+/// Opens a session for one request of another service.
+pub(crate) fn open_for_request<C: Component>(
+    component: &C,
+    service: &str,
+    session: u64,
+    at: Time,
+) -> Result<Boxed<C::Session>, Refusal> {
+    let opening = Opening {
+        service,
+        session,
+        transport: Transport::Call,
+        role: Role::Server,
+        peer: Peer::Service,
+        local: Peer::Service,
+        established: at,
+        idle_since: at,
+        key: None,
+    };
     Ok(Boxed { session: component.open(&opening)?, waits: Waits::default() })
 }
 

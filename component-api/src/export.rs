@@ -8,14 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
 use abi_stable::prefix_type::WithMetadata;
-use abi_stable::std_types::RSlice;
+use abi_stable::std_types::{RSlice, RStr};
 
 use crate::abi::{
     ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANIC, PANICKED, REVISION, RawEvent, Reply, Sink,
     UNCOUNTED,
 };
 use crate::boxed::{self, Boxed};
-use crate::component::{Component, Refusal};
+use crate::component::{Component, Refusal, Time};
 use crate::memory::Memory;
 use crate::session::Fault;
 
@@ -154,6 +154,7 @@ impl<X: Exported> Table<X> {
             close: close::<X::Component>,
             memory: memory::<X>,
             limit_memory: limit_memory::<X>,
+            open_for_request: open_for_request::<X::Component>,
         });
     }
     const ROOT: ComponentTableRef = ComponentTableRef(Self::METADATA.as_prefix());
@@ -194,6 +195,18 @@ unsafe extern "C" fn open<C: Component>(
     // `Sync`, so that several workers may.
     let component = unsafe { &*component.cast::<C>() };
     made(reply, || boxed::open(component, opening.as_slice()))
+}
+
+unsafe extern "C" fn open_for_request<C: Component>(
+    component: *const (),
+    service: RStr<'_>,
+    session: u64,
+    at: u64,
+    reply: &mut Reply<'_>,
+) -> *mut () {
+    // SAFETY: as in `open`.
+    let component = unsafe { &*component.cast::<C>() };
+    made(reply, || boxed::open_for_request(component, service.as_str(), session, Time::from_nanos(at)))
 }
 
 unsafe extern "C" fn resume<C: Component>(

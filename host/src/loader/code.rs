@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use abi_stable::library::AbiHeaderRef;
-use abi_stable::std_types::RSlice;
+use abi_stable::std_types::{RSlice, RStr};
 use tandem_component::abi::{self, About, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED, kind};
 
 use super::examine::Examined;
@@ -37,6 +37,8 @@ struct Functions {
     at_boundary: unsafe extern "C" fn(*const ()) -> bool,
     handle: unsafe extern "C" fn(*const (), *mut (), &RawEvent<'_>, &mut Sink<'_>, &mut Reply<'_>) -> u32,
     close: unsafe extern "C" fn(*mut ()),
+    /// From revision 6 on.
+    open_for_request: Option<unsafe extern "C" fn(*const (), RStr<'_>, u64, u64, &mut Reply<'_>) -> *mut ()>,
 }
 
 /// A component at work for one service. Dropping it stops it: do that off the workers.
@@ -103,7 +105,12 @@ impl Code {
         // SAFETY: the examination has checked the layout of this content against ours. (It is not checked again here:
         // abi_stable keeps pointers into each library that it has checked, for as long as the process lives.)
         let table = unsafe { header.unchecked_layout::<ComponentTableRef>() }.map_err(|error| format!("{error:?}"))?;
-        let functions = Functions { at_boundary: table.at_boundary(), handle: table.handle(), close: table.close() };
+        let functions = Functions {
+            at_boundary: table.at_boundary(),
+            handle: table.handle(),
+            close: table.close(),
+            open_for_request: (table.revision() >= 6).then(|| table.open_for_request()),
+        };
         (table.begin())(abi::host_table::<Reported>());
         let tables = manifest.tables().map_err(|error| error.to_string())?;
         Ok(Code { table, functions, library, tables: tables.into_iter().map(Arc::new).collect(), manifest })
@@ -196,6 +203,29 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut opened = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
         inside.leave(|| drop(opened.take()));
         opened.ok_or_else(|| text(reason))
+    }
+
+    /// Whether a session for one request can be opened [so](Conversation::open_for_request): not of a component of an earlier revision.
+    pub fn opens_for_requests(lease: &Lease<T>) -> bool {
+        let object: &Object = (**lease).as_ref();
+        object.functions.open_for_request.is_some()
+    }
+
+    /// Opens a session for one request of another service, at that time.
+    ///
+    /// # Errors
+    /// What the component refuses, in its words.
+    pub fn open_for_request(lease: Lease<T>, service: &str, session: u64, at: u64) -> Result<Self, String> {
+        let mut reason = Vec::new();
+        let object: &Object = (*lease).as_ref();
+        let open = object.functions.open_for_request.ok_or("it is of an earlier revision of the API")?;
+        let pointer = {
+            let _inside = inside::enter(object.number, session, What::OPEN);
+            let mut reply = Reply::new(&mut reason);
+            // SAFETY: as in `open`.
+            unsafe { open(object.pointer.as_ptr(), RStr::from_str(service), session, at, &mut reply) }
+        };
+        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
     }
 
     /// Resumes a session from what another version exported.

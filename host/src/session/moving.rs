@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use tandem_component::abi::kind;
-use tandem_component::{Opening, Policy, Time};
+use tandem_component::{Opening, Policy, Time, Transport};
 
 use super::driver::Driver;
 use super::late::Lateness;
@@ -339,10 +339,13 @@ impl Session {
         });
         session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);
-        let opening = session.opening(worker, now, wall);
-        let counts = Arc::clone(&lease.counts);
-        let id = session.id;
-        let opened = worker.running.lend(&mut *session, |_| Conversation::open(lease, &opening, id));
+        let plain = greeting.transport == Transport::Call && Conversation::opens_for_requests(&lease);
+        let opening = if plain { Vec::new() } else { session.opening(worker, now, wall) };
+        let (counts, name, id) = (Arc::clone(&lease.counts), worker.service_name(service), session.id);
+        let opened = worker.running.lend(&mut *session, |_| match plain {
+            true => Conversation::open_for_request(lease, &name, id, wall),
+            false => Conversation::open(lease, &opening, id),
+        });
         let conversation = opened.inspect_err(|why| counts.refused(why))?;
         conversation.lease().counts.enter();
         session.conversation = Some(conversation);
