@@ -191,6 +191,7 @@ pub mod kind {
     pub const ROUTED: u32 = 23;
     // Revision 4.
     /// `detail` = 0, or a number of [`limit`](super::limit), `number` = when it frees, in nanoseconds since 1970, or 0.
+    /// From revision 6 on: `more` = what is left, where that was asked, as a list in MessagePack with named fields.
     pub const ADMITTED: u32 = 24;
 }
 
@@ -253,6 +254,9 @@ pub mod admission {
     pub const SESSION: u32 = 2;
     /// It has a sender.
     pub const SENDER: u32 = 4;
+    // Revision 6.
+    /// What is left is to be told.
+    pub const TELL: u32 = 8;
 }
 
 /// What has refused an admission, as a number.

@@ -47,6 +47,14 @@ impl<'a> Admission<'a> {
         self
     }
 
+    /// What is left is to be told as well: the answer is [`AdmittedWith`](crate::Answer::AdmittedWith) or
+    /// [`RefusedWith`](crate::Answer::RefusedWith). It costs the host a look at what all workers share, so ask where it is passed on.
+    #[must_use]
+    pub fn telling(mut self) -> Self {
+        self.what |= admission::TELL;
+        self
+    }
+
     /// It lasts, and counts for `concurrent`, until it is [done](crate::Out::done) or the session ends.
     #[must_use]
     pub fn held(mut self) -> Self {

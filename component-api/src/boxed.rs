@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::abi::{About, RawEvent, Sink, authenticated, failure, kind, uncalled, unstored};
 use crate::admission::Limit;
+use crate::allowance::Allowances;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::event::{Answer, DialFailure, Event, Server, Stream};
@@ -249,12 +250,13 @@ fn read_event<'a, T: Then>(raw: &'a RawEvent<'_>, waits: &mut Waits<T>) -> Optio
         }
         kind::ADMITTED => {
             let then = waits.take(raw.token)?;
-            let answer = match raw.detail {
-                0 => Answer::Admitted,
-                limit => {
-                    let frees_at = (raw.number > 0).then(|| Time::from_nanos(raw.number));
-                    Answer::Refused { limit: Limit::of(limit), frees_at }
-                }
+            let (limit, frees_at) = (Limit::of(raw.detail), (raw.number > 0).then(|| Time::from_nanos(raw.number)));
+            let left = Some(Allowances(raw.more.as_slice())).filter(|left| !left.0.is_empty());
+            let answer = match (raw.detail, left) {
+                (0, None) => Answer::Admitted,
+                (0, Some(left)) => Answer::AdmittedWith(left),
+                (_, None) => Answer::Refused { limit, frees_at },
+                (_, Some(left)) => Answer::RefusedWith { limit, frees_at, left },
             };
             Event::Answer { then, answer }
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admission::Limit;
+use crate::allowance::Allowances;
 use crate::calls::{Account, CallFailure, Request, RequestId, Response};
 use crate::component::Time;
 use crate::rows::{Row, Rows, StoreFailure};
@@ -158,6 +159,17 @@ pub enum Answer<'a> {
         limit: Limit,
         /// When it would no longer. `None` where that is not a matter of time alone.
         frees_at: Option<Time>,
+    },
+    /// As `Admitted`, with what is left after it, as was [asked](crate::Admission::telling).
+    AdmittedWith(Allowances<'a>),
+    /// As `Refused`, with what is left, as was [asked](crate::Admission::telling).
+    RefusedWith {
+        /// Which limit of the agreement it would exceed.
+        limit: Limit,
+        /// When it would no longer. `None` where that is not a matter of time alone.
+        frees_at: Option<Time>,
+        /// What is left: of this limit too little.
+        left: Allowances<'a>,
     },
 }
 

@@ -476,6 +476,7 @@ impl<C: Component> Harness<C> {
                 self.host.routing &= event.kind != kind::ROUTED;
                 let (found, more) = match event.kind {
                     kind::REQUEST => self.host.calls.take_asked(event.number),
+                    kind::ADMITTED => (Vec::new(), self.host.admissions.take_told(event.token)),
                     _ => (self.host.found.remove(&event.token).unwrap_or_default(), Vec::new()),
                 };
                 if event.kind == kind::ANSWERED {
@@ -579,6 +580,8 @@ impl<C: Component> Harness<C> {
         if event.kind != kind::BYTES && event.kind != kind::STORE_FAILED {
             if event.kind == kind::REQUEST {
                 self.host.calls.ask_again(event);
+            } else if event.kind == kind::ADMITTED {
+                self.host.admissions.tell_again(event);
             } else if !event.bytes.is_empty() {
                 self.host.found.insert(event.token, event.bytes.as_slice().to_vec());
             }

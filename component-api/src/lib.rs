@@ -62,6 +62,7 @@ extern crate self as tandem_component;
 pub mod abi;
 pub mod admission;
 mod alarm;
+mod allowance;
 mod boxed;
 pub mod calls;
 pub mod component;
@@ -90,6 +91,7 @@ pub mod trace;
 
 pub use admission::{Admission, Limit};
 pub use alarm::Alarm;
+pub use allowance::{Allowance, Allowances};
 pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
 pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
@@ -106,10 +108,10 @@ pub use trace::Trace;
 pub mod prelude {
     pub use crate::harness::Harness;
     pub use crate::{
-        Account, Admission, Alarm, Answer, Call, CallFailure, Column, Component, Dial, DialFailure, Event, Fault,
-        Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy, Record, Refusal, RequestId,
-        Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table, Then, Time, Token, Trace,
-        Transport, Writes, export_component,
+        Account, Admission, Alarm, Allowance, Allowances, Answer, Call, CallFailure, Column, Component, Dial,
+        DialFailure, Event, Fault, Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy,
+        Record, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table,
+        Then, Time, Token, Trace, Transport, Writes, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -393,6 +393,9 @@ impl<'a, S: Session> Out<'a, S> {
     /// any other event; or by [`NotStored`](crate::Answer::NotStored) where its counts cannot be kept. An account without an
     /// agreement about the service is admitted. See the [manual](crate::manual::agreements).
     ///
+    /// Where it is asked to [tell](Admission::telling), the answers are [`AdmittedWith`](crate::Answer::AdmittedWith) and
+    /// [`RefusedWith`](crate::Answer::RefusedWith).
+    ///
     /// What is [held](Admission::held) counts until it is [`done`](Out::done), whose token this is.
     pub fn admit<'n>(&mut self, admission: impl Into<Admission<'n>>, then: S::Then) -> Token {
         let Admission { account, sender, units, what } = admission.into();

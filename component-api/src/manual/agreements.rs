@@ -76,6 +76,14 @@
 //! answer with the protocol's temporary error. An admission that was answered is used; it is not given back if the session then does
 //! nothing with it.
 //!
+//! # What is left
+//!
+//! Who asks with [`telling`](crate::Admission::telling) is told, with the answer, what is left of each limit that counts something:
+//! a list of [`Allowance`](crate::Allowance), for the fields of a protocol that say so (`RateLimit`). What is left is a lower bound: each worker takes
+//! shares in advance, and what the others have taken and not used counts as used until it comes back, some milliseconds later for
+//! a rate and a quarter of a second for a quota. And it is what was left at that moment: whoever else uses the same agreement may
+//! have had it since.
+//!
 //! # What is held
 //!
 //! [`held`](crate::Admission::held) has an exchange count for `concurrent` until the session says

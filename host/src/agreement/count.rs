@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tandem_component::Limit;
 
+use super::left::{Left, allowance};
 use super::rate::{Rate, SHARE_SPAN};
 use super::terms::{Agreement, ahead, periods};
 use super::{Moment, Refusal};
@@ -262,6 +263,25 @@ impl Count {
         self.used().clone()
     }
 
+    /// What is left of rate and quotas for whoever has taken so many and not used them.
+    pub fn tell(&self, terms: &Agreement, at: Moment, taken: u64, left: &mut Left) {
+        let mut used = self.used_now();
+        for (place, period, limit) in periods(terms.quotas()) {
+            let quota = &mut used.quotas[place];
+            quota.roll(period.window(at.wall).0);
+            let (start, end) = period.window(quota.start);
+            let there = limit.saturating_sub(quota.given).saturating_add(taken);
+            left.add(allowance(period.limit(), (limit, end - start), there, Some(end)));
+        }
+        if let Some(rate) = terms.rate() {
+            let tat = used.tat.resolve(rate, at.steady);
+            let allowed = rate.allowed(tat, at.steady);
+            let next = rate.allows(tat, at.steady, allowed + 1, allowed + 1).err().flatten();
+            let frees = next.map(|next| at.wall.saturating_add(next - at.steady));
+            left.add(allowance(Limit::Rate, (rate.burst, rate.whole_span()), allowed.saturating_add(taken), frees));
+        }
+    }
+
     /// Adds one to those at a time; false where there are as many as there may be.
     pub fn enter(count: &AtomicU64, limit: Option<u64>) -> bool {
         let more = |now: u64| (now < limit.unwrap_or(u64::MAX)).then_some(now + 1);
@@ -350,6 +370,57 @@ mod tests {
         assert_eq!(refusal.frees_at, Some(EVE + 2 * SECOND + 28 * 86_400 * SECOND), "February has 28 days");
         // A clock that was set back brings no window again.
         assert_eq!(drain(&count, &terms, at(0)).0, 0);
+    }
+
+    /// What is left, of each limit: how many, and when there are more.
+    fn left(count: &Count, terms: &Agreement, at: Moment, taken: u64) -> Vec<(Limit, u64, u64, Option<u64>)> {
+        let mut left = Left::default();
+        count.tell(terms, at, taken, &mut left);
+        let mut told = left.told(None);
+        told.sort_by_key(|it| it.limit);
+        told.iter().map(|it| (it.limit, it.of, it.left, it.frees_at.map(|at| at.nanos() - EVE))).collect()
+    }
+
+    #[test]
+    fn what_is_left_of_each_limit_is_what_may_still_be_taken() {
+        let terms = agreement(
+            "accounts = [\"a\"]\nrate = { of = 10, per = \"1s\", burst = 20 }\n\
+             quota = { minute = 100, hour = 200, day = 300, month = 400 }",
+        );
+        let count = count(Used::default());
+        let quotas = |used: u64, now: u64| {
+            let all = [(Limit::Minute, 100), (Limit::Hour, 200), (Limit::Day, 300), (Limit::Month, 400)];
+            all.map(|(limit, of)| (limit, of, of - used, Some(now)))
+        };
+        let all = |rate, used, frees| [&[rate][..], &quotas(used, frees)].concat();
+        // All of them end with the month, two seconds from now.
+        assert_eq!(left(&count, &terms, at(0), 0), all((Limit::Rate, 20, 20, None), 0, 2 * SECOND));
+        reserve(&count, &terms, at(0), 5);
+        count.take(&terms, at(0), 5, 5, 2).unwrap();
+        let rate = (Limit::Rate, 20, 15, Some(SECOND / 10));
+        assert_eq!(left(&count, &terms, at(0), 0), all(rate, 5, 2 * SECOND));
+        // What who asks has taken and not used is there for it.
+        assert_eq!(left(&count, &terms, at(0), 2)[0], (Limit::Rate, 20, 17, Some(SECOND / 10)));
+        assert_eq!(left(&count, &terms, at(0), 2)[1..], quotas(3, 2 * SECOND));
+        // To look changes nothing, and a rate comes back one by one.
+        assert_eq!(left(&count, &terms, at(SECOND / 4), 0)[0], (Limit::Rate, 20, 17, Some(SECOND / 10 + SECOND / 5)));
+        assert_eq!(drain(&count, &terms, at(0)).0, 15);
+        assert_eq!(left(&count, &terms, at(0), 0), all((Limit::Rate, 20, 0, Some(SECOND / 10)), 20, 2 * SECOND));
+        let refusal = drain(&count, &terms, at(0)).1;
+        assert_eq!(refusal.frees_at, Some(EVE + SECOND / 10), "as the refusal says");
+        // The next windows are whole, and end each in its time.
+        let next = left(&count, &terms, at(2 * SECOND), 0);
+        assert_eq!(next[1], (Limit::Minute, 100, 100, Some(62 * SECOND)));
+        assert_eq!(next[4], (Limit::Month, 400, 400, Some((2 + 28 * 86_400) * SECOND)));
+    }
+
+    #[test]
+    fn a_limit_that_was_lowered_has_nothing_left_and_one_that_was_raised_more() {
+        let count = count(Used::default());
+        let quota = |day: u64| agreement(&format!("accounts = [\"a\"]\nquota = {{ day = {day} }}"));
+        assert_eq!(drain(&count, &quota(10), at(0)).0, 10);
+        assert_eq!(left(&count, &quota(4), at(0), 0)[0].2, 0);
+        assert_eq!(left(&count, &quota(15), at(0), 0)[0].2, 5);
     }
 
     #[test]

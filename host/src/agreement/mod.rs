@@ -6,6 +6,7 @@
 //! | [`calendar`] | when the windows of quotas and the hours of a day begin and end |
 //! | [`rate`] | whether a rate allows so much now |
 //! | [`count`] | what an account has used of one agreement and service: one for all workers |
+//! | [`left`] | what is left of it, where somebody asks |
 //! | [`shares`] | what a worker has taken of it in advance, so that an admission touches nothing that is shared |
 //! | [`usage`] | all counts, and the thread that reserves of them in the store |
 //! | [`table`] | their rows |
@@ -18,11 +19,13 @@
 //!   and not used, a block a worker at most, and grants nothing twice.
 //! - What a share has of a rate was taken from the rate when the share was, and is used within [`rate::SHARE_SPAN`] or not at all;
 //!   the burst is by twice that smaller. So no span of time has more than the rate and the burst allow.
+//! - What is told to be left is at most what is: what other workers have taken and not used counts as used.
 //! - A count belongs to the names of agreement, account and service. No version, instance or publication is a part of it, nor are
 //!   the limits, which come with each use: a swap, a rollback and a changed limit leave it as it is.
 
 pub mod calendar;
 pub mod count;
+pub mod left;
 pub mod rate;
 pub mod shares;
 pub mod table;

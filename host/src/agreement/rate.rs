@@ -130,6 +130,17 @@ impl Rate {
         (u128::from(left) * u128::from(self.of) / u128::from(self.per)) as u64
     }
 
+    /// How much it allows now, in units.
+    pub fn allowed(&self, tat: u64, now: u64) -> u64 {
+        let left = self.span().saturating_sub(tat.saturating_sub(now));
+        (u128::from(left) * u128::from(self.of) / u128::from(self.per)) as u64
+    }
+
+    /// How long the burst takes to come back.
+    pub fn whole_span(&self) -> u64 {
+        self.span
+    }
+
     /// What is used a little later than it was taken is not to be more than the burst.
     fn span(&self) -> u64 {
         if self.splits() { self.span - 2 * SHARE_SPAN } else { self.span }

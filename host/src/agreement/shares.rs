@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tandem_component::Limit;
 use tandem_component::abi::admission;
+use tandem_component::{Allowance, Limit};
 
 use super::count::{Count, Untaken};
+use super::left::{Left, allowance};
 use super::terms::{Agreement, Agreements};
 use super::usage::{Request, Reserved, Usage};
 use super::{Moment, Refusal};
@@ -73,6 +74,8 @@ pub struct Told {
     pub number: u64,
     /// What is answered.
     pub verdict: Verdict,
+    /// What is left, where that was asked.
+    pub left: Option<Vec<Allowance>>,
 }
 
 /// Something that counts for as long as it is there.
@@ -205,6 +208,23 @@ impl Shares {
         self.waiting.push(Waiting { home, number, service, account, sender, units, what });
     }
 
+    /// What is left after a verdict, where that was asked and there is one. What is counted is counted for all workers: this looks at
+    /// each count under its lock.
+    pub fn left(&self, asked: &Asked<'_>, verdict: &Verdict, at: Moment) -> Option<Vec<Allowance>> {
+        let refusal = match verdict {
+            _ if asked.what & admission::TELL == 0 => return None,
+            Verdict::Admitted(_) => None,
+            Verdict::Refused(refusal, _) => Some(*refusal),
+            Verdict::Waits | Verdict::Failed(_) => return None,
+        };
+        let share = self.services.get(asked.service).and_then(|service| service.places.get(asked.account));
+        let mut left = Left::default();
+        if let Some(place) = share {
+            self.shares[*place].tell_left(asked.what, at, &mut left);
+        }
+        Some(left.told(refusal))
+    }
+
     /// What is to be told now that something was reserved.
     pub fn reserved(&mut self, Reserved { count, outcome }: Reserved, at: Moment) -> Vec<Told> {
         let is_it = |holding: &Holding| Arc::ptr_eq(&holding.count, &count);
@@ -226,7 +246,10 @@ impl Shares {
             };
             match verdict {
                 Verdict::Waits => left.push(one),
-                verdict => told.push(Told { home: one.home, number: one.number, verdict }),
+                verdict => {
+                    let left = self.left(&asked, &verdict, at);
+                    told.push(Told { home: one.home, number: one.number, verdict, left });
+                }
             }
         }
         self.waiting = left;
@@ -372,6 +395,27 @@ impl Share {
         }
         (self.left, self.until, self.taken) = (self.left + units, until, at);
         Ok(())
+    }
+
+    /// What is left, of what is asked.
+    fn tell_left(&self, what: u32, at: Moment, left: &mut Left) {
+        if self.barred.is_some() {
+            return;
+        }
+        let taken = if at.steady < self.until { self.left } else { 0 };
+        let session = what & admission::SESSION != 0;
+        for holding in self.counts.iter() {
+            if !session {
+                holding.count.tell(&holding.terms, at, taken, left);
+            }
+            if what & (admission::HELD | admission::SESSION) != 0
+                && let Some(limit) = holding.limit(session)
+            {
+                let now = Hold::counter(holding, session).load(std::sync::atomic::Ordering::Relaxed);
+                let which = if session { Limit::Sessions } else { Limit::Concurrent };
+                left.add(allowance(which, (limit, 0), limit.saturating_sub(now), None));
+            }
+        }
     }
 
     /// Gives back what was not used in its time.

@@ -284,6 +284,11 @@ impl<T: AsRef<Object>> Conversation<T> {
                     plain = without_about(event);
                     &plain
                 }
+                // Asked by a later version, of which this one goes on with the session.
+                kind::ADMITTED if !object.code.reads_about() => {
+                    plain = RawEvent { more: RSlice::EMPTY, ..*event };
+                    &plain
+                }
                 _ => event,
             };
             let _inside = inside::enter(object.number, session, What::event(event.kind));

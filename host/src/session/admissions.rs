@@ -1,10 +1,11 @@
 //! What an account may use of the session's service, and what the session holds of it.
 
+use tandem_component::Allowance;
 use tandem_component::abi::{admission, kind, unstored};
 
 use super::driver::Driver;
 use super::effects::Reason;
-use super::{Answer, Session};
+use super::{Answer, Content, Session};
 use crate::agreement::shares::{Asked, Hold, Verdict};
 use crate::observe::notice::Notice;
 use crate::store::Home;
@@ -46,7 +47,11 @@ impl Driver<'_, '_> {
             },
             verdict => verdict,
         };
-        session.take_verdict(token, verdict);
+        let left = match what & admission::TELL {
+            0 => None,
+            _ => self.worker.left(&asked, &verdict, self.now, self.wall),
+        };
+        session.take_verdict(token, verdict, left.as_deref());
         if session.admitted.len() > HELD_MAX {
             return Err(format!("it holds more than {HELD_MAX} admissions"));
         }
@@ -70,9 +75,9 @@ impl Driver<'_, '_> {
 
 impl Session {
     /// Answers a question, unless it was cancelled or the session has ended. What it was admitted is given back then.
-    pub fn admitted(&mut self, number: u64, verdict: Verdict) {
+    pub fn admitted(&mut self, number: u64, verdict: Verdict, left: Option<&[Allowance]>) {
         if let Some(token) = self.asked.answer(number) {
-            self.take_verdict(token, verdict);
+            self.take_verdict(token, verdict, left);
             self.wake();
         }
     }
@@ -83,8 +88,9 @@ impl Session {
         self.admitted.take(token);
     }
 
-    fn take_verdict(&mut self, token: u64, verdict: Verdict) {
-        let answer = Answer { kind: kind::ADMITTED, token, ..Answer::default() };
+    fn take_verdict(&mut self, token: u64, verdict: Verdict, left: Option<&[Allowance]>) {
+        let content = left.map(|left| Content::beside(&Allowance::write(left)));
+        let answer = Answer { kind: kind::ADMITTED, token, content, ..Answer::default() };
         self.answers.push_back(match verdict {
             Verdict::Admitted(hold) => {
                 if let Some(hold) = hold {

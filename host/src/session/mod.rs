@@ -159,13 +159,17 @@ struct Answer {
 struct Content {
     /// Rows, a response, a name, or what is asked.
     bytes: Vec<u8>,
-    /// The bytes of an `About`: of a request, and of a call that is answered.
+    /// What goes with it: the bytes of an `About`, of a request and of a call that is answered, or what an admission has left.
     about: Option<Arc<[u8]>>,
 }
 
 impl Content {
     fn of(bytes: Vec<u8>) -> Option<Box<Self>> {
         Some(Box::new(Content { bytes, about: None }))
+    }
+
+    fn beside(bytes: &[u8]) -> Box<Self> {
+        Box::new(Content { bytes: Vec::new(), about: Some(bytes.into()) })
     }
 }
 
@@ -181,7 +185,7 @@ impl Answer {
     /// The answer that an event was made of.
     fn again(event: &RawEvent<'_>) -> Self {
         let RawEvent { kind, detail, token, stream, number, bytes, more, .. } = *event;
-        let about = matches!(kind, kind::REQUEST | kind::ANSWERED).then(|| more.as_slice().into());
+        let about = matches!(kind, kind::REQUEST | kind::ANSWERED | kind::ADMITTED).then(|| more.as_slice().into());
         let content = Some(Box::new(Content { bytes: bytes.to_vec(), about }));
         Answer { kind, detail, token, stream, number, content }
     }

@@ -8,6 +8,7 @@ use crate::agreement::shares::{Asked, Shares, Told, Verdict};
 use crate::config::Admission;
 use crate::observe::notice::{self, Notice};
 use crate::store::Home;
+use tandem_component::Allowance;
 
 impl Worker {
     /// Whether an account may have an exchange, or a session, of a service.
@@ -21,6 +22,12 @@ impl Worker {
         let verdict = shares.admit(asked, at);
         tell_operator(&verdict);
         verdict
+    }
+
+    /// What is left after a verdict, where that was asked.
+    pub fn left(&self, asked: &Asked<'_>, verdict: &Verdict, now: u64, wall: u64) -> Option<Vec<Allowance>> {
+        let shares = self.shares.borrow();
+        shares.left(asked, verdict, shares.moment(now, wall))
     }
 
     /// Whether a service's exchanges have to be admitted.
@@ -46,12 +53,12 @@ impl Worker {
                 shares.reserved(reserved, at)
             };
             let mut sessions = self.sessions();
-            for Told { home, number, verdict } in told {
+            for Told { home, number, verdict, left } in told {
                 tell_operator(&verdict);
                 if let Some(Some(session)) = sessions.get_mut(home.key)
                     && session.id == home.session
                 {
-                    session.admitted(number, verdict);
+                    session.admitted(number, verdict, left.as_deref());
                 }
             }
         }
