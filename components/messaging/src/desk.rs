@@ -175,7 +175,9 @@ impl Desk {
             Then::Admitted { asked, message, keyed } => {
                 self.admitted(m, (asked, *message, keyed), answer, failed, out);
             }
-            Then::Inserted { asked, message } => self.inserted(m, asked, *message, answer, failed, out),
+            Then::Inserted { asked, message, left } => {
+                self.inserted(m, (asked, *message, left), answer, failed, out);
+            }
             Then::First { asked } => self.first(asked, answer, out)?,
             Then::Claimed { message, room } => self.claimed(m, (*message, room), answer, failed, out),
             Then::Had { message } => self.had(m, *message, answer, failed, out)?,

@@ -1,8 +1,10 @@
 //! A front asks for a message to be sent: it is a row before that is answered.
 
+use std::time::Duration;
+
 use tandem_component::prelude::*;
 use tandem_sms::tlv::whole;
-use tandem_sms::{State, Submit, Submitted, date, status};
+use tandem_sms::{Left, State, Submit, Submitted, date, status};
 
 use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
@@ -47,7 +49,7 @@ impl Desk {
         out: &mut Out<'_, Desk>,
     ) -> Result<(), Fault> {
         match answer {
-            Answer::Row(Some(row)) => taken(asked, &row.read()?, out),
+            Answer::Row(Some(row)) => taken(asked, &row.read()?, Vec::new(), out),
             Answer::Row(None) => self.look_for_room((asked, message, true), out),
             _ => not_now(asked, What::Submit, out),
         }
@@ -63,21 +65,28 @@ impl Desk {
         failed: bool,
         out: &mut Out<'_, Desk>,
     ) {
-        match answer {
-            _ if failed => not_now(asked, What::Submit, out),
-            Answer::Admitted if keyed => {
-                let message = Message { phase: Phase::Accepting, due_at: self.soon(out.now()), ..message };
-                let then = Then::Inserted { asked, message: Box::new(message.clone()) };
-                out.insert(&MESSAGES, &message, then);
+        let left = match answer {
+            _ if failed => return not_now(asked, What::Submit, out),
+            Answer::AdmittedWith(left) => said(left, out.now()),
+            Answer::RefusedWith { limit, frees_at, left } => {
+                let left = said(left, out.now());
+                return out.answer(asked, &Submitted { left, ..refused(limit, frees_at, out.now()) });
             }
-            Answer::Admitted => self.accept(m, asked, message, out),
-            Answer::Refused { limit, frees_at } => out.answer(asked, &refused(limit, frees_at, out.now())),
-            _ => not_now(asked, What::Submit, out),
+            // Asked by a version that asks for nothing more.
+            Answer::Admitted => Vec::new(),
+            Answer::Refused { limit, frees_at } => return out.answer(asked, &refused(limit, frees_at, out.now())),
+            _ => return not_now(asked, What::Submit, out),
+        };
+        if !keyed {
+            return self.accept(m, (asked, message, left), out);
         }
+        let message = Message { phase: Phase::Accepting, due_at: self.soon(out.now()), ..message };
+        let then = Then::Inserted { asked, message: Box::new(message.clone()), left };
+        out.insert(&MESSAGES, &message, then);
     }
 
     /// Keeps a message, answers, and sends it, in this order: what an event writes is committed first.
-    fn accept(&mut self, m: &Messaging, asked: RequestId, mut message: Message, out: &mut Out<'_, Desk>) {
+    fn accept(&mut self, m: &Messaging, (asked, mut message, left): Admitted, out: &mut Out<'_, Desk>) {
         let network = self.room_for(m, &message, true, out);
         if let Some(network) = &network {
             (message.phase, message.due_at) = (Phase::Sending, lease(m, network, out.now()));
@@ -87,7 +96,7 @@ impl Desk {
         out.put(&MESSAGES, &message);
         count_accepted(&message, out);
         count_taken(&message.account, out);
-        taken(asked, &message, out);
+        taken(asked, &message, left, out);
         if let Some(network) = network {
             self.send(m, &message, &network, &[], out);
         }
@@ -97,8 +106,7 @@ impl Desk {
     pub(crate) fn inserted(
         &mut self,
         m: &Messaging,
-        asked: RequestId,
-        message: Message,
+        (asked, message, left): Admitted,
         answer: Answer<'_>,
         failed: bool,
         out: &mut Out<'_, Desk>,
@@ -109,10 +117,10 @@ impl Desk {
                 not_now(asked, What::Submit, out);
             }
             // Somebody else does that, or has.
-            Answer::Changed(true) if has_run_out(&message, out.now()) => taken(asked, &message, out),
+            Answer::Changed(true) if has_run_out(&message, out.now()) => taken(asked, &message, left, out),
             Answer::Changed(true) => {
                 let due_at = scheduled(&message);
-                self.accept(m, asked, Message { phase: Phase::Queued, due_at, ..message }, out);
+                self.accept(m, (asked, Message { phase: Phase::Queued, due_at, ..message }, left), out);
             }
             Answer::Changed(false) => {
                 out.get(&MESSAGES, &message.id, Then::First { asked });
@@ -134,7 +142,7 @@ impl Desk {
     /// What was answered the first time.
     pub(crate) fn first(&mut self, asked: RequestId, answer: Answer<'_>, out: &mut Out<'_, Desk>) -> Result<(), Fault> {
         match answer {
-            Answer::Row(Some(row)) => taken(asked, &row.read()?, out),
+            Answer::Row(Some(row)) => taken(asked, &row.read()?, Vec::new(), out),
             // It has gone in between, or the store does not answer.
             _ => not_now(asked, What::Submit, out),
         }
@@ -146,7 +154,7 @@ impl Desk {
 pub(crate) fn admit(asked: RequestId, message: Message, keyed: bool, out: &mut Out<'_, Desk>) {
     let then = Then::Admitted { asked, message: Box::new(message.clone()), keyed };
     let admission = Admission::of(&message.account).units(message.parts.into()).sender(&message.sms.source.digits);
-    out.admit(admission, then);
+    out.admit(admission.telling(), then);
 }
 
 /// Which limit it is, and when it frees.
@@ -156,15 +164,35 @@ fn refused(limit: Limit, frees_at: Option<Time>, now: Time) -> Submitted {
         Limit::Suspended => status::REFUSED,
         _ => status::THROTTLED,
     };
-    let retry_after = frees_at.map(|at| at.nanos().saturating_sub(now.nanos()).div_ceil(1_000_000));
+    let retry_after = frees_at.map(|at| milliseconds(at.since(now)));
     let reason = format!("the account's agreement does not allow it: {limit}");
     Submitted { status, reason, retry_after, limit: limit.word().to_owned(), ..Submitted::default() }
 }
 
-fn taken(asked: RequestId, message: &Message, out: &mut Out<'_, Desk>) {
-    let (message_id, parts) = (message.id.clone(), message.parts);
-    out.answer(asked, &Submitted { message_id, parts, ..Submitted::default() });
+/// What is left, as a front is told.
+fn said(left: Allowances<'_>, now: Time) -> Vec<Left> {
+    let of_one = |Allowance { limit, of, per, left, frees_at }| Left {
+        limit: limit.word().to_owned(),
+        of,
+        per: per.map_or(0, milliseconds),
+        left,
+        frees_in: frees_at.map(|at| milliseconds(at.since(now))),
+    };
+    left.to_vec().into_iter().map(of_one).collect()
 }
+
+/// Begun ones as well.
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+fn taken(asked: RequestId, message: &Message, left: Vec<Left>, out: &mut Out<'_, Desk>) {
+    let (message_id, parts) = (message.id.clone(), message.parts);
+    out.answer(asked, &Submitted { message_id, parts, left, ..Submitted::default() });
+}
+
+/// A message that may be sent, with the request that asks for it and what its account has left.
+type Admitted = (RequestId, Message, Vec<Left>);
 
 /// When a message is to be sent. Its times were read when it was submitted.
 fn scheduled(message: &Message) -> i64 {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_component::RequestId;
-use tandem_sms::{Replace, Report};
+use tandem_sms::{Left, Replace, Report};
 
 use crate::early::Early;
 use crate::incoming::Incoming;
@@ -64,6 +64,9 @@ pub enum Then {
         asked: RequestId,
         /// The message.
         message: Box<Message>,
+        /// What its account has left.
+        #[serde(default)]
+        left: Vec<Left>,
     },
     /// The first message with a key.
     First {

@@ -7,7 +7,7 @@
 //! As many more may be taken as are being taken at the same moment: nobody waits for another's count.
 
 use tandem_component::prelude::*;
-use tandem_sms::{Submitted, status};
+use tandem_sms::{Left, Submitted, status};
 
 use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
@@ -77,7 +77,7 @@ impl Desk {
         let max = m.config.waiting_of(&message.account);
         if wait >= max {
             let name = &message.account;
-            full(asked, format!("{max} messages of the account `{name}` wait, which are as many as may"), out);
+            full(asked, (format!("{max} messages of the account `{name}` wait, which are as many as may"), max), out);
             return Ok(());
         }
         let then = Then::AllWaiting { asked, message: Box::new(message), keyed, left: max - wait };
@@ -101,7 +101,7 @@ impl Desk {
         let wait: i64 = rows.read::<Total>()?.iter().map(Total::pending).sum();
         let max = m.config.waiting.all;
         if wait >= max {
-            full(asked, format!("{max} messages wait, of all accounts, which are as many as may"), out);
+            full(asked, (format!("{max} messages wait, of all accounts, which are as many as may"), max), out);
             return Ok(());
         }
         let (left, until) = (left.min(max - wait), after(nanos(out.now()), KNOWN));
@@ -123,9 +123,11 @@ pub(crate) fn count_gone(counts: &Counts, writes: &mut Writes<'_>) {
     }
 }
 
-fn full(asked: RequestId, what: String, out: &mut Out<'_, Desk>) {
+fn full(asked: RequestId, (what, max): (String, i64), out: &mut Out<'_, Desk>) {
     let reason = format!("{what}: one has to end before another is taken");
-    out.answer(asked, &Submitted { status: status::FULL, reason, ..Submitted::default() });
+    let limit = "queue".to_owned();
+    let left = vec![Left { limit: limit.clone(), of: max.unsigned_abs(), ..Left::default() }];
+    out.answer(asked, &Submitted { status: status::FULL, reason, limit, left, ..Submitted::default() });
 }
 
 /// Where no more than so many may be taken it is asked each time …

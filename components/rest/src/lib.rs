@@ -14,6 +14,7 @@ mod exchange;
 mod framing;
 mod json;
 mod keeping;
+mod left;
 mod message;
 mod openapi;
 mod operation;

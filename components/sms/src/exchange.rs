@@ -76,6 +76,25 @@ pub struct Submitted {
     pub limit: String,
     /// Of one that was not taken as far as anybody knows: it was sent, and nobody has answered, so it may be there.
     pub uncertain: bool,
+    /// What is left of each limit that the account has, where that is known: the one that has refused it first, then the one that is
+    /// closest to its end.
+    pub left: Vec<Left>,
+}
+
+/// What is left of one limit, in parts of messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Left {
+    /// Which it is, as in [`Submitted::limit`].
+    pub limit: String,
+    /// How many there are; 0 where it is not a matter of how many.
+    pub of: u64,
+    /// In how many milliseconds that many come back; 0 where it is not a matter of time.
+    pub per: u64,
+    /// How many there are still, at least.
+    pub left: u64,
+    /// In how many milliseconds there are more, where somebody knows.
+    pub frees_in: Option<u64>,
 }
 
 /// What a network has for an account.

@@ -24,7 +24,7 @@ pub mod tlv;
 
 pub use address::{NoAddress, fit};
 pub use exchange::{
-    Address, Asked, Cancel, Cancelled, Coding, Deliver, Delivered, Known, List, Listed, Queried, Query, Replace,
+    Address, Asked, Cancel, Cancelled, Coding, Deliver, Delivered, Known, Left, List, Listed, Queried, Query, Replace,
     Replaced, Report, Sms, Submit, Submitted,
 };
 pub use state::State;

@@ -1,7 +1,7 @@
 //! Services of any two versions understand each other: what one leaves out has its default, what one does not know is passed over.
 
 use serde::{Deserialize, Serialize};
-use tandem_sms::{Asked, Deliver, Delivered, Known, Sms, State, Submit, Submitted};
+use tandem_sms::{Asked, Deliver, Delivered, Known, Left, Sms, State, Submit, Submitted};
 
 /// As the first version had it.
 mod first {
@@ -89,7 +89,8 @@ fn an_older_callee_understands() {
     };
     let expected = first::Asked::Submit(first::Submit { id: "1".into(), account: "acme".into(), sms: sms() });
     assert_eq!(across::<first::Asked>(&Asked::Submit(asked)).unwrap(), expected);
-    let answered = Submitted { message_id: "7".into(), parts: 3, retry_after: Some(9), ..Submitted::default() };
+    let left = vec![Left { limit: "day".into(), of: 10, left: 3, ..Left::default() }];
+    let answered = Submitted { message_id: "7".into(), parts: 3, retry_after: Some(9), left, ..Submitted::default() };
     let expected = first::Submitted { status: 0, message_id: "7".into() };
     assert_eq!(across::<first::Submitted>(&answered).unwrap(), expected);
 }

@@ -1,5 +1,6 @@
 //! What fronts see, and networks, one behaviour a file.
 
+mod allowances;
 mod anything;
 mod goodbye;
 mod keys;

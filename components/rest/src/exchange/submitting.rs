@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 use tandem_component::prelude::*;
-use tandem_sms::{Asked, Submitted};
+use tandem_sms::{Asked, Left, Submitted};
 
 use super::answer::Told;
 use super::reserving::settle;
 use super::{Connection, Exchange, Stage};
 use crate::Rest;
 use crate::json;
+use crate::left;
 use crate::message::Draft;
 use crate::problem::{Kind, Problem};
 use crate::session::{Conversation, Then};
@@ -29,6 +30,9 @@ pub(super) struct Submission {
     /// The key that it is done under.
     #[serde(default)]
     key: Option<Key>,
+    /// What the account has left, as far as it was told.
+    #[serde(default)]
+    left: Vec<Left>,
 }
 
 /// What has become of one.
@@ -46,6 +50,9 @@ enum Outcome {
         retry_after: Option<u64>,
         #[serde(default)]
         uncertain: bool,
+        /// Which limit has refused it.
+        #[serde(default)]
+        limit: String,
     },
     /// It was not.
     Unanswered { why: Silence },
@@ -84,6 +91,7 @@ impl Connection {
             open: 0,
             until: out.now() + rest.config.timeouts.answer,
             key,
+            left: Vec::new(),
         };
         submission.ask(rest, &self.exchange, out);
         self.stage = Stage::Submit(Box::new(submission));
@@ -99,7 +107,9 @@ impl Connection {
     ) {
         let Stage::Submit(submission) = &mut self.stage else { return };
         let Some(outcome @ Outcome::Asked) = submission.outcomes.get_mut(n) else { return };
-        *outcome = Outcome::of(answer);
+        let left;
+        (*outcome, left) = Outcome::of(answer);
+        left::learn(&mut submission.left, left);
         submission.open -= 1;
         submission.ask(rest, &self.exchange, out);
         if submission.open > 0 {
@@ -114,9 +124,11 @@ impl Connection {
         if let (Some(key), false) = (&submission.key, failed) {
             settle(key, Some(&told).filter(|_| taken > 0 && submission.is_final()), out);
         }
+        let fields = submission.fields(told.status);
         if let (0, Some(problem)) = (taken, submission.problem()) {
             self.note(&problem);
         }
+        let told = fields.into_iter().fold(told, |told, (name, value)| told.with(name, &value));
         self.answer(rest, told, out);
     }
 }
@@ -170,6 +182,16 @@ impl Submission {
         }
     }
 
+    /// What the account has left, where it is told that something was taken, or that a limit has refused.
+    fn fields(&self, status: u16) -> Vec<(&'static str, String)> {
+        let refused: Vec<&str> = self.outcomes.iter().filter_map(Outcome::limit).collect();
+        match status {
+            202 => left::fields(&self.left, &refused, false),
+            429 => left::fields(&self.left, &refused, true),
+            _ => Vec::new(),
+        }
+    }
+
     /// Why none was taken: the one reason, or, of several, whether it is worth asking again.
     fn problem(&self) -> Option<Problem> {
         let mut problems = self.outcomes.iter().filter_map(Outcome::problem);
@@ -190,28 +212,30 @@ impl Submission {
 }
 
 impl Outcome {
-    fn of(answer: Answer<'_>) -> Self {
+    /// With what the account has left, where that is said.
+    fn of(answer: Answer<'_>) -> (Self, Vec<Left>) {
+        let silence = |why| (Outcome::Unanswered { why }, Vec::new());
         match answer {
             Answer::Answered(response) => match response.read::<Submitted>() {
                 Ok(Submitted { status: 0, message_id, .. }) if message_id.is_empty() => {
                     tracing::warn!("a message was taken and has no name");
-                    Outcome::Unanswered { why: Silence::Lost }
+                    silence(Silence::Lost)
                 }
-                Ok(Submitted { status, message_id, reason, parts, retry_after, uncertain, .. }) => {
-                    Outcome::Answered { status, message_id, reason, parts, retry_after, uncertain }
+                Ok(Submitted { status, message_id, reason, parts, retry_after, uncertain, limit, left }) => {
+                    let answered =
+                        Outcome::Answered { status, message_id, reason, parts, retry_after, uncertain, limit };
+                    (answered, left)
                 }
                 Err(misfit) => {
                     tracing::warn!(%misfit, "a service answers what nobody here knows");
-                    Outcome::Unanswered { why: Silence::Lost }
+                    silence(Silence::Lost)
                 }
             },
-            Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => {
-                Outcome::Unanswered { why: Silence::Lost }
-            }
-            Answer::CallFailed(CallFailure::Full) => Outcome::Unanswered { why: Silence::Full },
+            Answer::CallFailed(CallFailure::TimedOut | CallFailure::Ended) => silence(Silence::Lost),
+            Answer::CallFailed(CallFailure::Full) => silence(Silence::Full),
             other => {
                 tracing::warn!(why = ?other, "a message cannot be submitted");
-                Outcome::Unanswered { why: Silence::Down }
+                silence(Silence::Down)
             }
         }
     }
@@ -223,6 +247,14 @@ impl Outcome {
     fn taken(&self) -> Option<&str> {
         match self {
             Outcome::Answered { status: 0, message_id, .. } => Some(message_id),
+            _ => None,
+        }
+    }
+
+    /// Which limit has refused it, where it was one.
+    fn limit(&self) -> Option<&str> {
+        match self {
+            Outcome::Answered { status: 1.., limit, .. } if !limit.is_empty() => Some(limit),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ mod anything;
 mod asking;
 mod connections;
 mod events;
+mod left;
 mod refused;
 mod submitting;
 mod support;
