@@ -1,12 +1,13 @@
 //! What an admission costs a worker, in nanoseconds of its processor, on one thread and on two with one agreement: `cargo bench --bench admission`.
 //!
 //! Of a share that was taken in advance, which is nearly all of it where a rate is large enough to split; of a count that is
-//! too small for that, and is shared for each; and of one that is held, whose number at a time is shared.
+//! too small for that, and is shared for each; of one that is held, whose number at a time is shared; and of one that is told what is left.
 //!
 //! `scripts/bench --work admission` asks for the same as JSON (`--json`), and has so many admissions of one of the works made
 //! (`--count WORK NUMBER`) while somebody else counts instructions.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -16,10 +17,11 @@ use tandem::agreement::usage::Reserved;
 use tandem::agreement::{Agreements, Usage};
 use tandem::store::sqlite::Sqlite;
 use tandem::store::{HOST, Handle, Migrant, Store};
+use tandem_component::Allowance;
 use tandem_component::abi::admission;
 
 /// What is measured: the keys of the agreement, and bits of `admission`.
-const WORKS: [(&str, &str, u32); 5] = [
+const WORKS: [(&str, &str, u32); 6] = [
     ("no agreement", "accounts = [\"nobody\"]\nconcurrent = 1", 0),
     ("taken in advance: a rate", "rate = { of = 1000000000, per = \"1s\" }\naccounts = [\"acme\"]", 0),
     (
@@ -33,6 +35,11 @@ const WORKS: [(&str, &str, u32); 5] = [
         0,
     ),
     ("shared: held, and done at once", "concurrent = 1000\naccounts = [\"acme\"]", admission::HELD),
+    (
+        "shared: told what is left of both",
+        "rate = { of = 1000000000, per = \"1s\" }\nquota = { month = 9000000000000000000 }\naccounts = [\"acme\"]",
+        admission::TELL,
+    ),
 ];
 /// So many admissions share one look at the clock, as turns of sessions do.
 const SHARE_TIME: u64 = 16;
@@ -117,7 +124,11 @@ fn turn(keys: &str, what: u32, threads: usize, length: Length) -> (f64, u64) {
                 shares.reserved(reserved, at);
             }
             for _ in 0..SHARE_TIME {
-                match shares.admit(&asked, at) {
+                let verdict = shares.admit(&asked, at);
+                if what & admission::TELL != 0 {
+                    black_box(shares.left(&asked, &verdict, at).map(|left| Allowance::write(&left)));
+                }
+                match verdict {
                     Verdict::Admitted(_) => admitted += 1,
                     Verdict::Waits => {
                         if let Ok(reserved) = told.recv() {
