@@ -66,13 +66,24 @@ struct WithNetwork {
     uncertain: bool,
 }
 
+/// Before whom a message goes, of those that are for the same network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has been due for longest.
+    First,
+    /// It is due, and others have been for longer.
+    Behind,
+    /// It has just come: it takes no more than half of what others wait for.
+    Last,
+}
+
 impl Desk {
-    /// The network that a message is to be given to, where that has room for it.
+    /// The network that a message is to be given to, where that has room for it, and the message its turn.
     pub(crate) fn room_for(
         &mut self,
         m: &Messaging,
         message: &Message,
-        behind: bool,
+        turn: Turn,
         out: &mut Out<'_, Desk>,
     ) -> Option<String> {
         if self.transport != Transport::Resident || self.leaving || message.due_at > nanos(out.now()) {
@@ -85,13 +96,20 @@ impl Desk {
         let network = *networks.get(at)?;
         let with = self.with.get(network).copied().unwrap_or_default();
         let all: u32 = self.with.values().sum();
+        let window = m.config.network(network).window;
+        // Half of the window is theirs: they are looked for when no more than the other half is used.
+        let others_wait = self.looking || self.more || self.full.contains(network);
+        if turn == Turn::Last && others_wait && with > 0 && with + message.parts > window / 2 {
+            self.full.insert(network.to_owned());
+            return None;
+        }
         // A message with many parts may go alone.
-        let fits = with + message.parts <= m.config.network(network).window && all + message.parts <= CALLS_MAX;
+        let fits = with + message.parts <= window && all + message.parts <= CALLS_MAX;
         if !fits && (with > 0 || all > 0) || self.is_paused(network, with, message.parts, out.now()) {
             self.full.insert(network.to_owned());
             return None;
         }
-        self.keeps_pace(m, network, (message.parts, behind), out).then(|| network.to_owned())
+        self.keeps_pace(m, network, (message.parts, turn != Turn::First), out).then(|| network.to_owned())
     }
 
     /// So many parts are with a network, or are about to be.

@@ -10,7 +10,7 @@ use crate::Messaging;
 use crate::desk::{Desk, What, not_now};
 use crate::message::{MESSAGES, Message, Phase, after, name, name_by_key, nanos, place};
 use crate::parts::{Said, Unfit, parts};
-use crate::sending::lease;
+use crate::sending::{Turn, lease};
 use crate::sweep::has_run_out;
 use crate::then::Then;
 use crate::totals::count_accepted;
@@ -87,7 +87,7 @@ impl Desk {
 
     /// Keeps a message, answers, and sends it, in this order: what an event writes is committed first.
     fn accept(&mut self, m: &Messaging, (asked, mut message, left): Admitted, out: &mut Out<'_, Desk>) {
-        let network = self.room_for(m, &message, true, out);
+        let network = self.room_for(m, &message, Turn::Last, out);
         if let Some(network) = &network {
             (message.phase, message.due_at) = (Phase::Sending, lease(m, network, out.now()));
             message.network = Some(network.clone());

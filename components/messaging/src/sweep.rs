@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::ending::{Counts, Found, SOON, done};
 use crate::incoming::INCOMING;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
-use crate::sending::{hold, lease};
+use crate::sending::{Turn, hold, lease};
 use crate::sent::{Part, SENT};
 use crate::then::Then;
 use crate::waiting::count_gone;
@@ -106,7 +106,7 @@ impl Desk {
             // Under this run's number, or waiting for its time: not left behind.
             let waits = matches!(message.phase, Phase::Queued | Phase::Sent | Phase::Ended);
             if message.run != m.run && !waits {
-                self.take_on(m, &message, false, out);
+                self.take_on(m, &message, Turn::First, out);
             }
         }
         Ok(())
@@ -123,10 +123,13 @@ impl Desk {
         let (Answer::Rows(rows), false) = (answer, failed) else { return Ok(()) };
         let rows = rows.read::<Message>()?;
         let end = end_of_page(&rows);
-        let taken_on = self.take_all_on(m, rows, false, out);
+        let since: Vec<String> = self.full.iter().cloned().collect();
+        let taken_on = self.take_all_on(m, rows, Turn::First, out);
         self.nobody_waits();
         self.more = end.is_some() && taken_on > 0;
         self.beyond = self.beyond.take().or(end);
+        // What has come after the page was read is not on it, and its network may have answered all that it had.
+        since.iter().for_each(|network| self.sweep_if_there_is_more(m, network, out));
         Ok(())
     }
 
@@ -142,7 +145,7 @@ impl Desk {
         let rows = rows.read::<Message>()?;
         self.beyond = end_of_page(&rows);
         // Those before them have waited for longer.
-        self.take_all_on(m, rows, true, out);
+        self.take_all_on(m, rows, Turn::Behind, out);
         if left > 0 && self.beyond.is_some() {
             self.walking = left;
             self.walk(out);
@@ -150,13 +153,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Claims messages that are due: how many. Where they come `behind` others they take no throttle from those.
-    fn take_all_on(&mut self, m: &Messaging, rows: Vec<Message>, behind: bool, out: &mut Out<'_, Desk>) -> usize {
-        rows.into_iter().filter(|message| self.take_on(m, message, behind, out)).count()
+    /// Claims messages that are due: how many.
+    fn take_all_on(&mut self, m: &Messaging, rows: Vec<Message>, turn: Turn, out: &mut Out<'_, Desk>) -> usize {
+        rows.into_iter().filter(|message| self.take_on(m, message, turn, out)).count()
     }
 
     /// Claims a message that is due. False where there is no room for it, or it is none of ours.
-    fn take_on(&mut self, m: &Messaging, message: &Message, behind: bool, out: &mut Out<'_, Desk>) -> bool {
+    fn take_on(&mut self, m: &Messaging, message: &Message, turn: Turn, out: &mut Out<'_, Desk>) -> bool {
         if self.leaving || message.phase == Phase::Other || self.attempts.contains_key(&message.id) {
             return false;
         }
@@ -192,7 +195,7 @@ impl Desk {
             Phase::Sending if m.config.on_uncertain == Uncertain::Hold => (None, Phase::Sending, soon),
             Phase::Queued | Phase::Sending => {
                 let due = Message { due_at: now, ..message.clone() };
-                match self.room_for(m, &due, behind, out) {
+                match self.room_for(m, &due, turn, out) {
                     Some(network) => {
                         let due_at = lease(m, &network, out.now());
                         (Some(network), Phase::Sending, due_at)

@@ -1,5 +1,7 @@
 //! What networks take and refuse: windows, waits, and the next one.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tandem_component::CallFailure;
 use tandem_messaging::message::Phase;
@@ -123,6 +125,34 @@ fn no_more_is_with_a_network_than_its_window_and_the_rest_follows() {
         taken.dedup();
         assert_eq!(taken.len(), 20, "each once, and none waits for a timer");
         assert!(desk.messages().iter().all(|message| message.phase == Phase::Sent));
+    });
+}
+
+/// There is room again, but not so much that others are looked for.
+#[test]
+fn what_waits_for_room_is_not_overtaken_by_what_comes_later() {
+    let mut config = config();
+    config["networks"]["smsc-a"]["window"] = 4.into();
+    every_way(&config, |desk| {
+        let accept = |desk: &mut Desk, n: u32| {
+            desk.accepted(submit(&format!("{n}")));
+            desk.wait(Duration::from_millis(1));
+        };
+        (0..5).for_each(|n| accept(desk, n));
+        let mut sent = Vec::new();
+        for n in 5..12 {
+            sent.push(desk.sent().1.sms.short_message);
+            desk.take(&format!("n{n}"));
+            accept(desk, n);
+        }
+        while !desk.is_quiet() {
+            sent.push(desk.sent().1.sms.short_message);
+            desk.take(&format!("n{}", 5 + sent.len()));
+        }
+        let said: Vec<usize> = sent.iter().map(|said| str::from_utf8(said).unwrap().parse().unwrap()).collect();
+        // Those that are looked for together go in any order.
+        let overtaken = |(place, n): (usize, &usize)| place > n + 4;
+        assert!(said.len() == 12 && !said.iter().enumerate().any(overtaken), "{said:?}");
     });
 }
 
