@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Output;
 
 use socket2::{Domain, Socket, Type};
-use support::{Client, Gateway, Version, eventually, fixture, free_port, settled};
+use support::{Client, Gateway, Version, asks, eventually, fixture, free_port, libraries, settled};
 
 const FILE: &str = "libmisbehaving_turncoat.so";
 const NAME: &str = "misbehaving-turncoat";
@@ -198,6 +199,89 @@ impl Place {
 fn address(peer: usize) -> Ipv4Addr {
     let [.., high, low] = (peer + 2).to_be_bytes();
     Ipv4Addr::new(127, 0, high, low)
+}
+
+#[test]
+fn requests_that_are_labelled_are_the_canarys_one_by_one() {
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{port}"]
+[service.web.config]
+served_by = "x-served-by"
+label = {{ header = "x-canary" }}
+routes = [{{ path = "/", status = 200, body = "here" }}]
+[component.http]
+canary = {{ labels = ["yes", "beta-*"] }}
+"#
+        ))
+        .start();
+    try_beside(&gateway, &libraries().http, "libtandem_http.so");
+    let mut client = gateway.connect(port);
+    // On one connection, also where they come together.
+    let cases =
+        [("", false), ("yes", true), ("yes", true), ("no", false), ("beta-7", true), ("beta", false), ("yes", true)];
+    let request = |(value, _): &(&str, bool)| format!("GET / HTTP/1.1\r\nHost: a\r\nX-Canary: {value}\r\n\r\n");
+    for together in [1, cases.len()] {
+        for cases in cases.chunks(together) {
+            client.send(cases.iter().map(request).collect::<String>().as_bytes()).unwrap();
+            for (value, canary) in cases {
+                let answer = client.answer("GET").unwrap();
+                let served_by = answer.served_by();
+                assert_eq!((answer.status, served_by == "1.0.1"), (200, *canary), "{value}: {served_by}");
+            }
+        }
+    }
+    assert_ne!(client.get("/").unwrap().served_by(), "1.0.1", "one without the field is nobody's");
+    client.send(request(&("yes", true)).as_bytes()).unwrap();
+    assert_eq!(client.answer("GET").unwrap().served_by(), "1.0.1");
+
+    // Withdrawn, nothing is its any more, on the same connection.
+    assert!(gateway.tandem(&["rollback", "http"]).status.success());
+    client.send(request(&("yes", true)).as_bytes()).unwrap();
+    assert_ne!(client.answer("GET").unwrap().served_by(), "1.0.1");
+}
+
+#[test]
+fn requests_of_services_are_the_canarys_by_their_labels_and_accounts() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let port = free_port();
+    let asks = asks(None);
+    let gateway = Gateway::builder()
+        .library_as(&asks, "libtandem_asks.so")
+        .toml(&format!(
+            "workers = 2\n[service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
+             [service.alone]\ncomponent = \"asks\"\n\
+             [component.asks]\ncanary = {{ labels = [\"+49*\"], accounts = [\"acme\"] }}\n"
+        ))
+        .start();
+    try_beside(&gateway, &asks, "libtandem_asks.so");
+    let mut caller = gateway.connect(port);
+    let mut says = |line: &str| {
+        caller.send(format!("{line}\n").as_bytes()).unwrap();
+        caller.line().unwrap().contains("@1.0.1#")
+    };
+    for _ in 0..4 {
+        assert!(!says("ask alone version"));
+        assert!(says("labelled +4917 alone version"));
+        assert!(!says("labelled +4317 alone version"));
+        assert!(says(&format!("for acme {TRACE} alone version")));
+        assert!(!says(&format!("for bolt {TRACE} alone version")));
+        // Who is asked by one that was asked for the account is the canary's as well.
+        assert!(says(&format!("for acme {TRACE} alone pass alone version")));
+    }
+}
+
+/// Has a new version be the canary.
+#[track_caller]
+fn try_beside(gateway: &Gateway, library: &Path, name: &str) {
+    gateway.deploy_stamped_as(library, "1.0.1", name);
+    let reload = gateway.reload();
+    assert_eq!((reload.ok, reload.file(name).outcome.as_str()), (true, "tried"), "{reload:?}");
 }
 
 struct Line(Client);

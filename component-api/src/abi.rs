@@ -17,6 +17,7 @@
 
 #![allow(unsafe_code)] // Our end of the boundary.
 #![allow(missing_docs)] // abi_stable's derive makes public items that cannot be given a comment.
+#![allow(clippy::too_many_arguments)] // Of the functions of a table, which nobody calls but the macros below.
 #![allow(non_local_definitions, clippy::used_underscore_items)] // abi_stable 0.11 predates these lints.
 
 use std::marker::PhantomData;
@@ -341,16 +342,19 @@ pub struct SinkTable {
     pub done: unsafe extern "C" fn(data: *mut (), token: u64),
     // Revision 6.
     /// As `call`, for an account, or an empty name for that of the request which the event is about; `trace` as its bytes, or
-    /// nothing for that one's.
+    /// nothing for that one's; `label` is empty where there is none.
     pub call_for: unsafe extern "C" fn(
         data: *mut (),
         service: RStr<'_>,
         asked: RSlice<'_, u8>,
         account: RStr<'_>,
         trace: RSlice<'_, u8>,
+        label: RStr<'_>,
         within: u64,
         token: u64,
     ),
+    /// Answered by `ROUTED`.
+    pub label: unsafe extern "C" fn(data: *mut (), label: RStr<'_>),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -371,9 +375,11 @@ pub trait Effects {
     fn record(&mut self, fields: &[u8]);
     fn row(&mut self, operation: u32, table: &str, first: &[u8], second: &[u8], number: i64, token: u64);
     fn call(&mut self, service: &str, asked: &[u8], within: u64, token: u64) {
-        self.call_for(service, asked, "", &[], within, token);
+        self.call_for(service, asked, ("", &[], ""), within, token);
     }
-    fn call_for(&mut self, service: &str, asked: &[u8], account: &str, trace: &[u8], within: u64, token: u64);
+    /// `behalf`: an account, a trace, a label.
+    fn call_for(&mut self, service: &str, asked: &[u8], behalf: (&str, &[u8], &str), within: u64, token: u64);
+    fn label(&mut self, label: &str);
     fn answer(&mut self, request: u64, response: &[u8]);
     fn serve(&mut self, serving: bool);
     fn authenticate(&mut self, account: &str, secret: &[u8], token: u64);
@@ -448,7 +454,8 @@ through! {
     save();
     admit(account: &str => RStr::from_str(account), sender: &str => RStr::from_str(sender), units: u64 => units, what: u32 => what, token: u64 => token);
     done(token: u64 => token);
-    call_for(service: &str => RStr::from_str(service), asked: &[u8] => RSlice::from_slice(asked), account: &str => RStr::from_str(account), trace: &[u8] => RSlice::from_slice(trace), within: u64 => within, token: u64 => token);
+    call_for(service: &str => RStr::from_str(service), asked: &[u8] => RSlice::from_slice(asked), account: &str => RStr::from_str(account), trace: &[u8] => RSlice::from_slice(trace), label: &str => RStr::from_str(label), within: u64 => within, token: u64 => token);
+    label(label: &str => RStr::from_str(label));
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -489,6 +496,7 @@ impl<E: Effects> Sinks<E> {
                 admit: admit::<E>,
                 done: done::<E>,
                 call_for: call_for::<E>,
+                label: label::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -532,7 +540,23 @@ receive! {
     save();
     admit(account: RStr<'_> => account.as_str(), sender: RStr<'_> => sender.as_str(), units: u64 => units, what: u32 => what, token: u64 => token);
     done(token: u64 => token);
-    call_for(service: RStr<'_> => service.as_str(), asked: RSlice<'_, u8> => asked.as_slice(), account: RStr<'_> => account.as_str(), trace: RSlice<'_, u8> => trace.as_slice(), within: u64 => within, token: u64 => token);
+    label(label: RStr<'_> => label.as_str());
+}
+
+unsafe extern "C" fn call_for<E: Effects>(
+    data: *mut (),
+    service: RStr<'_>,
+    asked: RSlice<'_, u8>,
+    account: RStr<'_>,
+    trace: RSlice<'_, u8>,
+    label: RStr<'_>,
+    within: u64,
+    token: u64,
+) {
+    // SAFETY: as for those above.
+    let effects = unsafe { &mut *data.cast::<E>() };
+    let behalf = (account.as_str(), trace.as_slice(), label.as_str());
+    effects.call_for(service.as_str(), asked.as_slice(), behalf, within, token);
 }
 
 /// A buffer of the host that the other side writes into.

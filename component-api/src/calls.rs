@@ -24,12 +24,13 @@ pub struct Call<'a> {
     pub(crate) within: u64,
     pub(crate) account: &'a str,
     pub(crate) trace: Option<Trace>,
+    pub(crate) label: &'a str,
 }
 
 impl<'a> Call<'a> {
     /// A service, by its name in the configuration; the answer within 30 seconds.
     pub fn to(service: &'a str) -> Self {
-        Call { service, within: 30_000_000_000, account: "", trace: None }
+        Call { service, within: 30_000_000_000, account: "", trace: None, label: "" }
     }
 
     /// The answer within this time.
@@ -43,6 +44,13 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn account(mut self, account: &'a str) -> Self {
         self.account = account;
+        self
+    }
+
+    /// With this label: a canary of the service may take such requests, where it has a session for each (`canary.labels`).
+    #[must_use]
+    pub fn label(mut self, label: &'a str) -> Self {
+        self.label = label;
         self
     }
 

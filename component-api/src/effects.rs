@@ -64,12 +64,13 @@ pub enum Effect {
         number: i64,
         token: u64,
     },
-    /// `account` and `trace` are empty where they are those of the request that the event is about.
+    /// `account` and `trace` are empty where they are those of the request that the event is about, `label` where there is none.
     Call {
         service: Range,
         asked: Range,
         account: Range,
         trace: Range,
+        label: Range,
         within: u64,
         token: u64,
     },
@@ -91,6 +92,9 @@ pub enum Effect {
     },
     Bind {
         key: Range,
+    },
+    Label {
+        label: Range,
     },
     Save,
     /// `what`: bits of [`admission`](crate::abi::admission).
@@ -255,10 +259,15 @@ impl Effects for Batch {
         self.writes = true;
         self.push(Effect::Row { operation, table, first, second, number, token });
     }
-    fn call_for(&mut self, service: &str, asked: &[u8], account: &str, trace: &[u8], within: u64, token: u64) {
+    fn call_for(&mut self, service: &str, asked: &[u8], behalf: (&str, &[u8], &str), within: u64, token: u64) {
         let (service, asked) = (self.keep(service.as_bytes()), self.keep(asked));
-        let (account, trace) = (self.keep(account.as_bytes()), self.keep(trace));
-        self.push(Effect::Call { service, asked, account, trace, within, token });
+        let (account, trace, label) = behalf;
+        let (account, trace, label) = (self.keep(account.as_bytes()), self.keep(trace), self.keep(label.as_bytes()));
+        self.push(Effect::Call { service, asked, account, trace, label, within, token });
+    }
+    fn label(&mut self, label: &str) {
+        let label = self.keep(label.as_bytes());
+        self.push(Effect::Label { label });
     }
     fn answer(&mut self, request: u64, response: &[u8]) {
         let response = self.keep(response);

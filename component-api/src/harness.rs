@@ -105,6 +105,7 @@ struct Host {
     key: Option<Vec<u8>>,
     /// The keys that were named, and whether the last is still looked for.
     routes: Vec<Vec<u8>>,
+    labels: Vec<String>,
     bindings: Vec<Vec<u8>>,
     routing: bool,
     saved: Option<Vec<u8>>,
@@ -195,6 +196,7 @@ impl<C: Component> Harness<C> {
             admissions: admissions::Admissions::default(),
             key: None,
             routes: Vec::new(),
+            labels: Vec::new(),
             bindings: Vec::new(),
             routing: false,
             saved: None,
@@ -387,6 +389,11 @@ impl<C: Component> Harness<C> {
     /// The keys that the session has [named](crate::Out::route).
     pub fn routes(&self) -> &[Vec<u8>] {
         &self.host.routes
+    }
+
+    /// The labels that the session has told, in their order. In the harness no canary is out.
+    pub fn labels(&self) -> &[String] {
+        &self.host.labels
     }
 
     /// The keys that the session has [bound](crate::Out::bind).
@@ -802,7 +809,7 @@ impl Host {
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all of an event's are one transaction, before its other effects.
                 Effect::Row { .. } | Effect::Save => {}
-                Effect::Call { service, asked, account, trace, within, token } => {
+                Effect::Call { service, asked, account, trace, within, token, .. } => {
                     let what = (self.batch.text(service), self.batch.bytes(asked));
                     let behalf = (self.batch.text(account), self.batch.bytes(trace));
                     self.calls.call(what, behalf, self.now.saturating_add(within), token);
@@ -825,6 +832,10 @@ impl Host {
                 }
                 Effect::Done { token } => self.admissions.done(token),
                 Effect::Route { key, .. } => self.route(key),
+                Effect::Label { label } => {
+                    self.labels.push(self.batch.text(label).to_owned());
+                    self.answers.push_back(RawEvent::new(kind::ROUTED, 0));
+                }
                 Effect::Bind { key } => self.bindings.push(self.batch.bytes(key).to_vec()),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
             }

@@ -361,7 +361,7 @@ impl<'a, S: Session> Out<'a, S> {
         let token = self.waits.mint(then);
         let trace = call.trace.map(Trace::to_bytes);
         let trace = trace.as_ref().map_or(&[][..], |trace| trace);
-        self.sink.call_for(call.service, &encode_call(asked), call.account, trace, call.within, token);
+        self.sink.call_for(call.service, &encode_call(asked), call.account, trace, call.label, call.within, token);
         Token(token)
     }
 
@@ -425,6 +425,13 @@ impl<'a, S: Session> Out<'a, S> {
     /// version, and nothing is written. For names that peers may invent, such as cookies.
     pub fn find(&mut self, key: &[u8]) {
         self.sink.route(key, false);
+    }
+
+    /// Says what the exchange at hand is labelled with, before anything of it is consumed or done: a field's value, a sender. It ends
+    /// the turn. Where a canary is out that takes such exchanges (`canary.labels`), a session of it gets the untouched bytes, else one
+    /// of the version that serves, after [`Routed`](crate::Event::Routed). One whose component has policy `pin` stays.
+    pub fn label(&mut self, label: &str) {
+        self.sink.label(label);
     }
 
     /// Binds the conversation that begins with this exchange, whose name was not known before (a cookie that a server has just

@@ -49,6 +49,12 @@ impl Session for Conversation {
     fn handle(&mut self, _: &Relay, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
             Event::Opened => out.serve(true),
+            Event::Bytes { bytes: b"label", .. } if !self.routed => out.label("beta"),
+            Event::Bytes { bytes: b"label", .. } => {
+                self.routed = false;
+                out.consume(5);
+                out.send(Stream::OWN, b"ours");
+            }
             Event::Bytes { bytes, .. } if !self.routed => out.route(&bytes[..bytes.len().min(2)]),
             Event::Routed { bound: Ok(()) } => self.routed = true,
             Event::Routed { bound: Err(_) } => out.close(Stream::OWN),
@@ -240,6 +246,16 @@ fn a_conversation_is_named_before_anything_is_consumed_and_saved_under_its_key()
 }
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[test]
+fn an_exchange_is_labelled_before_anything_of_it_is_consumed() {
+    both_modes(|mut session| {
+        session.bytes(Stream::OWN, b"label");
+        assert_eq!((session.labels(), session.routes().len()), (&["beta".to_owned()][..], 0));
+        session.advance(Duration::ZERO);
+        assert_eq!(session.sent(Stream::OWN), b"ours", "the same bytes came again");
+    });
+}
 
 fn later() -> Line {
     Line { text: "later".to_owned() }

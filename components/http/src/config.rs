@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tandem_component::Refusal;
 
+use crate::label::Label;
 use crate::sticky::Sticky;
 
 /// The whole of it.
@@ -33,6 +34,8 @@ pub struct Config {
     pub via: String,
     /// What names a conversation that stays with the version it began on: `{ cookie = "JSESSIONID" }`.
     pub sticky: Option<Sticky>,
+    /// The field whose value a request is labelled with, for canaries: `{ header = "x-canary" }`.
+    pub label: Option<Label>,
     /// Whether each exchange is recorded; where it is left out, as soon as the service has `records`.
     pub access_log: Option<bool>,
 }

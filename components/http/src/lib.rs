@@ -10,6 +10,7 @@ mod alarm;
 pub mod config;
 mod exchange;
 mod fixed;
+pub mod label;
 mod record;
 mod refusal;
 mod route;
@@ -24,6 +25,7 @@ use tandem_http1::{DateCache, is_field_value, is_token};
 use crate::config::{Config, Timeouts};
 use crate::exchange::Ending;
 use crate::fixed::{Fixed, is_own_field};
+use crate::label::Label;
 use crate::refusal::Refusals;
 use crate::route::Routes;
 pub use crate::session::{Conversation, Then};
@@ -52,6 +54,8 @@ pub struct Http {
     access_log: bool,
     /// What names a conversation that stays with its version.
     sticky: Option<Sticky>,
+    /// What labels a request.
+    label: Option<Label>,
     date: DateCache,
 }
 
@@ -88,6 +92,12 @@ impl Component for Http {
             via,
             served_by: served_by.into_bytes(),
             access_log: config.access_log.unwrap_or(starting.records),
+            label: match (config.label, &config.sticky) {
+                (Some(_), Some(_)) => {
+                    return Err(Refusal::from("label: what is sticky stays with its version, whatever its label"));
+                }
+                (label, _) => label.map(Label::checked).transpose()?,
+            },
             sticky: config.sticky.map(Sticky::checked).transpose()?,
             date: DateCache::default(),
         })

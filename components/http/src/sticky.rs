@@ -71,7 +71,9 @@ impl Conversation {
     /// is asked for, and the request is read again.
     #[inline]
     pub(crate) fn is_ours(&mut self, http: &Http, head: &RequestHead<'_, '_>, out: &mut Out<'_, Self>) -> bool {
-        let Some(sticky) = &http.sticky else { return true };
+        let Some(sticky) = &http.sticky else {
+            return http.label.as_ref().is_none_or(|label| label.is_ours(&mut self.routed, head, out));
+        };
         match std::mem::take(&mut self.routed) {
             Routed::Yes => true,
             Routed::Failed => {

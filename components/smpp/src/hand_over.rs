@@ -121,9 +121,9 @@ impl Bind {
                 }
             };
             let call = Call::to(service).within(smpp.config.timers.response).account(&account).trace(trace);
-            let account = account.clone();
+            let (account, sender) = (account.clone(), sms.source.digits.clone());
             let asked = Asked::Submit(Submit { id, account, sms, ..Submit::default() });
-            out.call(call, &asked, Then::HandedOver { key, n });
+            out.call(call.label(&sender), &asked, Then::HandedOver { key, n });
             kept
         };
         let messages = messages.into_iter().enumerate().map(ask).collect();

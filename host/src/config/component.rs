@@ -34,6 +34,9 @@ pub struct Canary {
     /// The accounts whose sessions it takes once they have authenticated.
     #[serde(default)]
     pub accounts: BTreeSet<String>,
+    /// What the exchanges that it takes are labelled with.
+    #[serde(default)]
+    pub labels: Labels,
     /// It serves after so long, where it did no worse; where that is not said an operator has to say so.
     #[serde(default, rename = "for")]
     pub span: Option<Span>,
@@ -46,6 +49,36 @@ pub struct Canary {
     /// So many times as long may nine in ten of its exchanges take, and a millisecond more.
     #[serde(default = "default_slower")]
     pub slower: f64,
+}
+
+/// Labels, as they are or, with a `*` at the end, by what they begin with.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeSet<String>")]
+pub struct Labels(BTreeSet<String>);
+
+impl Labels {
+    /// Whether this is one of them.
+    pub fn matches(&self, label: &str) -> bool {
+        let is = |one: &String| match one.strip_suffix('*') {
+            Some(begin) => label.starts_with(begin),
+            None => label == one,
+        };
+        self.0.iter().any(is)
+    }
+}
+
+impl TryFrom<BTreeSet<String>> for Labels {
+    type Error = String;
+
+    fn try_from(labels: BTreeSet<String>) -> Result<Self, String> {
+        match labels
+            .iter()
+            .find(|label| matches!(label.as_str(), "" | "*") || label.trim_end_matches('*').contains('*'))
+        {
+            Some(label) => Err(format!("{label:?} is no label: it is a text, which may have a * at its end")),
+            None => Ok(Labels(labels)),
+        }
+    }
 }
 
 fn default_samples() -> u32 {

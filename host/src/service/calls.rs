@@ -25,6 +25,8 @@ pub struct Request {
     pub until: u64,
     /// How many requests wait for each other, this one among them.
     pub depth: u8,
+    /// By what a canary may take it, where there is something.
+    pub label: Option<Box<str>>,
     /// What is asked, in MessagePack.
     pub asked: Vec<u8>,
     /// Who did not take it.

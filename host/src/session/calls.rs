@@ -141,7 +141,7 @@ impl Driver<'_, '_> {
     pub(super) fn call(
         &mut self,
         (service, asked): (&str, &[u8]),
-        behalf: (&str, &[u8]),
+        behalf: (&str, &[u8], &str),
         (within, cause): (u64, Cause),
         token: u64,
     ) -> Result<(), Reason> {
@@ -157,7 +157,7 @@ impl Driver<'_, '_> {
     fn ask(
         &mut self,
         (service, asked): (&str, &[u8]),
-        (account, trace): (&str, &[u8]),
+        (account, trace, label): (&str, &[u8], &str),
         (within, cause): (u64, Cause),
         token: u64,
     ) -> Result<(), u32> {
@@ -200,8 +200,8 @@ impl Driver<'_, '_> {
             to: None,
         });
         session.due_changed = true;
-        let asked = asked.to_vec();
-        let request = Request { id, service, about, caller, deadline, until, depth, asked, tried: Vec::new() };
+        let (asked, label) = (asked.to_vec(), (!label.is_empty()).then(|| label.into()));
+        let request = Request { id, service, about, caller, deadline, until, depth, label, asked, tried: Vec::new() };
         self.worker.post(caller.worker, Mail::Call(Box::new(request)));
         Ok(())
     }
@@ -304,7 +304,9 @@ impl Driver<'_, '_> {
             let Open { id, caller, depth, deadline, until, about, tried, .. } = open;
             let asked = answer.content.map_or_else(Vec::new, |content| content.bytes);
             let service = session.service;
-            let request = Request { id, service, about, caller, deadline, until, depth, asked, tried };
+            // It goes to one that serves, whatever it is labelled with.
+            let label = None;
+            let request = Request { id, service, about, caller, deadline, until, depth, label, asked, tried };
             let from = Home { worker: self.worker.index(), key: session.key, session: session.id };
             self.worker.post(caller.worker, Mail::Back { request: Box::new(request), from, why: Untaken::Gone });
         }

@@ -71,9 +71,9 @@ impl Driver<'_, '_> {
                 Effect::Cancel { token } => self.cancel(token),
                 // Done already: all that an event tells of rows is one transaction, before its other effects.
                 Effect::Row { .. } | Effect::Bind { .. } | Effect::Save => {}
-                Effect::Call { service, asked, account, trace, within, token } => {
+                Effect::Call { service, asked, account, trace, label, within, token } => {
                     let cause = self.causes.at(at).clone();
-                    let behalf = (batch.text(account), batch.bytes(trace));
+                    let behalf = (batch.text(account), batch.bytes(trace), batch.text(label));
                     self.call((batch.text(service), batch.bytes(asked)), behalf, (within, cause), token)?;
                 }
                 Effect::Answer { request, response } => self.respond(request, batch.bytes(response))?,
@@ -82,6 +82,7 @@ impl Driver<'_, '_> {
                     self.authenticate(batch.text(account), batch.bytes(secret), token);
                 }
                 Effect::Route { key, begin } => self.route(batch, batch.bytes(key), begin)?,
+                Effect::Label { label } => self.label(batch, batch.text(label))?,
                 Effect::Admit { account, sender, units, what, token } => {
                     self.admit((batch.text(account), batch.text(sender)), units, what, token)?;
                 }

@@ -121,6 +121,8 @@ pub struct Session {
     late: Option<Box<late::Lateness>>,
     /// Whose it is, where a canary asks.
     account: Option<Box<str>>,
+    /// What it has labelled the exchange in hand with.
+    label: Option<Box<str>>,
 }
 
 /// What an `Opening` is made of.
@@ -270,7 +272,7 @@ impl Session {
     /// What is to serve it.
     fn chosen(&self, service: &Service) -> Option<Lease<Instance>> {
         let at = self.conversation.as_ref()?.lease();
-        service.for_open(at, self.greeting.peer, self.account.as_deref()).cloned()
+        service.for_open(at, self.greeting.peer, self.account.as_deref(), self.label.as_deref()).cloned()
     }
 
     /// Whether it runs on one of the instances with these numbers; every one does on none in particular.

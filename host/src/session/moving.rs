@@ -336,6 +336,7 @@ impl Session {
             calls: None,
             late: None,
             account: None,
+            label: None,
         });
         session.late = worker.late().map(|seed| Box::new(Lateness::new(seed, session.id)));
         session.keyed = keyed.map(Box::new);

@@ -48,9 +48,12 @@ pub struct Letter {
     pub bytes: Vec<u8>,
 }
 
-/// A conversation that is looked for.
+/// A conversation that is looked for, or only the version that the exchange in hand goes to.
+#[derive(Default)]
 pub(super) struct Routing {
     key: Vec<u8>,
+    /// It is no conversation: the exchange has a label.
+    labelled: bool,
     /// The datagram that belongs to it.
     datagram: Option<Datagram>,
     /// What it is bound to, once that is known; `None` where it is not.
@@ -113,9 +116,33 @@ impl Driver<'_, '_> {
                 Err(failure) => Some(Err(failure)),
             },
         };
-        self.session.routing =
-            Some(Box::new(Routing { key: key.to_vec(), datagram: None, bound, fresh, beaten: false, gone: false }));
+        self.session.routing = Some(Box::new(Routing { key: key.to_vec(), bound, fresh, ..Routing::default() }));
         Ok(())
+    }
+
+    /// Has the exchange in hand go on with the version that one with this label belongs to.
+    #[cold]
+    pub(super) fn label(&mut self, batch: &Batch, label: &str) -> Result<(), Reason> {
+        if batch.effects.iter().any(|effect| matches!(effect, Effect::Consume { n: 1.. })) {
+            return Err("it has labelled an exchange that it consumes: label it first".to_owned());
+        }
+        let session = &mut *self.session;
+        if session.routing.is_some() {
+            return Err("it has named two conversations in one event, or labelled one".to_owned());
+        }
+        if session.label.as_deref() != Some(label) {
+            session.label = Some(label.into());
+        }
+        session.routing = Some(Box::new(Routing { labelled: true, bound: Some(Ok(None)), ..Routing::default() }));
+        Ok(())
+    }
+
+    /// Has a session of the version that the label stands for take what is in hand.
+    fn go_by_label(&mut self) {
+        let session = &*self.session;
+        if let Some(there) = self.worker.service_now(session.service, |service| session.chosen(service)) {
+            self.move_to(there);
+        }
     }
 
     /// The steps that bind a conversation to the version that is active, whatever it was bound to before.
@@ -171,6 +198,9 @@ impl Driver<'_, '_> {
             return false;
         }
         let Some(routing) = self.session.routing.take() else { return false };
+        if routing.labelled {
+            self.go_by_label();
+        }
         if routing.beaten && routing.fresh {
             self.worker.unbind(self.session.service);
         }

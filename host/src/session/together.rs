@@ -92,7 +92,9 @@ impl Driver<'_, '_> {
             let handled = conversation.handle(session.id, &next, Sink::new(batch));
             self.more += 1;
             // Whose bytes these are is to be found out before anything of them is consumed.
-            let routes = batch.effects[mark..].iter().any(|effect| matches!(effect, Effect::Route { .. }));
+            let routes = batch.effects[mark..]
+                .iter()
+                .any(|effect| matches!(effect, Effect::Route { .. } | Effect::Label { .. }));
             if handled.is_err() || batch.is_too_much() || routes {
                 self.offer_alone(event.stream, before, 1 + self.more);
                 return false;

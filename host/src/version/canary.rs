@@ -41,21 +41,36 @@ impl Service {
     }
 
     /// What serves a session that is opened for a request: for this account, or, where it is nobody's, of the session with this number.
-    pub fn for_call(&self, account: &str, number: u64) -> Option<&Lease<Instance>> {
-        let takes = |canary: &&Canary| match account {
-            "" => canary.takes(number),
-            account => canary.settings.accounts.contains(account) || canary.takes(account),
+    pub fn for_call(&self, account: &str, label: Option<&str>, number: u64) -> Option<&Lease<Instance>> {
+        let takes = |canary: &&Canary| {
+            let labelled = label.is_some_and(|label| canary.settings.labels.matches(label));
+            labelled
+                || match account {
+                    "" => canary.takes(number),
+                    account => canary.settings.accounts.contains(account) || canary.takes(account),
+                }
         };
         self.canary.as_ref().filter(takes).map(|canary| &canary.instance).or(self.instance.as_ref())
     }
 
     /// What serves a session that is there. It stays with a canary that it is on; a canary takes those of the accounts that are named,
-    /// and of sessions that are renewed those of its peers. No other one comes to it.
-    pub fn for_open(&self, at: &Lease<Instance>, peer: Peer, account: Option<&str>) -> Option<&Lease<Instance>> {
+    /// those that have in hand what is labelled as it wants, and of sessions that are renewed those of its peers. No other one comes to
+    /// it, and one that has in hand what is labelled otherwise does not stay for that alone.
+    pub fn for_open(
+        &self,
+        at: &Lease<Instance>,
+        peer: Peer,
+        account: Option<&str>,
+        label: Option<&str>,
+    ) -> Option<&Lease<Instance>> {
         let takes = |canary: &&Canary| {
             let named = || account.is_some_and(|account| canary.settings.accounts.contains(account));
             let peers = || at.policy == Policy::Renew && peer.ip().is_some_and(|ip| canary.takes(ip));
-            canary.instance.same(at) || named() || peers()
+            let here = match label {
+                Some(label) => canary.settings.labels.matches(label),
+                None => canary.instance.same(at),
+            };
+            here || named() || peers()
         };
         self.canary.as_ref().filter(takes).map(|canary| &canary.instance).or(self.instance.as_ref())
     }

@@ -312,7 +312,8 @@ impl Worker {
         }
         let (publication, instance) = self.look(|snapshot| {
             let account = request.about().map_or("", |about| about.account);
-            (snapshot.number, snapshot.services[service].for_call(account, caller.session).cloned())
+            let service = &snapshot.services[service];
+            (snapshot.number, service.for_call(account, request.label.as_deref(), caller.session).cloned())
         });
         let instance = instance.ok_or(uncalled::DOWN)?;
         if !instance.takes_requests() {

@@ -25,6 +25,7 @@ struct Note<'a> {
 pub struct Asks {
     serves: bool,
     service: String,
+    version: String,
 }
 
 /// `[service.NAME.config]`
@@ -112,7 +113,8 @@ impl Component for Asks {
     const RESIDENT: bool = cfg!(feature = "resident");
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
-        Ok(Asks { serves: config.serves, service: starting.service.to_owned() })
+        let (service, version) = (starting.service.to_owned(), starting.version.to_owned());
+        Ok(Asks { serves: config.serves, service, version })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Conversation, Refusal> {
@@ -255,6 +257,11 @@ impl Conversation {
                 let call = Call::to(service).account(first).trace(trace.parse().ok());
                 self.calls.push(out.call(call, &text, Waiting::Said));
             }
+            // labelled LABEL SERVICE REQUEST
+            "labelled" => {
+                let (service, text) = text.split_once(' ').unwrap_or_default();
+                self.calls.push(out.call(Call::to(service).label(first), &text, Waiting::Said));
+            }
             // Asks no longer.
             "cancel" => {
                 for token in self.calls.drain(..) {
@@ -333,6 +340,7 @@ impl Conversation {
         self.taken += 1;
         match verb {
             "echo" => out.answer(id, &rest),
+            "version" => out.answer(id, &asks.version),
             "who" => out.answer(id, &format!("{from} asks {} over {:?} {}", asks.service, self.transport, self.number)),
             // For whom it is, of what it is a part, and for how many milliseconds somebody waits. `tell` tells the peer.
             "whose" | "tell" => {

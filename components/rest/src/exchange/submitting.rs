@@ -149,7 +149,8 @@ impl Submission {
             let key = key.as_ref().map(|key| format!("{key}/{to}"));
             let submit = self.draft.submit(account, to, format!("{}-{n}", self.id), key);
             let call = Call::to(&rest.config.submit_to).within(left).account(account).trace(*trace);
-            out.call(call, &Asked::Submit(submit), Then::Submitted { n });
+            let sender = submit.sms.source.digits.clone();
+            out.call(call.label(&sender), &Asked::Submit(submit), Then::Submitted { n });
             self.outcomes.push(Outcome::Asked);
             self.open += 1;
         }
