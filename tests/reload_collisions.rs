@@ -3,7 +3,10 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -127,6 +130,8 @@ fn a_file_that_is_being_written_is_not_taken_by_half() {
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             use std::io::Write;
+            use std::os::unix::fs::PermissionsExt as _;
+            use std::path::PathBuf;
             let mut file = fs::File::create(gateway.components().join(FILE)).unwrap();
             for piece in whole.chunks(whole.len() / 20) {
                 file.write_all(piece).unwrap();
@@ -200,6 +205,61 @@ fn reloads_from_everywhere_at_once_all_get_an_answer() {
         assert!(reload.file(FILE).version.as_ref().unwrap().starts_with("echo@1.0.0#"), "{reload:?}");
     }
     echo(&mut client);
+}
+
+#[test]
+fn a_swap_every_ten_milliseconds_loses_nothing() {
+    const BUILDS: usize = 6;
+    /// So many have to be served by at least: what comes while a reload is under way is taken together.
+    const SERVED: u64 = 8;
+    let (gateway, port) = start("[component.echo]\nversions = { keep = 0 }\n");
+    let builds: Vec<PathBuf> = (0..BUILDS).map(|build| gateway.scratch(&format!("build-{build}.so"))).collect();
+    for (build, file) in builds.iter().enumerate() {
+        stamp(&libraries().echo, file, &format!("1.0.{build}")).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let over = AtomicBool::new(false);
+    let (swaps, said) = thread::scope(|scope| {
+        // Connections that stay, and a new one now and then.
+        let talks = (0..4).map(|_| {
+            scope.spawn(|| {
+                let (mut client, mut said) = (gateway.connect(port), 0);
+                while !over.load(Ordering::Relaxed) {
+                    echo(&mut client);
+                    said += 1;
+                    if said % 100 == 0 {
+                        echo(&mut gateway.connect(port));
+                    }
+                }
+                said
+            })
+        });
+        let talks: Vec<_> = talks.collect();
+        let mut swaps = 0;
+        while swaps % 100 > 0 || gateway.status().count("version-active") < SERVED {
+            // Each is another link to a file that is there, so no copying makes it slower.
+            let hidden = gateway.components().join(".next.so");
+            fs::hard_link(&builds[swaps % BUILDS], &hidden).unwrap();
+            fs::rename(hidden, gateway.components().join(FILE)).unwrap();
+            gateway.sighup();
+            thread::sleep(Duration::from_millis(10));
+            swaps += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+        (swaps, talks.into_iter().map(|talk| talk.join().expect("nothing is lost")).sum::<u32>())
+    });
+
+    let last = format!("echo@1.0.{}", (swaps - 1) % BUILDS);
+    settled(Some(last), || {
+        let version = gateway.status().services.remove(0).version?;
+        version.split_once('#').map(|(number, _)| number.to_owned())
+    });
+    // Of all that were, one is mapped.
+    settled(1, || gateway.maps().len());
+    let status = gateway.status();
+    assert_eq!([status.count("version-lingers"), status.count("session-broken")], [0, 0]);
+    assert!(said > 1000, "{said}");
+    println!("{swaps} files, {} of them served, {said} exchanges", status.count("version-active"));
 }
 
 fn start(more: &str) -> (Gateway, u16) {
