@@ -390,7 +390,7 @@ impl Session {
             return Err((request, Untaken::Full));
         }
         let Request { id, caller, depth, deadline, until, tried, asked, about, .. } = *request;
-        let content = Some(Box::new(Content { bytes: asked, about: Some(Arc::clone(&about)) }));
+        let content = Some(Box::new(Content { bytes: asked, about: Some(Arc::clone(&about)), ..Content::default() }));
         calls.open.push_back(Open { id, caller, depth, deadline, until, about, bytes, tried });
         calls.bytes += bytes;
         self.answers.push_back(Answer { kind: kind::REQUEST, number: id, stream: until, content, ..Answer::default() });
@@ -425,7 +425,11 @@ impl Session {
         let made = calls.take_made(id)?;
         self.answers.push_back(match outcome {
             Ok(response) => {
-                let content = Some(Box::new(Content { bytes: response, about: Some(Arc::clone(&made.about)) }));
+                let content = Some(Box::new(Content {
+                    bytes: response,
+                    about: Some(Arc::clone(&made.about)),
+                    ..Content::default()
+                }));
                 // The numbers are the host's own: a component reads none here.
                 let (number, stream) = (made.depth.into(), made.follows);
                 Answer { kind: kind::ANSWERED, token: made.token, number, stream, content, ..Answer::default() }

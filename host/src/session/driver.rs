@@ -250,6 +250,7 @@ impl<'w, 'c> Driver<'w, 'c> {
             self.causes =
                 Causes::of(if self.session.calls.is_some() { self.session.cause_of(&answer) } else { Cause::NONE });
             self.deliver(&answer.event(self.wall), None);
+            self.keep_question(&answer);
             self.causes = Causes::default();
             match (answer.kind, answer.stream) {
                 (kind::CLOSED, 0) => match &mut self.session.held {

@@ -20,6 +20,7 @@ mod moving;
 mod pipe;
 mod reading;
 pub mod remainder;
+mod rereading;
 mod routing;
 pub mod saving;
 mod storing;
@@ -163,15 +164,17 @@ struct Content {
     bytes: Vec<u8>,
     /// What goes with it: the bytes of an `About`, of a request and of a call that is answered, or what an admission has left.
     about: Option<Arc<[u8]>>,
+    /// What was asked of the store, of rows.
+    question: Option<rereading::Question>,
 }
 
 impl Content {
     fn of(bytes: Vec<u8>) -> Option<Box<Self>> {
-        Some(Box::new(Content { bytes, about: None }))
+        Some(Box::new(Content { bytes, ..Content::default() }))
     }
 
     fn beside(bytes: &[u8]) -> Box<Self> {
-        Box::new(Content { bytes: Vec::new(), about: Some(bytes.into()) })
+        Box::new(Content { about: Some(bytes.into()), ..Content::default() })
     }
 }
 
@@ -180,7 +183,7 @@ impl Answer {
         let Answer { kind, detail, token, stream, number, ref content } = *self;
         let (bytes, more) = content
             .as_deref()
-            .map_or((&[][..], &[][..]), |Content { bytes, about }| (bytes, about.as_deref().unwrap_or_default()));
+            .map_or((&[][..], &[][..]), |Content { bytes, about, .. }| (bytes, about.as_deref().unwrap_or_default()));
         RawEvent { detail, token, stream, number, bytes: bytes.into(), more: more.into(), ..RawEvent::new(kind, wall) }
     }
 
@@ -188,7 +191,7 @@ impl Answer {
     fn again(event: &RawEvent<'_>) -> Self {
         let RawEvent { kind, detail, token, stream, number, bytes, more, .. } = *event;
         let about = matches!(kind, kind::REQUEST | kind::ANSWERED | kind::ADMITTED).then(|| more.as_slice().into());
-        let content = Some(Box::new(Content { bytes: bytes.to_vec(), about }));
+        let content = Some(Box::new(Content { bytes: bytes.to_vec(), about, question: None }));
         Answer { kind, detail, token, stream, number, content }
     }
 }
@@ -250,6 +253,11 @@ impl Session {
             self.goodbye = Some(until_wall);
             self.wake();
         }
+    }
+
+    /// The publication that it has looked at.
+    pub fn publication(&self) -> u64 {
+        self.publication
     }
 
     /// The other side.

@@ -196,6 +196,7 @@ impl Driver<'_, '_> {
                 session.replace(resumed, self.now);
                 self.worker.count_move();
                 session.progress += 1;
+                self.read_again();
                 Carried::Taken
             }
             Err(reason) => {

@@ -10,6 +10,7 @@ use tandem_component::effects::{Batch, Effect};
 
 use super::calls::Causes;
 use super::driver::Driver;
+use super::rereading::Question;
 use super::{Answer, Content, Session};
 use crate::loader::code::Failure;
 use crate::store::{self, Found, Step, Told, Transaction};
@@ -50,6 +51,14 @@ impl Held {
     /// Whether the store has settled what it writes.
     pub(super) fn is_settled(&self) -> bool {
         self.outcome.is_some()
+    }
+
+    /// The answer that comes again where it is not stored, if that is what the event was.
+    pub(super) fn answer_again(&mut self) -> Option<&mut Answer> {
+        match &mut self.event {
+            Some(Again::Answer(answer)) => Some(answer),
+            _ => None,
+        }
     }
 
     /// Whether all that it has for the store are bindings, which are the host's.
@@ -141,7 +150,8 @@ impl Driver<'_, '_> {
             for step in &steps {
                 if let Some((question, token)) = step.question() {
                     let found = self.worker.ask(&step.table, question);
-                    self.session.answers.push_back(answer(token, found));
+                    let answer = answer(token, found).to(|| Question::of(&batch, token));
+                    self.session.answers.push_back(answer);
                 }
             }
             self.happen(&batch, offered);
@@ -185,7 +195,9 @@ impl Driver<'_, '_> {
                 self.session.was_saved(&held.batch);
                 // The host's own questions have no token.
                 let asked = found.into_iter().filter(|(token, _)| *token != 0);
-                self.session.answers.extend(asked.map(|(token, found)| answer(token, Ok(found))));
+                let batch = &held.batch;
+                let answers = asked.map(|(token, found)| answer(token, Ok(found)).to(|| Question::of(batch, token)));
+                self.session.answers.extend(answers);
                 self.let_happen(held);
             }
             // Nothing of the component's was to be stored: its answer goes out all the same.
@@ -272,7 +284,7 @@ pub(super) fn why(failure: &store::Failure) -> u32 {
     }
 }
 
-fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
+pub(super) fn answer(token: u64, found: Result<Found, store::Failure>) -> Answer {
     let (kind, detail, content) = match found {
         Ok(Found::Row(Some(row))) => (kind::ROW, 1, Content::of(row)),
         Ok(Found::Row(None)) => (kind::ROW, 0, None),
