@@ -42,10 +42,9 @@ fn unsafe_code_lies_where_it_is_expected() {
 
 #[test]
 fn time_comes_in_as_an_argument() {
-    const CLOCKS: [(&str, &str); 9] = [
+    const CLOCKS: [(&str, &str); 8] = [
         ("host/src/clock.rs", "the clock"),
         ("host/benches/", "a bench measures"),
-        ("host/src/host/", "deadlines of the thread that reloads; no session sees them"),
         ("host/src/loader/examine/", "the time limit of an examination"),
         ("host/src/store/sqlite/group.rs", "how long a commit takes; no session sees it"),
         ("host/src/worker.rs", "the deadline of a shutdown, on the runtime's clock"),

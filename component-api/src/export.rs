@@ -129,6 +129,12 @@ pub const fn header<X: Exported>() -> LibHeader {
     unsafe { LibHeader::from_constructor::<ComponentTableRef>(root::<X>, CheckTypeLayout::Yes) }
 }
 
+/// The functions of a component that is compiled into the program that asks.
+#[doc(hidden)] // For the simulation.
+pub fn table<X: Exported>() -> ComponentTableRef {
+    Table::<X>::ROOT
+}
+
 extern "C" fn root<X: Exported>() -> RootModuleResult {
     abi_stable::library::__call_root_module_loader(|| Table::<X>::ROOT)
 }

@@ -1,5 +1,6 @@
 //! The only place that reads a clock.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A point in time on the clock that only goes forward, in nanoseconds since the clock was made.
@@ -22,13 +23,13 @@ impl Clock {
     /// A clock that starts now.
     #[expect(clippy::new_without_default, reason = "a clock starts at a moment, which a default would hide")]
     pub fn new() -> Self {
-        Clock { started: Instant::now(), wall: time_of_day(), wall_taken: 0 }
+        Clock { started: instant(), wall: time_of_day(), wall_taken: 0 }
     }
 
     /// Nanoseconds since the clock was made.
     #[inline]
     pub fn now(&self) -> Nanos {
-        nanos(self.started.elapsed())
+        nanos(instant().saturating_duration_since(self.started))
     }
 
     /// The time of day at `now`, in nanoseconds since 1970.
@@ -47,9 +48,28 @@ impl Clock {
     }
 }
 
+/// This moment. It is the runtime's, so that who stops the runtime's clock stops this one.
+#[inline]
+pub fn instant() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// The time of day now, in nanoseconds since 1970.
 pub fn time_of_day() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)
+    match FROM.get() {
+        None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos),
+        Some((then, wall)) => wall + nanos(instant().saturating_duration_since(then)),
+    }
+}
+
+/// On this thread it is that time of day now, and goes on from there as the runtime's clock does.
+#[doc(hidden)] // For the simulation.
+pub fn begin_at(wall: u64) {
+    FROM.set(Some((instant(), wall)));
+}
+
+thread_local! {
+    static FROM: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
 }
 
 /// A span in nanoseconds; one that does not fit is for ever.

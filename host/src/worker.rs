@@ -38,6 +38,7 @@ use crate::version::{Service, Snapshot};
 mod accept;
 mod accounts;
 mod admissions;
+pub mod by_hand;
 mod calls;
 mod connect;
 mod conversations;

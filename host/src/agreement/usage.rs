@@ -76,16 +76,23 @@ impl Usage {
     /// # Errors
     /// No thread can be had.
     pub fn start(store: store::Handle, workers: usize, epoch: u64, deliver: Deliver) -> io::Result<Self> {
+        let (usage, reserving) = Usage::unattended(store, workers, epoch, deliver);
+        std::thread::Builder::new().name("usage".into()).spawn(move || reserving.run())?;
+        Ok(usage)
+    }
+
+    /// The same without a thread: who has the other half reserves.
+    pub fn unattended(store: store::Handle, workers: usize, epoch: u64, deliver: Deliver) -> (Self, Reserving) {
         let (requests, asked) = channel();
-        std::thread::Builder::new().name("usage".into()).spawn(move || reserve(&store, &asked, &deliver))?;
-        Ok(Usage {
+        let usage = Usage {
             counts: Mutex::default(),
             accounts: Mutex::default(),
             generation: AtomicU64::new(1),
             requests,
             epoch,
             workers: workers as u64,
-        })
+        };
+        (usage, Reserving { store, asked, deliver })
     }
 
     /// Takes what the store has from the run before; what this run has counted already stays as it is.
@@ -203,9 +210,29 @@ impl Usage {
     }
 }
 
-/// Reserves what is asked for until nobody can ask any more.
-fn reserve(store: &store::Handle, asked: &Receiver<Request>, deliver: &Deliver) {
-    while let Ok(first) = asked.recv() {
+/// Reserves in the store what is asked for.
+pub struct Reserving {
+    store: store::Handle,
+    asked: Receiver<Request>,
+    deliver: Deliver,
+}
+
+impl Reserving {
+    /// Until nobody can ask any more.
+    fn run(&self) {
+        while let Ok(first) = self.asked.recv() {
+            self.reserve(first);
+        }
+    }
+
+    /// What is asked for now. False where that is nothing.
+    pub fn step(&self) -> bool {
+        self.asked.try_recv().map(|first| self.reserve(first)).is_ok()
+    }
+
+    /// The first, and what is asked for beside it.
+    fn reserve(&self, first: Request) {
+        let Reserving { store, asked, deliver } = self;
         let requests: Vec<Request> = std::iter::once(first).chain(asked.try_iter().take(TOGETHER_MAX - 1)).collect();
         // One for each count: what several workers need of it is asked once.
         let mut plans: Vec<(Arc<Count>, Used)> = Vec::new();

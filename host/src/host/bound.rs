@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use tandem_component::{Policy, abi};
+use tandem_component::Policy;
 
 use super::Host;
 use super::reload::Decision;
 use super::versions::Version;
+use crate::clock;
 use crate::config::Config;
-use crate::loader::manifest::Manifest;
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
 use crate::version::stage::Step;
@@ -107,7 +107,7 @@ impl Host {
         }
         let shelved = self.shelf.find(&digest).map_err(|error| error.to_string())?;
         let shelved = shelved.ok_or("its copy is not on the shelf")?;
-        let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
+        let manifest = self.around.manifest(&shelved.path)?;
         self.seen += 1;
         let mut version = Version::new(digest, manifest, self.seen);
         version.shelved = Some(shelved);
@@ -187,7 +187,7 @@ impl Host {
         let number = next.number;
         drop(last);
         self.table.publish(next);
-        self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
+        self.following = Arc::new(Following::new(number, clock::instant(), self.workers.len()));
         // Nobody waits for it: who has not taken it yet goes on as before.
         let (taken, _) = channel();
         for worker in &self.workers {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Host;
 use super::versions::Trial;
 use crate::admin::Rolled;
+use crate::clock;
 use crate::config::Config;
 use crate::observe::notice::{self, Notice};
 use crate::version::canary::{Counted, Verdict, compare};
@@ -42,7 +43,7 @@ impl Host {
 
     /// A version begins to be tried.
     pub(super) fn begin_trial(&mut self, at: usize) {
-        let now = Instant::now();
+        let now = clock::instant();
         let active = self.active(&self.versions[at].manifest.name);
         let before =
             (self.versions[at].exchanges(), active.map(|at| self.versions[at].exchanges()).unwrap_or_default());

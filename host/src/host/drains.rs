@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Host;
 use crate::admin::{Answer, DrainReport, DrainRequest};
-use crate::clock::nanos;
+use crate::clock::{self, nanos};
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
 use crate::version::Counts;
@@ -84,7 +84,7 @@ impl Host {
             running.drain_due = None;
         }
         self.unbind(&instances);
-        let begun = Instant::now();
+        let begun = clock::instant();
         let by = self.clock.now().saturating_add(nanos(within));
         let draining = Arc::new(Draining::new(Some(instances), (within, Some(by)), pause, self.workers.len()));
         for worker in &self.workers {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Host;
 use super::versions::Stop;
 use crate::admin::{Answer, Holders, OtherHolder, SessionStatus};
-use crate::clock::{Clock, Nanos, time_of_day};
+use crate::clock::{self, Clock, Nanos, time_of_day};
 use crate::session::Holding;
 use crate::worker::{Command, Listed, Listing};
 
@@ -121,12 +121,12 @@ impl Host {
 fn collect(tells: &Receiver<Listed>, mut missing: BTreeSet<usize>, workers: usize, clock: &Clock) -> Holders {
     let mut holders = Holders::default();
     let mut silent: BTreeSet<usize> = (0..workers).filter(|worker| !missing.contains(worker)).collect();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = clock::instant() + PATIENCE;
     // Once, so that times that are one are told as one.
     let epoch = time_of_day().saturating_sub(clock.now());
     let time = |at: Nanos| epoch.saturating_add(at);
     while let Ok(Listed { worker, count, sessions }) =
-        tells.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        tells.recv_timeout(deadline.saturating_duration_since(clock::instant()))
     {
         missing.remove(&worker);
         holders.count += count;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Host;
 use crate::admin::{Answer, LedgerStatus};
+use crate::clock;
 use crate::observe::notice::{self, Notice};
 use crate::store::ledger::{Balance, Books};
 use crate::store::{self, Failure, Reader};
@@ -80,7 +81,7 @@ impl Audit {
         loop {
             let job = match next {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(next) => jobs.recv_timeout(next.saturating_duration_since(Instant::now())),
+                Some(next) => jobs.recv_timeout(next.saturating_duration_since(clock::instant())),
             };
             let mut replies = Vec::new();
             match job {
@@ -90,7 +91,7 @@ impl Audit {
                         match job {
                             Job::Books(books) => {
                                 self.books = books;
-                                next = Some(Instant::now() + FIRST).filter(|_| !self.books.is_empty());
+                                next = Some(clock::instant() + FIRST).filter(|_| !self.books.is_empty());
                             }
                             Job::Asked(reply) => replies.push(reply),
                         }
@@ -102,9 +103,9 @@ impl Audit {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let began = Instant::now();
+            let began = clock::instant();
             let looked = self.look();
-            next = Some(Instant::now() + PAUSE.max(began.elapsed() * PART)).filter(|_| !self.books.is_empty());
+            next = Some(clock::instant() + PAUSE.max(began.elapsed() * PART)).filter(|_| !self.books.is_empty());
             let answer = match looked {
                 Ok(ledgers) => Answer::Ledger(ledgers),
                 Err(failure) => Answer::Refused(format!("the ledger cannot be read: {failure}")),

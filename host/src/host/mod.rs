@@ -5,7 +5,9 @@
 
 mod accounts;
 mod agreements;
+mod around;
 mod bound;
+pub mod by_hand;
 mod canaries;
 mod connectors;
 mod drains;
@@ -34,11 +36,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use crate::account::verifiers::Verifiers;
 use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
 use crate::agreement::Usage;
-use crate::clock::{Clock, time_of_day};
+use crate::clock::{self, Clock, time_of_day};
 use crate::config::{Config, Source, Upstreams};
 use crate::loader::examine;
 use crate::loader::shelf::Shelf;
-use crate::loader::threads;
 use crate::observe::crash;
 use crate::observe::records::Records;
 use crate::store::bindings::Bindings;
@@ -49,6 +50,9 @@ use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
 use crate::worker::{Command, Following, Handle, Seat, Watchdog, mailboxes};
 
+pub use around::{Around, Load, Passed};
+
+use around::Process;
 use versions::Version;
 
 /// What the host's thread takes in.
@@ -67,6 +71,7 @@ pub enum Event {
 
 /// The host.
 pub struct Host {
+    around: Box<dyn Around>,
     source: Source,
     /// Tells components one run from another.
     run: u64,
@@ -141,7 +146,7 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
     if let Some(seed) = late {
         tracing::warn!(seed, "every answer comes late, by --late: that is for tests");
     }
-    let mut host = Host::new(source, config, events, late)?;
+    let mut host = Host::new(Box::new(Process), source, config, events, late)?;
     let report = host.reload();
     for line in report.lines() {
         tracing::info!("{line}");
@@ -161,7 +166,13 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
 }
 
 impl Host {
-    fn new(source: Source, config: Config, events: Sender<Event>, late: Option<u64>) -> anyhow::Result<Self> {
+    fn new(
+        around: Box<dyn Around>,
+        source: Source,
+        config: Config,
+        events: Sender<Event>,
+        late: Option<u64>,
+    ) -> anyhow::Result<Self> {
         let data = &config.data;
         system::make_private_directory(data).with_context(|| format!("data: {} cannot be made", data.display()))?;
         trust::check_own(&config, &source).map_err(anyhow::Error::msg)?;
@@ -170,14 +181,9 @@ impl Host {
         if lock.try_lock().is_err() {
             bail!("data: {} is in use by another tandem; give each a data directory of its own", data.display());
         }
-        let begun = crash::begin(data)
-            .with_context(|| format!("data: whose code runs cannot be written to {}", data.display()))?;
         let shelf = Shelf::open(&data.join(trust::SHELF))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
-        threads::watch(shelf.directory()).context("the shelf cannot be watched")?;
-        if threads::missing() {
-            tracing::warn!("this executable was linked without host/build.rs: retired versions may stay mapped");
-        }
+        let begun = around.begin(data, &shelf)?;
         let (table, clock) = (Table::new(Snapshot::default()), Clock::new());
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let count = config.workers.unwrap_or_else(processors);
@@ -191,10 +197,10 @@ impl Host {
         let (tell_reserved, reserved): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
         let deliver = move |worker: usize, reserved| drop(tell_reserved[worker].send(reserved));
         let epoch = time_of_day().saturating_sub(clock.now());
-        let usage = Usage::start(store.clone(), count, epoch, Box::new(deliver));
+        let usage = around.usage(store.clone(), count, epoch, Box::new(deliver));
         let usage = Arc::new(usage.context("agreements cannot be counted")?);
         let (mailboxes, mail) = mailboxes(count);
-        let watchdog = Watchdog::start(clock.clone()).context("workers cannot be watched")?;
+        let watchdog = around.watchdog(&clock).context("workers cannot be watched")?;
         watchdog.set(config.overrun);
         let seats = settled.into_iter().zip(verified).zip(reserved).zip(mail).enumerate();
         let workers = seats
@@ -212,11 +218,12 @@ impl Host {
                 mail,
                 late,
             })
-            .map(|seat| Handle::start(seat, &table, &clock, &watchdog))
+            .map(|seat| around.worker(seat, &table, &clock, &watchdog))
             .collect::<Result<_, _>>()
             .context("a worker cannot be started")?;
         let auditor = ledger::Auditor::start(store.clone()).context("ledgers cannot be looked at")?;
         Ok(Host {
+            around,
             source,
             run: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0).max(1),
             config,
@@ -230,7 +237,7 @@ impl Host {
             connections: Vec::new(),
             records: BTreeMap::new(),
             upstreams: Arc::default(),
-            following: Arc::new(Following::new(0, Instant::now(), 0)),
+            following: Arc::new(Following::new(0, clock::instant(), 0)),
             refused: Vec::new(),
             reload_error: None,
             findings: Vec::new(),
@@ -241,7 +248,7 @@ impl Host {
             store,
             bindings,
             reader: None,
-            looked_for_bindings: Instant::now(),
+            looked_for_bindings: clock::instant(),
             homes,
             usage,
             usage_read: false,
@@ -249,7 +256,7 @@ impl Host {
             auditor,
             verdicts: rollouts::Verdicts::default(),
             drains: Vec::new(),
-            looked_at_memory: Instant::now(),
+            looked_at_memory: clock::instant(),
             clock,
             events,
             begun,
@@ -266,16 +273,12 @@ impl Host {
             tracing::debug!("the host's thread keeps its priority: {error}");
         }
         let mut waiting: VecDeque<Event> = VecDeque::new();
-        let mut looked = Instant::now();
+        let mut looked = clock::instant();
         loop {
             // Also where one event follows on another: what drains has its time.
             if looked.elapsed() >= TICK && self.wants_looking_after() {
-                looked = Instant::now();
-                self.look_after_draining(looked);
-                self.look_after_drains(looked);
-                self.look_at_memory(looked);
-                self.take_back_failing(looked);
-                self.judge_canaries(looked);
+                looked = clock::instant();
+                self.look_after(looked);
             }
             let event = match waiting.pop_front() {
                 Some(event) => event,
@@ -290,7 +293,7 @@ impl Host {
                 Event::Returned(instance) => self.retire(*instance),
                 Event::Stopped(instance) => self.stopped(instance),
                 Event::Asked(Request::Status, reply) => {
-                    self.look_after_draining(Instant::now());
+                    self.look_after_draining(clock::instant());
                     // Who asked may have gone.
                     let _ = reply.send(Answer::Status(Box::new(self.status())));
                 }
@@ -338,6 +341,15 @@ impl Host {
         }
     }
 
+    /// Looks after what drains, fails or is tried.
+    fn look_after(&mut self, now: Instant) {
+        self.look_after_draining(now);
+        self.look_after_drains(now);
+        self.look_at_memory(now);
+        self.take_back_failing(now);
+        self.judge_canaries(now);
+    }
+
     /// How long to wait for an event: short while something drains.
     fn tick(&self) -> Duration {
         const LONG: Duration = Duration::from_secs(3600);
@@ -376,8 +388,8 @@ impl Host {
             });
         }
         let mut left: BTreeSet<usize> = (0..count).collect();
-        let deadline = Instant::now() + within + Duration::from_secs(1);
-        while !left.is_empty() && Instant::now() < deadline {
+        let deadline = clock::instant() + within + Duration::from_secs(1);
+        while !left.is_empty() && clock::instant() < deadline {
             match all_done.recv_timeout(Duration::from_millis(20)) {
                 Ok(index) => drop(left.remove(&index)),
                 Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
@@ -385,9 +397,7 @@ impl Host {
                 }
             }
         }
-        let overdue = self.stop_all(received);
-        self.settle_agreements();
-        self.records.values().for_each(Records::flush);
+        let overdue = self.settle(received);
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
         let _ = std::fs::remove_file(self.config.admin());
         if !left.is_empty() {
@@ -398,6 +408,14 @@ impl Host {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// The end: what workers have left is stopped and written down. What has not stopped in time.
+    fn settle(&mut self, received: &Receiver<Event>) -> Vec<String> {
+        let overdue = self.stop_all(received);
+        self.settle_agreements();
+        self.records.values().for_each(Records::flush);
+        overdue
     }
 
     /// Takes events while the host stops: instances stop on threads of their own also now.

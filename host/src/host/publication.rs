@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Host;
 use super::reload::Decision;
+use crate::clock;
 use crate::config::{Config, Upstreams};
 use crate::observe::notice::{self, Notice};
 use crate::transport::{Address, Bound};
@@ -65,8 +66,8 @@ impl Host {
         self.auditor.keep(self.ledgers());
         self.usage.renew();
         // What is bound now may be on its way to the store: it is looked for a while later.
-        self.looked_for_bindings = Instant::now();
-        self.following = Arc::new(Following::new(number, Instant::now(), self.workers.len()));
+        self.looked_for_bindings = clock::instant();
+        self.following = Arc::new(Following::new(number, clock::instant(), self.workers.len()));
         let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
         let unwanted: Vec<Address> =
             self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
@@ -124,7 +125,7 @@ impl Host {
                 version.active_at = publication;
                 if !was_active {
                     version.active_since = publication;
-                    version.looked = version.look(Instant::now());
+                    version.looked = version.look(clock::instant());
                 }
                 version.kept = instances
                     .map(|decision| decision.instances.iter().map(|one| one.1.clone()).collect())
@@ -149,7 +150,7 @@ impl Host {
             for running in &mut version.running {
                 running.drain_due = match running.drain_due {
                     _ if serving.contains(&running.number) => None,
-                    None => Instant::now().checked_add(drain),
+                    None => clock::instant().checked_add(drain),
                     due => due,
                 };
             }
@@ -166,8 +167,8 @@ impl Host {
             worker.tell(Command::Publication { taken: taken.clone(), following: Arc::clone(&self.following) });
         }
         drop(taken);
-        let deadline = Instant::now() + TAKING;
-        while let Ok(index) = takes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        let deadline = clock::instant() + TAKING;
+        while let Some(index) = self.hear(&takes, deadline) {
             missing.remove(&index);
         }
         if missing.is_empty() {

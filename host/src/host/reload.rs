@@ -9,15 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use tandem_component::{Starting, abi};
+use tandem_component::Starting;
 
 use super::versions::{Running, Stop, Version};
 use super::{Event, Host, trust};
 use crate::admin::{FileReport, Outcome, Refused, Report};
 use crate::config::{Config, Source};
 use crate::loader::code::Code;
-use crate::loader::examine::{self, Trial};
-use crate::loader::manifest::Manifest;
+use crate::loader::examine::Trial;
 use crate::loader::signature;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
@@ -229,7 +228,7 @@ impl Host {
             self.versions[at].shelved = Some(shelved);
             return Ok(at);
         }
-        let manifest = Manifest::read(&shelved.path, 1..=abi::REVISION).map_err(|error| error.to_string())?;
+        let manifest = self.around.manifest(&shelved.path)?;
         manifest.tables().and_then(|_| manifest.books()).map_err(|error| error.to_string())?;
         self.seen += 1;
         let mut version = Version::new(shelved.digest, manifest, self.seen);
@@ -359,9 +358,7 @@ impl Host {
                 found.ok_or("its copy has gone from the shelf; reload once more")?
             }
         };
-        let host = examine::own_executable().map_err(|error| error.to_string())?;
-        let passed = examine::examine(&host, &shelved, trials, config.examination.limits());
-        let passed = passed.map_err(|refused| refused.to_string())?;
+        let passed = self.around.examine(&shelved, trials, config.examination.limits())?;
         // It is the kernel's to have it: once says it.
         if !passed.lacks.is_empty() && self.lacks != passed.lacks {
             self.lacks.clone_from(&passed.lacks);
@@ -427,7 +424,7 @@ impl Host {
         self.versions[at].close_again();
         let version = &self.versions[at];
         let passed = version.passed.as_ref().ok_or("it was not examined")?;
-        let code = Arc::new(Code::load(passed, &self.shelf, version.manifest.clone())?);
+        let code = Arc::new((passed.load)(&self.shelf, version.manifest.clone())?);
         self.versions[at].code = Some(Arc::clone(&code));
         self.versions[at].step(Step::Load);
         Ok(code)

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::versions::{Left, Lingering, Running, Stop, Version};
 use super::{Event, Host, TICK};
+use crate::clock;
 use crate::loader::code::Code;
 use crate::loader::library::Closed;
 use crate::loader::threads;
@@ -29,10 +29,10 @@ impl Host {
         let number = object.number;
         let running = self.versions.iter_mut().flat_map(|version| &mut version.running);
         if let Some(running) = running.into_iter().find(|running| running.number == number) {
-            running.stop = Stop::By(Instant::now() + STOPPING);
+            running.stop = Stop::By(clock::instant() + STOPPING);
         }
         let events = self.events.clone();
-        let stopping = thread::Builder::new().name("stopping".into()).spawn(move || {
+        let stopping = self.around.aside(Box::new(move || {
             let code = Arc::clone(object.code());
             drop(object);
             // What that has left on this thread goes before the library does, which the event allows.
@@ -40,7 +40,7 @@ impl Host {
             drop(code);
             // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
             let _ = events.send(Event::Stopped(number));
-        });
+        }));
         if let Err(error) = stopping {
             tracing::warn!("no thread could be had to stop a component on, so the host's did it: {error}");
             self.stopped(number);
@@ -102,9 +102,8 @@ impl Host {
         let told =
             self.workers.iter().filter(|worker| worker.tell(Command::Clear(range.clone(), cleared.clone()))).count();
         drop(cleared);
-        let deadline = Instant::now() + CLEARING;
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let count = (0..told).take_while(|_| clears.recv_timeout(left()).is_ok()).count();
+        let deadline = clock::instant() + CLEARING;
+        let count = (0..told).take_while(|_| self.hear(&clears, deadline).is_some()).count();
         if count < told {
             tracing::warn!("{} of {told} workers did not clear a library's traces in time", told - count);
         }
@@ -179,7 +178,7 @@ impl Host {
         let mut named = Vec::new();
         while self.versions.iter().flat_map(|version| &version.running).any(stopping) {
             self.take_at_the_end(received.recv_timeout(TICK));
-            let now = Instant::now();
+            let now = clock::instant();
             named.extend((0..self.versions.len()).flat_map(|at| self.name_overdue(at, now)));
         }
         named

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Host;
 use super::reload::{Decision, Tried};
 use crate::admin::{Rolled, RolledOne};
-use crate::clock::time_of_day;
+use crate::clock::{self, time_of_day};
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
 use crate::store::Step;
@@ -263,7 +263,7 @@ impl Host {
     /// Goes back from a version that fails at work, and quarantines it.
     pub(super) fn take_back(&mut self, at: usize, why: &str) {
         let name = self.versions[at].name();
-        self.versions[at].looked = self.versions[at].look(Instant::now());
+        self.versions[at].looked = self.versions[at].look(clock::instant());
         let mut ways = Vec::new();
         for member in self.changed_with(at) {
             match self.before(member) {

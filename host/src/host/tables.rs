@@ -11,7 +11,6 @@ use crate::agreement;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records;
 use crate::store::bindings::Bindings;
-use crate::store::sqlite::Sqlite;
 use crate::store::table::Table;
 use crate::store::{HOST, Migrant, Migration, Settled, Store};
 use crate::system;
@@ -37,9 +36,9 @@ impl Host {
         let file = self.config.data.join(FILE);
         // Whatever the process's mask is: what SQLite puts beside it has its mode.
         system::make_private_file(&file).map_err(|error| format!("{} cannot be made: {error}", file.display()))?;
-        let store = Sqlite::open(&file, Box::new(deliver)).map_err(|error| error.to_string())?;
-        grow_own(&store).map_err(|error| format!("{error:#}"))?;
-        self.store.set(Box::new(store));
+        let store = self.around.open_store(&file, Box::new(deliver)).map_err(|error| error.to_string())?;
+        grow_own(&*store).map_err(|error| format!("{error:#}"))?;
+        self.store.set(store);
         self.store.get().ok_or_else(|| "the store is not there".to_owned())
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::clock;
 use crate::loader::code::Code;
-use crate::loader::examine::Examined;
 use crate::loader::library::{Closed, Library, Trace};
 use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
@@ -17,6 +17,8 @@ use crate::version::rollout::Candidate;
 use crate::version::stage::{Stage, Step};
 use crate::version::{Counts, Instance, Lease};
 
+use super::around::Passed;
+
 /// One version of a component.
 pub(super) struct Version {
     pub(super) digest: Digest,
@@ -25,7 +27,7 @@ pub(super) struct Version {
     pub(super) seen: u64,
     pub(super) stage: Stage,
     /// The proof that its content has passed the examination.
-    pub(super) passed: Option<Examined>,
+    pub(super) passed: Option<Passed>,
     /// Its copy, where the reload that is under way has read it, and so need not read it again.
     pub(super) shelved: Option<Shelved>,
     pub(super) code: Option<Arc<Code>>,
@@ -140,7 +142,7 @@ impl Version {
             active_since: 0,
             present: false,
             quarantine: None,
-            looked: Looked { at: Instant::now(), failures: 0, taken: 0 },
+            looked: Looked { at: clock::instant(), failures: 0, taken: 0 },
             above_soft: false,
             trial: None,
         }

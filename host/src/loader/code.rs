@@ -11,6 +11,7 @@ use std::sync::Arc;
 use abi_stable::library::AbiHeaderRef;
 use abi_stable::std_types::{RSlice, RStr};
 use tandem_component::abi::{self, About, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED, kind};
+use tandem_component::export::{self, Exported};
 
 use super::examine::Examined;
 use super::library::{Closed, Library};
@@ -24,11 +25,30 @@ use crate::version::Lease;
 pub struct Code {
     table: ComponentTableRef,
     functions: Functions,
-    library: Library,
+    mapped: Box<dyn Mapped>,
     /// What the library says of itself.
     pub manifest: Manifest,
     /// Its tables.
     pub tables: Vec<Arc<Table>>,
+}
+
+/// What has the functions mapped: a library.
+pub trait Mapped: Send + Sync {
+    /// The addresses that it takes.
+    fn range(&self) -> std::ops::Range<usize>;
+
+    /// Closes it, and looks whether it is gone.
+    fn close(self: Box<Self>) -> Closed;
+}
+
+impl Mapped for Library {
+    fn range(&self) -> std::ops::Range<usize> {
+        Library::range(self)
+    }
+
+    fn close(self: Box<Self>) -> Closed {
+        Library::close(*self)
+    }
 }
 
 /// The functions of a session's events, read out of the table once.
@@ -105,15 +125,28 @@ impl Code {
         // SAFETY: the examination has checked the layout of this content against ours. (It is not checked again here:
         // abi_stable keeps pointers into each library that it has checked, for as long as the process lives.)
         let table = unsafe { header.unchecked_layout::<ComponentTableRef>() }.map_err(|error| format!("{error:?}"))?;
+        (table.begin())(abi::host_table::<Reported>());
+        Code::with(table, Box::new(library), manifest)
+    }
+
+    /// A component that is compiled into this program: its functions are there whatever `mapped` says.
+    ///
+    /// # Errors
+    /// What is wrong with its manifest.
+    #[doc(hidden)] // For the simulation.
+    pub fn compiled_in<X: Exported>(mapped: Box<dyn Mapped>, manifest: Manifest) -> Result<Self, String> {
+        Code::with(export::table::<X>(), mapped, manifest)
+    }
+
+    fn with(table: ComponentTableRef, mapped: Box<dyn Mapped>, manifest: Manifest) -> Result<Self, String> {
         let functions = Functions {
             at_boundary: table.at_boundary(),
             handle: table.handle(),
             close: table.close(),
             open_for_request: (table.revision() >= 6).then(|| table.open_for_request()),
         };
-        (table.begin())(abi::host_table::<Reported>());
         let tables = manifest.tables().map_err(|error| error.to_string())?;
-        Ok(Code { table, functions, library, tables: tables.into_iter().map(Arc::new).collect(), manifest })
+        Ok(Code { table, functions, mapped, tables: tables.into_iter().map(Arc::new).collect(), manifest })
     }
 
     /// Starts a component for a service. `starting` and `config` are MessagePack.
@@ -157,12 +190,12 @@ impl Code {
 
     /// The addresses that the library's code and data lie at.
     pub fn range(&self) -> std::ops::Range<usize> {
-        self.library.range()
+        self.mapped.range()
     }
 
     /// Closes the library and says whether it is gone. No object of it is left, which owning it shows.
     pub fn close(self) -> Closed {
-        self.library.close()
+        self.mapped.close()
     }
 }
 

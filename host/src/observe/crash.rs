@@ -97,6 +97,19 @@ pub fn begin(data: &Path) -> io::Result<Run> {
 }
 
 impl Run {
+    /// As [`begin`], for a run that no component can end.
+    ///
+    /// # Errors
+    /// The files cannot be made.
+    #[doc(hidden)] // For the simulation.
+    pub fn unwatched(data: &Path) -> io::Result<Self> {
+        let before = crashed_last_time(data);
+        File::create(data.join(CRASH))?;
+        let run = Run { file: data.join(INSTANCES), running: BTreeMap::new(), before };
+        run.write()?;
+        Ok(run)
+    }
+
     /// How the run before was ended, where that was a crash.
     pub fn crashed_before(&self) -> Option<&Crash> {
         self.before.as_ref()

@@ -11,6 +11,7 @@ mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,7 +35,15 @@ pub type Deliver = Box<dyn Fn(usize, Vec<Settled>) + Send>;
 pub struct Sqlite {
     path: PathBuf,
     jobs: Option<Sender<Job>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Writing,
+}
+
+/// Who writes.
+enum Writing {
+    /// A thread; none once it has ended.
+    Thread(Option<JoinHandle<()>>),
+    /// Who calls [`Sqlite::step`], or waits for an answer.
+    ByHand(Box<Mutex<(Writer, Receiver<Job>)>>),
 }
 
 /// Why a store cannot be opened.
@@ -103,19 +112,53 @@ impl Sqlite {
     /// # Errors
     /// The file is no store, is newer than this host, or cannot be opened.
     pub fn open(path: &Path, deliver: Deliver) -> Result<Self, OpenError> {
-        let connection = open(path)?;
         let (jobs, waiting) = channel();
-        let writer = Writer { connection, text: Text::default(), deliver, failing: false };
+        let writer = Writer::new(path, deliver)?;
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&waiting));
         let thread =
             thread.map_err(|error| OpenError::Unopened { path: path.to_owned(), reason: error.to_string() })?;
-        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), writer: Some(thread) })
+        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), writer: Writing::Thread(Some(thread)) })
+    }
+
+    /// As [`open`](Sqlite::open), without a thread: what is given is written by [`step`](Sqlite::step), on the caller's thread.
+    ///
+    /// # Errors
+    /// As for `open`.
+    #[doc(hidden)] // For the simulation.
+    pub fn open_by_hand(path: &Path, deliver: Deliver) -> Result<Self, OpenError> {
+        let (jobs, waiting) = channel();
+        let writer = Writing::ByHand(Box::new(Mutex::new((Writer::new(path, deliver)?, waiting))));
+        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), writer })
+    }
+
+    /// Writes what waits, as far as one group commit goes. False where nothing waits, or a thread writes.
+    #[doc(hidden)] // For the simulation.
+    pub fn step(&self) -> bool {
+        let Writing::ByHand(writer) = &self.writer else { return false };
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (writer, waiting) = &mut *writer;
+        let Ok(first) = waiting.try_recv() else { return false };
+        // Groups that know of none before wait for nobody.
+        let mut next = writer.work(first, waiting, &mut Groups::default());
+        while let Some(job) = next {
+            next = writer.work(job, waiting, &mut Groups::default());
+        }
+        true
+    }
+
+    /// Waits for an answer.
+    fn answer<T>(&self, answer: &Receiver<T>) -> Option<T> {
+        // Where nobody else writes, it comes of what is written here.
+        while let Writing::ByHand(_) = &self.writer
+            && self.step()
+        {}
+        answer.recv().ok()
     }
 
     fn job<T>(&self, job: impl FnOnce(Sender<Result<T, Unfit>>) -> Job) -> Result<T, Unfit> {
         let (reply, answer) = channel();
         self.send(job(reply));
-        answer.recv().unwrap_or_else(|_| Err(Unfit::Store(gone())))
+        self.answer(&answer).unwrap_or_else(|| Err(Unfit::Store(gone())))
     }
 
     fn send(&self, job: Job) {
@@ -126,10 +169,12 @@ impl Sqlite {
 }
 
 impl Drop for Sqlite {
-    /// What was given is written first.
+    /// What was given to a thread is written first.
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(writer) = self.writer.take() {
+        if let Writing::Thread(writer) = &mut self.writer
+            && let Some(writer) = writer.take()
+        {
             // A writer that panicked has said so.
             let _ = writer.join();
         }
@@ -152,7 +197,7 @@ impl Store for Sqlite {
     fn write(&self, steps: Vec<Step>) -> Result<Vec<(u64, Found)>, Failure> {
         let (reply, answer) = channel();
         self.send(Job::Own(steps, reply));
-        answer.recv().unwrap_or_else(|_| Err(gone()))
+        self.answer(&answer).unwrap_or_else(|| Err(gone()))
     }
 
     fn compare(&self, version: &Migrant<'_>, tables: &[Table]) -> Result<(), Unfit> {
@@ -168,7 +213,7 @@ impl Store for Sqlite {
     fn history(&self) -> Result<Vec<Migration>, Failure> {
         let (reply, answer) = channel();
         self.send(Job::History(reply));
-        answer.recv().unwrap_or_else(|_| Err(gone()))
+        self.answer(&answer).unwrap_or_else(|| Err(gone()))
     }
 }
 
@@ -197,26 +242,37 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(path: &Path, deliver: Deliver) -> Result<Self, OpenError> {
+        Ok(Writer { connection: open(path)?, text: Text::default(), deliver, failing: false })
+    }
+
+    /// Does one job, and with a transaction those that wait behind it. The job that has ended their row, if one has.
+    fn work(&mut self, job: Job, jobs: &Receiver<Job>, groups: &mut Groups) -> Option<Job> {
+        let mut next = None;
+        match job {
+            Job::Write(first) => {
+                let (group, other) = groups.gather(first, jobs);
+                next = other;
+                groups.commit(group.len(), || self.write(group));
+            }
+            Job::Own(steps, reply) => {
+                // Who waits may have gone.
+                let _ = reply.send(self.write_own(steps));
+            }
+            Job::Migrate { migration, rehearsal, reply } => {
+                let _ = reply.send(migration.carry_out(&mut self.connection, rehearsal));
+            }
+            Job::History(reply) => {
+                let _ = reply.send(migrations::history(&self.connection).map_err(failure));
+            }
+        }
+        next
+    }
+
     fn run(mut self, jobs: &Receiver<Job>) {
         let (mut next, mut groups) = (None, Groups::default());
         while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
-            match job {
-                Job::Write(first) => {
-                    let (group, other) = groups.gather(first, jobs);
-                    next = other;
-                    groups.commit(group.len(), || self.write(group));
-                }
-                Job::Own(steps, reply) => {
-                    // Who waits may have gone.
-                    let _ = reply.send(self.write_own(steps));
-                }
-                Job::Migrate { migration, rehearsal, reply } => {
-                    let _ = reply.send(migration.carry_out(&mut self.connection, rehearsal));
-                }
-                Job::History(reply) => {
-                    let _ = reply.send(migrations::history(&self.connection).map_err(failure));
-                }
-            }
+            next = self.work(job, jobs, &mut groups);
         }
         // A short file for who looks at it next; what is in the log is found there as well.
         let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");

@@ -123,6 +123,13 @@ impl Handle {
         Ok(Handle { commands, ended, stuck: Cell::new(false) })
     }
 
+    /// A hold on a worker without a thread, what it is told, and how it says that it has ended.
+    pub(super) fn of_nobody() -> (Self, mpsc::Receiver<Command>, Sender<()>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (ends, ended) = channel();
+        (Handle { commands, ended, stuck: Cell::new(false) }, receiver, ends)
+    }
+
     /// Tells it something. False where it has ended, or is stuck in a component and has not taken what it was told before:
     /// the host waits for it once, and no more until it takes something.
     pub fn tell(&self, mut command: Command) -> bool {
