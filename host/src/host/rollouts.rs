@@ -384,7 +384,14 @@ impl Host {
         let mut changes = Vec::new();
         for (from, to) in ways {
             let component = self.versions[*to].manifest.name.clone();
-            let instances = self.instances_for(*to, &component)?;
+            let instances = match self.instances_for(*to, &component) {
+                Ok(instances) => instances,
+                Err(reason) => {
+                    // It may have been loaded for that, and nothing else would look whether it is needed.
+                    self.unload_if_idle(*to);
+                    return Err(reason);
+                }
+            };
             decisions.retain(|decision| decision.component != component);
             let version = Some(*to);
             decisions.push(Decision { component: component.clone(), version, instances, refused: false, canary: None });
