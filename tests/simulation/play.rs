@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::net::SocketAddr;
 use std::panic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
@@ -353,14 +353,27 @@ impl Play {
 
     /// The process is killed: what is left are its files, and what it had given to the kernel.
     async fn crash(&mut self) -> Result<(), String> {
-        tell!("it is killed");
         let (old, new) = (self.path(&format!("data-{}", self.places)), self.path(&format!("data-{}", self.places + 1)));
+        tell!("it is killed");
+        if self.seed % 7 == 6 {
+            self.ended_by_a_teller(&old)?;
+        }
         copy(&old, &new).map_err(|error| format!("its files cannot be copied: {error}"))?;
         self.places += 1;
         GROUND.with_borrow_mut(|ground| ground.dead = true);
         self.tear_down();
         GROUND.with_borrow_mut(|ground| (ground.dead, ground.mapped) = (false, Default::default()));
         self.begin_again().await
+    }
+
+    /// What is killed has ended itself, in the code of the teller that serves: the next run quarantines that.
+    fn ended_by_a_teller(&mut self, data: &Path) -> Result<(), String> {
+        let snapshot = self.host().snapshot();
+        let desk = snapshot.services.iter().find(|service| &*service.name == "desk");
+        let Some(instance) = desk.and_then(|desk| desk.instance.as_ref()) else { return Ok(()) };
+        tell!("… by {}", instance.version);
+        let line = format!("signal 11 instance {} session 1 what 2\n", instance.as_ref().number);
+        fs::write(data.join("crash"), line).map_err(|error| error.to_string())
     }
 
     /// The process is stopped, and another one started.
