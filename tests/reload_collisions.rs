@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use support::{Client, Gateway, Status, fixture, free_port, libraries, relabel, settled, signal, stamp};
+use support::{Client, Gateway, Status, fixture, free_port, libraries, link, relabel, settled, signal, stamp};
 
 const FILE: &str = "libtandem_echo.so";
 
@@ -74,6 +74,7 @@ fn of_two_files_of_one_number_the_newer_one_serves_and_says_so() {
     // What follows the sections of a library is content like any other.
     let mut other = fs::read(&libraries().echo).unwrap();
     other.extend_from_slice(b"other");
+    link(&mut other).unwrap();
     fs::write(gateway.scratch("other"), other).unwrap();
     gateway.deploy(&gateway.scratch("other"), "other.so");
 
@@ -130,8 +131,6 @@ fn a_file_that_is_being_written_is_not_taken_by_half() {
     thread::scope(|scope| {
         let writing = scope.spawn(|| {
             use std::io::Write;
-            use std::os::unix::fs::PermissionsExt as _;
-            use std::path::PathBuf;
             let mut file = fs::File::create(gateway.components().join(FILE)).unwrap();
             for piece in whole.chunks(whole.len() / 20) {
                 file.write_all(piece).unwrap();
