@@ -60,14 +60,22 @@ fn one_that_is_withdrawn_gives_its_sessions_back_and_does_not_come_again() {
     let withdrawn = place.tandem(&["rollback", NAME]);
     assert!(withdrawn.status.success(), "{withdrawn:?}");
     assert_eq!((line.says(), place.line(1).says()), ("1.0.0 2".into(), "1.0.0 1".into()));
-    settled("retired".to_owned(), || place.version("2.0.0").stage);
+    settled("withdrawn".to_owned(), || place.version("2.0.0").stage);
+    assert!(place.version("2.0.0").reason.unwrap().contains("is held (by `tandem rollback`)"));
     let reload = place.gateway.reload();
     assert!(reload.ok && reload.file(FILE).reason.as_ref().unwrap().contains("is held"), "{reload:?}");
     assert_eq!(line.says(), "1.0.0 3");
     place.gateway.stop_and_start();
+    assert_eq!((place.line(1).says(), place.version("2.0.0").stage), ("1.0.0 1".into(), "withdrawn".into()));
+    // An operator changes his mind …
+    assert!(place.tandem(&["promote", NAME]).status.success());
+    assert_eq!((place.line(1).says(), place.version("2.0.0").stage), ("2.0.0 1".into(), "active".into()));
+    assert!(place.tandem(&["rollback", NAME]).status.success());
     assert_eq!(place.line(1).says(), "1.0.0 1");
+    // … or has another one tried, by which the one before is out of the directory, and nothing is held against it.
     place.deploy("2.0.1");
     assert_eq!(place.line(1).says(), "2.0.1 1");
+    settled(true, || ["staged", "retired"].contains(&place.version("2.0.0").stage.as_str()));
 }
 
 #[test]

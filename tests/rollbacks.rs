@@ -36,6 +36,9 @@ fn an_operator_goes_back_with_all_sessions_and_forward_again() {
     assert_eq!(place.line().says(), "1.0.0 1");
     place.gateway.kill_and_start();
     assert_eq!(place.line().says(), "1.0.0 1");
+    let withdrawn = place.version("2.0.0");
+    assert_eq!(withdrawn.stage, "withdrawn");
+    assert!(withdrawn.reason.unwrap().contains("held (by `tandem rollback`)"));
 
     let mut line = place.line();
     assert_eq!(line.says(), "1.0.0 1");

@@ -96,13 +96,11 @@ impl Host {
     }
 
     fn why_kept(&self, at: usize) -> String {
+        if let Some(reason) = self.withdrawn(at) {
+            return reason;
+        }
         let name = &self.versions[at].manifest.name;
-        let held = self.verdicts.rollouts.get(name).and_then(|row| Some((row.held.as_ref()?, row.why.as_ref()?)));
         match self.active(name).map(|active| &self.versions[active]) {
-            Some(active) if held.is_some_and(|held| *held.0 == active.identity()) => {
-                let why = held.map(|held| held.1.as_str()).unwrap_or_default();
-                format!("{} is held ({why}); `tandem promote {name}` ends that", active.name())
-            }
             Some(active) if active.manifest.version == self.versions[at].manifest.version => {
                 format!("{} has the same number and is newer", active.name())
             }

@@ -86,6 +86,7 @@ impl Host {
         self.unload_what_is_not_used();
         let present: Vec<usize> = found.iter().filter_map(Found::version).collect();
         self.sweep_shelf(&present);
+        self.tell_withdrawn();
         self.forget_versions(&present);
         Report {
             ok: self.reload_error.is_none() && self.refused.is_empty() && self.findings.is_empty(),

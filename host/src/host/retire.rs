@@ -265,12 +265,12 @@ impl Version {
         match self.lingering.last() {
             Some(lingering) => self.step(Step::Linger(lingering.reason.clone())),
             None => match (&self.stage, &self.refusal) {
-                (Stage::Refused(_) | Stage::Quarantined(_), _) => {}
+                (Stage::Refused(_) | Stage::Withdrawn(_) | Stage::Quarantined(_), _) => {}
                 (Stage::Lingering(_), Some(refusal)) => self.step(Step::Refuse(refusal.clone())),
                 _ => self.step(Step::Unmap),
             },
         }
-        self.settle_quarantine();
+        self.settle_verdicts();
     }
 
     /// Whether it was active and is kept.

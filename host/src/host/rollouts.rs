@@ -107,6 +107,33 @@ impl Host {
         }
     }
 
+    /// Says of each version that would serve, if no other was held, that it is withdrawn.
+    pub(super) fn tell_withdrawn(&mut self) {
+        for at in 0..self.versions.len() {
+            let reason = self.withdrawn(at);
+            self.versions[at].withdraw(reason);
+        }
+    }
+
+    /// Why a version does not serve that would, if no other was held.
+    pub(super) fn withdrawn(&self, at: usize) -> Option<String> {
+        let version = &self.versions[at];
+        if !version.present || version.quarantine.is_some() || version.refusal.is_some() {
+            return None;
+        }
+        let component = &version.manifest.name;
+        let row = self.verdicts.rollouts.get(component)?;
+        let held = self.active(component).map(|active| &self.versions[active])?;
+        if row.held.as_ref() != Some(&held.identity()) {
+            return None;
+        }
+        let wanted = self.config.component(component).version;
+        let first = rollout::order(vec![version.candidate(), held.candidate()], wanted.as_deref());
+        let why = row.why.as_deref().unwrap_or_default();
+        (first.first()?.seen == version.seen && version.seen != held.seen)
+            .then(|| format!("{} is held ({why}); `tandem promote {component}` ends that", held.name()))
+    }
+
     /// The digests of a component's files in the directory.
     fn files_of(&self, component: &str) -> String {
         let present = self.versions.iter().filter(|one| one.present && one.manifest.name == component);
@@ -419,6 +446,7 @@ impl Host {
         let findings: Vec<String> =
             self.wait_until_taken().into_iter().chain(std::mem::take(&mut self.findings)).collect();
         self.keep_no_more_than_wanted();
+        self.tell_withdrawn();
         for RolledOne { from, to, .. } in changes.iter().filter(|one| one.from != one.to) {
             let why = why.unwrap_or("nothing is held any more");
             notice::give(Notice::VersionRolled, &format!("{from} is followed by {to}: {why}"));

@@ -80,7 +80,10 @@ impl Host {
     pub(super) fn forget_versions(&mut self, present: &[usize]) {
         const REMEMBERED: usize = 32;
         let done = |index: usize, version: &super::Version| {
-            let gone = matches!(version.stage, Stage::Retired | Stage::Refused(_) | Stage::Quarantined(_));
+            let gone = matches!(
+                version.stage,
+                Stage::Retired | Stage::Refused(_) | Stage::Withdrawn(_) | Stage::Quarantined(_)
+            );
             (gone || matches!(version.stage, Stage::Found | Stage::Examined))
                 && version.code.is_none()
                 && version.lingering.is_empty()

@@ -47,6 +47,8 @@ pub(super) struct Version {
     pub(super) present: bool,
     /// Why it is not tried again, where it has failed at work.
     pub(super) quarantine: Option<String>,
+    /// Why it does not serve, where an operator's word holds another.
+    pub(super) withdrawal: Option<String>,
     /// What was counted of it as its failures were looked at anew.
     pub(super) looked: Looked,
     /// It had more than the soft limit when it was looked last.
@@ -142,6 +144,7 @@ impl Version {
             active_since: 0,
             present: false,
             quarantine: None,
+            withdrawal: None,
             looked: Looked { at: clock::instant(), failures: 0, taken: 0 },
             above_soft: false,
             trial: None,
@@ -206,7 +209,7 @@ impl Version {
     }
 
     /// Takes the step into quarantine, where it is to and nothing stands against it.
-    pub(super) fn settle_quarantine(&mut self) {
+    fn settle_quarantine(&mut self) {
         if let Some(reason) = &self.quarantine
             && !matches!(
                 self.stage,
@@ -215,6 +218,31 @@ impl Version {
         {
             self.step(Step::Quarantine(reason.clone()));
         }
+    }
+
+    /// It does not serve for as long as another is held, for this reason; or nothing is held against it any more. What drains does so to its
+    /// end, and what is kept for a way forward stays loaded.
+    pub(super) fn withdraw(&mut self, reason: Option<String>) {
+        self.withdrawal = reason;
+        match &self.stage {
+            Stage::Withdrawn(_) if self.withdrawal.is_none() => self.step(Step::Find),
+            _ => self.settle_withdrawal(),
+        }
+    }
+
+    /// Takes the step out of service, where it is to and nothing stands against it.
+    fn settle_withdrawal(&mut self) {
+        if let Some(reason) = &self.withdrawal
+            && matches!(self.stage, Stage::Found | Stage::Examined | Stage::Retired | Stage::Withdrawn(_))
+        {
+            self.step(Step::Withdraw(reason.clone()));
+        }
+    }
+
+    /// Where nothing of it is loaded any more, it is what was said of it meanwhile.
+    pub(super) fn settle_verdicts(&mut self) {
+        self.settle_quarantine();
+        self.settle_withdrawal();
     }
 
     /// An operator wants it to be tried again.
@@ -249,7 +277,10 @@ impl Version {
                 Some(format!("it is quarantined: {reason}"))
             }
             (stage, _) => {
-                stage.reason().map(str::to_owned).or_else(|| self.overdue()).or_else(|| self.inside()).or_else(|| {
+                let withdrawn = self.withdrawal.as_ref().filter(|_| matches!(stage, Stage::Draining | Stage::Staged));
+                let withdrawn = || withdrawn.map(|reason| format!("it is withdrawn: {reason}"));
+                let inside = || self.overdue().or_else(|| self.inside()).or_else(withdrawn);
+                stage.reason().map(str::to_owned).or_else(inside).or_else(|| {
                     let lingering = self.lingering.last()?;
                     Some(format!("of an earlier time that it was loaded, something lingers: {}", lingering.reason))
                 })

@@ -4,11 +4,13 @@
 //! found ─▶ examined ─▶ staged ─▶ (canary ─▶) active ─▶ draining ─▶ retired
 //!   │          │          │        ▲  ▲        │  ▲        │
 //!   └──────────┴──────────┴▶ refused  └─ again ┘  └── lingering
+//!                          ▶ withdrawn
 //!                          ▶ quarantined
 //! ```
 //! A version that drains may become active again (an older file copied over a newer one); one that is kept for rollback
 //! goes back to staged when its last session has gone; one that is refused after it was loaded, and stays mapped, lingers. One that
-//! has failed at work is quarantined once nothing of it is loaded: it is not tried again before an operator says so.
+//! has failed at work is quarantined once nothing of it is loaded: it is not tried again before an operator says so. One that would serve,
+//! if an operator's word did not hold another, is withdrawn once nothing of it is loaded, and is found again when that is over.
 
 use std::fmt;
 
@@ -31,6 +33,8 @@ pub enum Stage {
     Retired,
     /// It will not serve, for this reason.
     Refused(String),
+    /// An operator's word holds another, for this reason; it serves once that is over.
+    Withdrawn(String),
     /// It has failed at work, and is not tried again: for this reason.
     Quarantined(String),
     /// It is retired, but still mapped, for this reason.
@@ -62,6 +66,8 @@ pub enum Step {
     Linger(String),
     /// It is not to serve.
     Refuse(String),
+    /// It is not to serve for as long as another is held.
+    Withdraw(String),
     /// It is not to serve before an operator says so.
     Quarantine(String),
 }
@@ -83,12 +89,17 @@ impl Stage {
     pub fn after(self, step: Step) -> Result<Stage, Impossible> {
         match (self, step) {
             // What was refused is tried again by each reload: the configuration may have been what was wrong.
-            (Stage::Refused(_) | Stage::Quarantined(_), Step::Find) => Ok(Stage::Found),
+            (Stage::Refused(_) | Stage::Withdrawn(_) | Stage::Quarantined(_), Step::Find) => Ok(Stage::Found),
             (Stage::Found, Step::Pass) => Ok(Stage::Examined),
             // Retired and lingering versions load again from the shelf: their content has been passed.
             // One that was refused while it was loaded is loaded still.
             (
-                Stage::Examined | Stage::Retired | Stage::Lingering(_) | Stage::Refused(_) | Stage::Quarantined(_),
+                Stage::Examined
+                | Stage::Retired
+                | Stage::Lingering(_)
+                | Stage::Refused(_)
+                | Stage::Withdrawn(_)
+                | Stage::Quarantined(_),
                 Step::Load,
             ) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Canary, Step::Try) => Ok(Stage::Canary),
@@ -99,7 +110,12 @@ impl Stage {
             (Stage::Draining, Step::Keep) => Ok(Stage::Staged),
             (Stage::Staged | Stage::Draining | Stage::Lingering(_), Step::Unmap) => Ok(Stage::Retired),
             (
-                Stage::Staged | Stage::Draining | Stage::Lingering(_) | Stage::Refused(_) | Stage::Quarantined(_),
+                Stage::Staged
+                | Stage::Draining
+                | Stage::Lingering(_)
+                | Stage::Refused(_)
+                | Stage::Withdrawn(_)
+                | Stage::Quarantined(_),
                 Step::Linger(reason),
             ) => Ok(Stage::Lingering(reason)),
             // One that was active or drains is not refused: what it serves, it serves to the end.
@@ -109,15 +125,21 @@ impl Stage {
                 | Stage::Staged
                 | Stage::Retired
                 | Stage::Lingering(_)
-                | Stage::Refused(_),
+                | Stage::Refused(_)
+                | Stage::Withdrawn(_),
                 Step::Refuse(reason),
             ) => Ok(Stage::Refused(reason)),
+            // What is loaded still, for a way forward, is staged.
+            (Stage::Found | Stage::Examined | Stage::Retired | Stage::Withdrawn(_), Step::Withdraw(reason)) => {
+                Ok(Stage::Withdrawn(reason))
+            }
             (
                 Stage::Found
                 | Stage::Examined
                 | Stage::Staged
                 | Stage::Retired
                 | Stage::Refused(_)
+                | Stage::Withdrawn(_)
                 | Stage::Quarantined(_),
                 Step::Quarantine(reason),
             ) => Ok(Stage::Quarantined(reason)),
@@ -136,6 +158,7 @@ impl Stage {
             Stage::Draining => "draining",
             Stage::Retired => "retired",
             Stage::Refused(_) => "refused",
+            Stage::Withdrawn(_) => "withdrawn",
             Stage::Quarantined(_) => "quarantined",
             Stage::Lingering(_) => "lingering",
         }
@@ -144,7 +167,10 @@ impl Stage {
     /// Why, where there is a reason.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Stage::Refused(reason) | Stage::Quarantined(reason) | Stage::Lingering(reason) => Some(reason),
+            Stage::Refused(reason)
+            | Stage::Withdrawn(reason)
+            | Stage::Quarantined(reason)
+            | Stage::Lingering(reason) => Some(reason),
             _ => None,
         }
     }
@@ -206,6 +232,15 @@ mod tests {
             (Stage::Quarantined(why()), Step::Find, Stage::Found),
             (Stage::Quarantined(why()), Step::Load, Stage::Staged),
             (Stage::Quarantined(why()), Step::Linger(why()), Stage::Lingering(why())),
+            (Stage::Found, Step::Withdraw(why()), Stage::Withdrawn(why())),
+            (Stage::Examined, Step::Withdraw(why()), Stage::Withdrawn(why())),
+            (Stage::Retired, Step::Withdraw(why()), Stage::Withdrawn(why())),
+            (Stage::Withdrawn(why()), Step::Withdraw(why()), Stage::Withdrawn(why())),
+            (Stage::Withdrawn(why()), Step::Find, Stage::Found),
+            (Stage::Withdrawn(why()), Step::Load, Stage::Staged),
+            (Stage::Withdrawn(why()), Step::Linger(why()), Stage::Lingering(why())),
+            (Stage::Withdrawn(why()), Step::Refuse(why()), Stage::Refused(why())),
+            (Stage::Withdrawn(why()), Step::Quarantine(why()), Stage::Quarantined(why())),
         ];
         let stages = [
             Stage::Found,
@@ -216,6 +251,7 @@ mod tests {
             Stage::Draining,
             Stage::Retired,
             Stage::Refused(why()),
+            Stage::Withdrawn(why()),
             Stage::Quarantined(why()),
             Stage::Lingering(why()),
         ];
@@ -231,6 +267,7 @@ mod tests {
             Step::Unmap,
             Step::Linger(why()),
             Step::Refuse(why()),
+            Step::Withdraw(why()),
             Step::Quarantine(why()),
         ];
         for stage in &stages {
