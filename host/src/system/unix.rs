@@ -5,6 +5,7 @@ use std::io::{self, BufRead};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendFlags};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,6 +17,25 @@ use super::{Exposed, Others, Signal};
 
 pub use std::os::unix::net::UnixListener as BoundUnixListener;
 pub use tokio::net::{UnixListener, UnixStream};
+
+/// A thread, of which the kernel counts how long it has waited for a processor. Where there is no `/proc`, nobody does.
+#[derive(Debug)]
+pub struct Waits(Option<PathBuf>);
+
+impl Waits {
+    /// Those of the thread that calls this.
+    pub fn of_this_thread() -> Self {
+        let thread = fs::read_link("/proc/thread-self").ok();
+        Waits(thread.map(|thread| Path::new("/proc").join(thread).join("schedstat")))
+    }
+
+    /// For how long it has waited since it began; nothing where that is not known, or the thread has ended.
+    pub fn so_far(&self) -> Option<Duration> {
+        // Nanoseconds that it ran, nanoseconds that it could have, how often it began to.
+        let counts = fs::read_to_string(self.0.as_ref()?).ok()?;
+        Some(Duration::from_nanos(counts.split_whitespace().nth(1)?.parse().ok()?))
+    }
+}
 
 /// A connection of the command line to the host.
 pub type AdminStream = std::os::unix::net::UnixStream;
@@ -350,5 +370,16 @@ mod tests {
             return;
         }
         assert_eq!(exposed(&path).unwrap(), [Exposed { path: theirs.to_owned(), to: Others::Owner(4711) }]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_sleeps_does_not_wait() {
+        let waits = Waits::of_this_thread();
+        let before = waits.so_far().unwrap();
+        let asleep = Duration::from_millis(500);
+        thread::sleep(asleep);
+        assert!(waits.so_far().unwrap() - before < asleep, "it was woken, and waited for that");
+        assert!(thread::spawn(Waits::of_this_thread).join().unwrap().so_far().is_none(), "it has ended");
     }
 }

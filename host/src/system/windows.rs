@@ -196,6 +196,22 @@ pub fn is_connecting(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
+/// A thread. Nobody counts here how long it has waited for a processor.
+#[derive(Debug)]
+pub struct Waits;
+
+impl Waits {
+    /// Those of the thread that calls this.
+    pub fn of_this_thread() -> Self {
+        Waits
+    }
+
+    /// Not known.
+    pub fn so_far(&self) -> Option<std::time::Duration> {
+        None
+    }
+}
+
 /// Nothing is said here of who could change a file: that takes the system's own calls for access lists.
 ///
 /// # Errors

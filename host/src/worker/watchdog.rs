@@ -1,6 +1,7 @@
 //! Looks at workers that a component does not give back, from a thread of its own.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::config::Overrun;
 use crate::loader::estate::Estate;
 use crate::observe::inside::{self, Seen};
 use crate::observe::notice::{self, Notice};
+use crate::system::Waits;
 
 /// Looks at workers, for as long as the host runs.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ struct Watched {
     worker: usize,
     estate: Estate<Worker>,
     succession: Succession,
+    /// Of its thread.
+    waits: Waits,
     /// The call that it was last seen in.
     call: Option<Call>,
 }
@@ -36,9 +40,15 @@ struct Watched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Call {
     seen: Seen,
-    /// For how long.
+    /// For how long, …
     lasts: Nanos,
+    /// … of which the thread could have run, and had no processor to run on.
+    waited: Nanos,
+    /// What it had waited in all its life, when it was last looked at.
+    waited_before: Nanos,
     told: bool,
+    /// It counts against its version.
+    counted: bool,
     /// Another thread is on its way to take over.
     given_up: bool,
 }
@@ -49,6 +59,8 @@ enum Due {
     Nothing,
     /// To say that it takes too long.
     Report,
+    /// To count it against its version: it takes too long, also without what its thread has waited for a processor.
+    Count,
     /// To have another worker take over.
     TakeOver,
 }
@@ -78,11 +90,11 @@ impl Watchdog {
         *self.0.overrun.lock().unwrap_or_else(PoisonError::into_inner) = overrun;
     }
 
-    /// Has it look at this thread of a worker, and at no earlier one of it.
+    /// Has it look at the thread that calls this, which is a worker's, and at no earlier one of that.
     pub(super) fn watch(&self, worker: usize, estate: Estate<Worker>, succession: Succession) {
         let mut watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|other| other.worker != worker);
-        watched.push(Watched { worker, estate, succession, call: None });
+        watched.push(Watched { worker, estate, succession, waits: Waits::of_this_thread(), call: None });
     }
 }
 
@@ -108,13 +120,16 @@ fn pause(overrun: &Overrun) -> Duration {
 
 impl Watched {
     fn look(&mut self, passed: Nanos, overrun: &Overrun) {
-        let (call, due) = Call::after(self.call.take(), self.estate.place().look(), passed, overrun);
+        let seen = self.estate.place().look();
+        let waited = seen.and_then(|_| self.waits.so_far()).map_or(0, nanos);
+        let (call, due) = Call::after(self.call.take(), seen, (passed, waited), overrun);
         self.call = call;
-        let Some(Call { seen, lasts, .. }) = call else { return };
+        let Some(call) = call else { return };
         match due {
             Due::Nothing => {}
-            Due::Report => report(self.worker, seen, lasts),
-            Due::TakeOver => self.take_over(seen),
+            Due::Report => call.report(self.worker),
+            Due::Count => call.count(),
+            Due::TakeOver => self.take_over(call.seen),
         }
     }
 
@@ -144,35 +159,66 @@ impl Watched {
 }
 
 impl Call {
-    /// The call that a worker is in, by what was seen before, what is seen now, and how long that was ago.
-    fn after(before: Option<Call>, seen: Option<Seen>, passed: Nanos, overrun: &Overrun) -> (Option<Call>, Due) {
+    /// The call that a worker is in, by what was seen before, what is seen now, how long that was ago, and what its thread has waited for a
+    /// processor in all its life.
+    fn after(
+        before: Option<Call>,
+        seen: Option<Seen>,
+        (passed, waited): (Nanos, Nanos),
+        overrun: &Overrun,
+    ) -> (Option<Call>, Due) {
         let Some(seen) = seen else { return (None, Due::Nothing) };
         let mut call = match before.filter(|before| before.seen == seen) {
-            Some(before) => Call { lasts: before.lasts.saturating_add(passed), ..before },
+            Some(before) => Call {
+                lasts: before.lasts.saturating_add(passed),
+                waited: before.waited.saturating_add(waited.saturating_sub(before.waited_before)),
+                waited_before: waited,
+                ..before
+            },
             // It may have begun since: what was not seen does not count.
-            None => Call { seen, lasts: 0, told: false, given_up: false },
+            None => {
+                Call { seen, lasts: 0, waited: 0, waited_before: waited, told: false, counted: false, given_up: false }
+            }
         };
-        // Succession it is said, then something is done about it.
-        let due = if !call.told && call.lasts >= nanos(overrun.report.get()) {
+        let report = nanos(overrun.report.get());
+        // First it is said, then it counts, then something is done about it. On a machine that has too much to do a good version waits:
+        // that is said, and nobody is blamed for it.
+        let due = if !call.told && call.lasts >= report {
             Due::Report
-        } else if call.told && !call.given_up && call.lasts >= nanos(overrun.abandon.get()) {
+        } else if call.told && !call.counted && call.lasts.saturating_sub(call.waited) >= report {
+            Due::Count
+        } else if call.counted && !call.given_up && call.lasts >= nanos(overrun.abandon.get()) {
             Due::TakeOver
         } else {
             Due::Nothing
         };
         call.told |= due == Due::Report;
+        call.counted |= due == Due::Count;
         call.given_up |= due == Due::TakeOver;
         (Some(call), due)
     }
-}
 
-/// Says that a call takes too long, and counts it against its version.
-fn report(worker: usize, seen: Seen, lasts: Nanos) {
-    let Some(name) = inside::named(seen.instance) else { return };
-    name.counts.overruns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let lasts = Duration::from_millis(lasts / 1_000_000);
-    let reason = format!("{}: it is {} for {lasts:?} now, on worker {worker}", about(seen), seen.what);
-    notice::give(Notice::EventOverrun, &reason);
+    /// Says that it takes too long.
+    fn report(&self, worker: usize) {
+        let seen = self.seen;
+        if inside::named(seen.instance).is_none() {
+            return;
+        }
+        let whole = |nanos| Duration::from_millis(nanos / 1_000_000);
+        let (lasts, waited) = (whole(self.lasts), whole(self.waited));
+        let waited = match waited {
+            Duration::ZERO => String::new(),
+            waited => format!(", of which its thread has waited {waited:?} for a processor"),
+        };
+        let reason = format!("{}: it is {} for {lasts:?} now, on worker {worker}{waited}", about(seen), seen.what);
+        notice::give(Notice::EventOverrun, &reason);
+    }
+
+    fn count(&self) {
+        if let Some(name) = inside::named(self.seen.instance) {
+            name.counts.overruns.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -181,11 +227,17 @@ mod tests {
 
     /// What is seen of a worker, one look after the other, by the number of the call; and what is due then.
     fn dues(seen: &[Option<u64>], passed: Duration) -> Vec<Due> {
-        let mut call = None;
+        dues_of_one_that_waits(seen, passed, Duration::ZERO)
+    }
+
+    /// … where its thread waits for so long each time.
+    fn dues_of_one_that_waits(seen: &[Option<u64>], passed: Duration, waits: Duration) -> Vec<Due> {
+        let (mut call, mut waited) = (None, nanos(Duration::from_secs(100)));
         let look = |seen: &Option<u64>| {
             let seen = seen.map(|turn| Seen::of(turn, 7, 1));
+            waited += nanos(waits);
             let due;
-            (call, due) = Call::after(call, seen, nanos(passed), &Overrun::default());
+            (call, due) = Call::after(call, seen, (nanos(passed), waited), &Overrun::default());
             due
         };
         seen.iter().map(look).collect()
@@ -205,7 +257,18 @@ mod tests {
         let at =
             |wanted| due.iter().enumerate().filter(|(_, due)| **due == wanted).map(|(at, _)| at).collect::<Vec<_>>();
         assert_eq!((at(Due::Report), at(Due::TakeOver)), (vec![3], vec![15]));
-        assert_eq!(dues(&[Some(1); 4], Duration::from_secs(5))[1..], [Due::Report, Due::TakeOver, Due::Nothing]);
+        assert_eq!(dues(&[Some(1); 4], Duration::from_secs(5))[1..], [Due::Report, Due::Count, Due::TakeOver]);
+    }
+
+    #[test]
+    fn a_call_whose_thread_waits_for_a_processor_is_said_and_held_against_nobody() {
+        let ms = Duration::from_millis;
+        let due = dues_of_one_that_waits(&[Some(1); 30], ms(100), ms(100));
+        assert_eq!(due.iter().filter(|due| **due != Due::Nothing).collect::<Vec<_>>(), [&Due::Report]);
+        // A fifth of the time is its own: 250 ms of it after 1.3 s, which is when it counts.
+        let due = dues_of_one_that_waits(&[Some(1); 30], ms(100), ms(80));
+        let at = |wanted| due.iter().position(|due| *due == wanted);
+        assert_eq!((at(Due::Report), at(Due::Count), at(Due::TakeOver)), (Some(3), Some(13), Some(15)));
     }
 
     #[test]
