@@ -78,7 +78,7 @@ fn play(seed: u64, breaks: Break) -> Result<u64, String> {
 }
 
 /// So many are played where nobody says how many.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 3000;
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
