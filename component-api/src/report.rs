@@ -1,8 +1,8 @@
 //! What a component reports to the host without being asked: panics and its log.
 //!
 //! A library has a standard library and a `tracing` of its own, so both are set up once per library, when the host has
-//! loaded it. What stays is in statics that go with the library, but for two allocations of 112 bytes a load in all that `tracing` keeps
-//! for its global subscriber.
+//! loaded it. What stays is in statics that go with the library; so is what `tracing` allocates for its global subscriber and never frees,
+//! since the library's [allocator](crate::memory) has room of its own for that.
 
 use std::fmt::{self, Write};
 use std::panic::PanicHookInfo;
