@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use abi_stable::library::AbiHeaderRef;
 use abi_stable::std_types::{RSlice, RStr};
-use tandem_component::abi::{self, About, ComponentTableRef, DONE, PANICKED, RawEvent, Reply, Sink, UNCOUNTED, kind};
+use tandem_component::abi::{
+    self, About, ComponentTableRef, DONE, PANIC, PANICKED, RawEvent, Reply, Sink, UNCOUNTED, kind,
+};
 use tandem_component::export::{self, Exported};
 
 use super::examine::Examined;
@@ -84,10 +86,10 @@ pub struct Conversation<T: AsRef<Object> + 'static> {
 // SAFETY: the pointer is to a `Session`, which is `Send` by its trait, and all use of it is through `&mut self` or `drop`.
 unsafe impl<T: AsRef<Object> + Send + Sync> Send for Conversation<T> {}
 
-/// Why an event was not handled.
+/// Why an event was not handled, or nothing was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The component says that it cannot go on.
+    /// The component says that it cannot go on, or refuses.
     Fault(String),
     /// It panicked; the hook has reported where.
     Panicked(String),
@@ -161,7 +163,7 @@ impl Code {
             RSlice::from_slice(config),
             &mut Reply::new(&mut reason),
         );
-        let pointer = NonNull::new(pointer).ok_or_else(|| text(reason))?;
+        let pointer = NonNull::new(pointer).ok_or_else(|| refusal(reason).to_string())?;
         Ok(Object { pointer, functions: self.functions, code: Arc::clone(self), number })
     }
 
@@ -225,7 +227,7 @@ impl<T: AsRef<Object>> Conversation<T> {
     ///
     /// # Errors
     /// What the component refuses, in its words.
-    pub fn open(lease: Lease<T>, opening: &[u8], session: u64) -> Result<Self, String> {
+    pub fn open(lease: Lease<T>, opening: &[u8], session: u64) -> Result<Self, Failure> {
         let mut reason = Vec::new();
         let object: &Object = (*lease).as_ref();
         let inside = inside::enter(object.number, session, What::OPEN);
@@ -235,7 +237,7 @@ impl<T: AsRef<Object>> Conversation<T> {
             unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) };
         let mut opened = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
         inside.leave(|| drop(opened.take()));
-        opened.ok_or_else(|| text(reason))
+        opened.ok_or_else(|| refusal(reason))
     }
 
     /// Whether a session for one request can be opened [so](Conversation::open_for_request): not of a component of an earlier revision.
@@ -248,24 +250,25 @@ impl<T: AsRef<Object>> Conversation<T> {
     ///
     /// # Errors
     /// What the component refuses, in its words.
-    pub fn open_for_request(lease: Lease<T>, service: &str, session: u64, at: u64) -> Result<Self, String> {
+    pub fn open_for_request(lease: Lease<T>, service: &str, session: u64, at: u64) -> Result<Self, Failure> {
         let mut reason = Vec::new();
         let object: &Object = (*lease).as_ref();
-        let open = object.functions.open_for_request.ok_or("it is of an earlier revision of the API")?;
+        let earlier = || Failure::Fault("it is of an earlier revision of the API".to_owned());
+        let open = object.functions.open_for_request.ok_or_else(earlier)?;
         let pointer = {
             let _inside = inside::enter(object.number, session, What::OPEN);
             let mut reply = Reply::new(&mut reason);
             // SAFETY: as in `open`.
             unsafe { open(object.pointer.as_ptr(), RStr::from_str(service), session, at, &mut reply) }
         };
-        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| text(reason))
+        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| refusal(reason))
     }
 
     /// Resumes a session from what another version exported.
     ///
     /// # Errors
     /// What the component refuses, in its words.
-    pub fn resume(lease: Lease<T>, opening: &[u8], state: &[u8], session: u64) -> Result<Self, String> {
+    pub fn resume(lease: Lease<T>, opening: &[u8], state: &[u8], session: u64) -> Result<Self, Failure> {
         let mut reason = Vec::new();
         let object: &Object = (*lease).as_ref();
         let inside = inside::enter(object.number, session, What::RESUME);
@@ -275,7 +278,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         let pointer = unsafe { (object.code.table.resume())(object.pointer.as_ptr(), opening, state, &mut reply) };
         let mut resumed = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
         inside.leave(|| drop(resumed.take()));
-        resumed.ok_or_else(|| text(reason))
+        resumed.ok_or_else(|| refusal(reason))
     }
 
     /// Writes the session's state, as MessagePack with named fields.
@@ -377,6 +380,14 @@ fn without_about<'a>(event: &RawEvent<'a>) -> RawEvent<'a> {
     let from = event.more.as_slice();
     let from = About::read(from).map_or(&[][..], |about| about.from.as_bytes());
     RawEvent { stream: 0, more: from.into(), ..*event }
+}
+
+/// Why nothing was made. Where it panicked, the hook has reported what and where.
+fn refusal(reason: Vec<u8>) -> Failure {
+    match reason == PANIC.as_bytes() {
+        true => Failure::Panicked(inside::last_panic()),
+        false => Failure::Fault(text(reason)),
+    }
 }
 
 fn text(bytes: Vec<u8>) -> String {

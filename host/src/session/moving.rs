@@ -147,7 +147,7 @@ impl Driver<'_, '_> {
         let session = &mut *self.session;
         let opening = session.opening(self.worker, self.now, self.wall);
         let counts = Arc::clone(&to.counts);
-        match Conversation::open(to, &opening, session.id).inspect_err(|why| counts.refused(why)) {
+        match Conversation::open(to, &opening, session.id).map_err(|why| counts.refused(why)) {
             Ok(fresh) => {
                 session.replace(fresh, self.now);
                 self.worker.count_move();
@@ -188,7 +188,7 @@ impl Driver<'_, '_> {
         };
         let opening = session.opening(self.worker, self.now, self.wall);
         let counts = Arc::clone(&to.counts);
-        match Conversation::resume(to, &opening, &state, session.id).inspect_err(|why| counts.refused(why)) {
+        match Conversation::resume(to, &opening, &state, session.id).map_err(|why| counts.refused(why)) {
             Ok(resumed) => {
                 // What it cannot export is lost with it in any case.
                 let again = resumed.export(session.id).ok();
@@ -348,7 +348,7 @@ impl Session {
             true => Conversation::open_for_request(lease, &name, id, wall),
             false => Conversation::open(lease, &opening, id),
         });
-        let conversation = opened.inspect_err(|why| counts.refused(why))?;
+        let conversation = opened.map_err(|why| counts.refused(why))?;
         conversation.lease().counts.enter();
         session.conversation = Some(conversation);
         Ok(session)

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rmp_serde::{from_slice, to_vec_named};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
 use tandem_component::abi::{failure, kind, uncalled, unstored};
 use tandem_component::effects::{Batch, Effect};
 use tandem_component::{Peer, Policy, Role};
@@ -134,7 +136,8 @@ impl Driver<'_, '_> {
             return Ok(());
         }
         let opening = session.opening(self.worker, self.now, self.wall);
-        let resumed = Conversation::resume(lease, &opening, &state, session.id)?;
+        let counts = Arc::clone(&lease.counts);
+        let resumed = Conversation::resume(lease, &opening, &state, session.id).map_err(|why| counts.refused(why))?;
         let again = resumed.export(session.id).ok();
         session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
         session.replace(resumed, self.now);

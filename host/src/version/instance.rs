@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem_component::Policy;
-use tandem_component::abi::PANIC;
 
 use super::Lease;
 use super::canary::{Canary, Exchanges};
 use crate::account::Accounts;
 use crate::agreement::Agreements;
 use crate::config;
-use crate::loader::code::Object;
+use crate::loader::code::{Failure, Object};
 use crate::observe::records::Records;
 use crate::store::table::Table;
 
@@ -133,11 +132,12 @@ impl Counts {
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It made no session, for this reason. That it panicked is a failure; a refusal is its right.
-    pub fn refused(&self, why: &str) {
-        if why == PANIC {
+    /// It made no session. That it panicked is a failure; a refusal is its right. Says why, for an operator.
+    pub fn refused(&self, why: Failure) -> String {
+        if matches!(why, Failure::Panicked(_)) {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
+        why.to_string()
     }
 
     /// A session has not said goodbye in its time.
