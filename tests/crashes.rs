@@ -1,5 +1,6 @@
 //! A component that ends the process is named by the next run: which version, for which service, in which event.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use support::{Client, Gateway, fixture, free_port};
@@ -21,8 +22,32 @@ fn one_that_exits_is_named() {
 }
 
 #[test]
+fn one_that_is_ended_by_the_processor_or_the_kernel_is_named_with_the_signal() {
+    let signals =
+        [("SIGSEGV", libc::SIGSEGV), ("SIGBUS", libc::SIGBUS), ("SIGILL", libc::SIGILL), ("SIGFPE", libc::SIGFPE)];
+    for (signal, number) in signals {
+        let (mut gateway, port) = start("signals");
+        let version = gateway.status().services[0].version.clone().unwrap();
+        let mut client = gateway.connect(port);
+        client.send(b"before\n").unwrap();
+        assert_eq!(client.line().unwrap(), "before");
+        client.send(format!("{signal}\n").as_bytes()).unwrap();
+        // Whoever looks at the process, a supervisor say, sees the same end as without us.
+        assert_eq!(gateway.ended(ENDED).signal(), Some(number));
+
+        gateway.start_again();
+
+        let status = gateway.status();
+        let reason = status.notice("crashed").expect("it is said");
+        let begins =
+            format!("service.it {version}: the process was ended by it: {signal}, in the event `bytes` of session ");
+        assert!(reason.starts_with(&begins), "{reason} instead of {begins}");
+    }
+}
+
+#[test]
 fn an_end_that_is_nobodys_names_nobody() {
-    let (mut gateway, port) = start();
+    let (mut gateway, port) = start("careless");
     let _client = gateway.connect(port);
     gateway.stop(libc::SIGABRT, ENDED);
     gateway.start_again();
@@ -36,7 +61,7 @@ fn an_end_that_is_nobodys_names_nobody() {
 }
 
 fn is_named(told: &[u8], how: &str) {
-    let (mut gateway, port) = start();
+    let (mut gateway, port) = start("careless");
     // Of several instances it is the one whose code ran.
     gateway.swap(&fixture("careless"), "1.0.0");
     let version = gateway.status().services[0].version.clone().unwrap();
@@ -48,7 +73,7 @@ fn is_named(told: &[u8], how: &str) {
 
     let status = gateway.status();
     let reason = status.notice("crashed").expect("it is said");
-    let begins = format!("service.careless {version}: the process was ended by it: {how}");
+    let begins = format!("service.it {version}: the process was ended by it: {how}");
     assert!(reason.starts_with(&begins), "{reason} instead of {begins}");
     // It serves no more, and the one before does, though its file was overwritten.
     let now = status.services[0].version.clone().unwrap();
@@ -68,7 +93,7 @@ fn is_named(told: &[u8], how: &str) {
 
 #[test]
 fn one_that_no_other_stands_in_for_serves_on() {
-    let (mut gateway, port) = start();
+    let (mut gateway, port) = start("careless");
     gateway.connect(port).send(b"abort\n").unwrap();
     gateway.ended(ENDED);
     gateway.start_again();
@@ -81,10 +106,10 @@ fn one_that_no_other_stands_in_for_serves_on() {
 /// How long a process may take to end.
 const ENDED: Duration = Duration::from_secs(20);
 
-fn start() -> (Gateway, u16) {
+fn start(name: &str) -> (Gateway, u16) {
     let port = free_port();
     let text = format!(
-        "workers = 1\n[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
+        "workers = 1\n[service.it]\ncomponent = \"misbehaving-{name}\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
     );
-    (Gateway::builder().library(&fixture("careless")).toml(&text).start(), port)
+    (Gateway::builder().library(&fixture(name)).toml(&text).start(), port)
 }
