@@ -1,10 +1,13 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `stop`, `inspect`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `stop`,
+//! `inspect`, `completions`, `man`.
 
 mod account;
 mod check;
+mod completions;
 mod drain;
 mod inspect;
 mod ledger;
+mod man;
 mod reload;
 mod rollout;
 mod sessions;
@@ -17,15 +20,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 use crate::admin::Pace;
 use crate::config::Source;
 use crate::loader::examine;
 
+/// What the program is called.
+const NAME: &str = "tandem";
+
 /// A multiprotocol gateway whose protocol components are replaced while they carry traffic.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, about, max_term_width = 100)]
+#[command(name = NAME, version, about, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Verb,
@@ -104,9 +111,21 @@ enum Verb {
     /// Read the manifest and the signature of a library without running any of its code; exit code 1 where it is not trusted
     Inspect {
         /// The library
+        #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
         #[command(flatten)]
         configured: Configured,
+    },
+    /// Print what a shell reads to complete this command line: `source <(tandem completions bash)`
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one for each command, into a directory
+    Man {
+        /// Where to, as in `man1` of a directory that MANPATH has
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
     },
     /// Examine a library, in a child of the host
     #[command(hide = true)]
@@ -121,7 +140,7 @@ enum Verb {
 #[derive(Debug, Args)]
 struct Configured {
     /// The configuration file; without it the embedded default holds, relative to the working directory
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -161,6 +180,8 @@ pub fn main() -> ExitCode {
         Verb::Account(verb) => account::account(verb),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),
+        Verb::Completions { shell } => completions::completions(shell),
+        Verb::Man { directory } => man::man(&directory),
         Verb::Examine { without } => return examine::child::main(without),
     };
     result.unwrap_or_else(|error| {
