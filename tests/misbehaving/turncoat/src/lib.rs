@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tandem_component::prelude::*;
@@ -41,6 +42,29 @@ pub enum How {
     Fails,
     /// It takes its time, or says so.
     Slow,
+    /// It gives up at a line that comes while it has more than [so many](CROWD) sessions.
+    Crowded,
+}
+
+/// How many sessions are too many where that is how it misbehaves.
+const CROWD: usize = 12;
+/// How many there are of all instances of this version.
+static SESSIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// While it is there, there is a session more.
+struct Present(());
+
+impl Present {
+    fn new() -> Self {
+        SESSIONS.fetch_add(1, Ordering::Relaxed);
+        Present(())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        SESSIONS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Serialize)]
@@ -52,6 +76,8 @@ struct Told {
 #[derive(Serialize, Deserialize)]
 pub struct Conversation {
     lines: u64,
+    #[serde(skip, default = "Present::new")]
+    _present: Present,
 }
 
 impl Component for Turncoat {
@@ -69,7 +95,7 @@ impl Component for Turncoat {
         if self.misbehaves == Some(How::Opens) {
             panic!("as it was told");
         }
-        Ok(Conversation { lines: 0 })
+        Ok(Conversation { lines: 0, _present: Present::new() })
     }
 }
 
@@ -85,6 +111,9 @@ impl Session for Conversation {
                 match turncoat.misbehaves {
                     Some(How::Panics) => panic!("as it was told"),
                     Some(How::Faults) => return Err("as it was told".into()),
+                    Some(How::Crowded) if SESSIONS.load(Ordering::Relaxed) > CROWD => {
+                        return Err("it is too much".into());
+                    }
                     Some(How::Seldom) if self.lines.is_multiple_of(100) => panic!("as it was told"),
                     _ => {}
                 }
