@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::account::verifiers::Verifiers;
 use crate::agreement::shares::Shares;
 use crate::clock::{Clock, Nanos, nanos};
-use crate::loader::estate::Lent;
+use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
@@ -33,7 +33,7 @@ use crate::store::bindings::Bindings;
 use crate::store::{self, Home};
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
-use crate::version::{Service, Snapshot};
+use crate::version::{Instance, Lease, Service, Snapshot};
 
 mod accept;
 mod accounts;
@@ -78,6 +78,8 @@ pub struct Worker {
     sessions: Arc<Mutex<Slab<Option<Box<Session>>>>>,
     /// The one that is out of its slab, in its turn.
     pub(crate) running: Lent<Session>,
+    /// What that one is about to run on, while what it runs on is asked something.
+    pub(crate) goes_to: Aside<Lease<Instance>>,
     table: RefCell<Reader<Snapshot>>,
     /// The publication that the upstreams were configured by.
     configured: Cell<u64>,
@@ -130,6 +132,7 @@ impl Worker {
             workers: workers as u64,
             sessions: Arc::default(),
             running: Lent::default(),
+            goes_to: Aside::default(),
             table: RefCell::new(table),
             configured: Cell::new(0),
             moved: Cell::new(0),
@@ -553,13 +556,16 @@ impl Future for Task {
             return Poll::Ready(None);
         };
         session.set_waker(cx.waker());
-        let turn = worker.running.lend(&mut *session, |session| Driver::new(worker, session, cx).turn());
+        let (turn, again) = worker.running.lend(&mut *session, |session| {
+            let turn = Driver::new(worker, session, cx).turn();
+            // By what it was told just now it may have become one that moves: not only with its next event.
+            let again = turn == Turn::Again || turn == Turn::Waits && session.may_follow();
+            (turn, again)
+        });
         if turn == Turn::Over {
             worker.sessions().remove(*key);
             return Poll::Ready(session.take_ending());
         }
-        // By what it was told just now it may have become one that moves: not only with its next event.
-        let again = turn == Turn::Again || session.may_follow();
         if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {
             worker.alarm_set.notify_one();
         }

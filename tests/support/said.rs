@@ -191,6 +191,8 @@ pub struct Holding {
 /// What holds a version and is no session.
 #[derive(Debug, Deserialize)]
 pub struct OtherHolder {
+    /// The version.
+    pub version: String,
     /// The service.
     pub service: Option<String>,
     /// What it is.

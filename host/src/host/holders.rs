@@ -89,6 +89,9 @@ impl Host {
                 if version.kept.iter().any(of_it) && !service.instance.as_ref().is_some_and(of_it) {
                     hold(Some(name), "kept started for a way back".to_owned());
                 }
+                if let Some(inside) = running.inside() {
+                    hold(Some(name), inside);
+                }
                 match &running.stop {
                     Stop::NotYet => {}
                     Stop::By(_) => hold(Some(name), "its component is being stopped".to_owned()),

@@ -102,6 +102,21 @@ pub(super) struct Running {
     pub(super) stop: Stop,
 }
 
+impl Running {
+    /// What is said of threads that were given up in it, where there are some.
+    pub(super) fn inside(&self) -> Option<String> {
+        threads_inside(self.counts.inside.load(Ordering::Relaxed))
+    }
+}
+
+fn threads_inside(count: u64) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("a thread that was given up is inside still".to_owned()),
+        count => Some(format!("{count} threads that were given up are inside still")),
+    }
+}
+
 /// How far an instance is with its end.
 #[derive(PartialEq, Eq)]
 pub(super) enum Stop {
@@ -290,12 +305,7 @@ impl Version {
 
     /// What is said of threads that were given up in it, where there are some.
     fn inside(&self) -> Option<String> {
-        let inside = self.running.iter().map(|running| running.counts.inside.load(Ordering::Relaxed)).sum();
-        match inside {
-            0_u64 => None,
-            1 => Some("a thread that was given up is inside still".to_owned()),
-            inside => Some(format!("{inside} threads that were given up are inside still")),
-        }
+        threads_inside(self.running.iter().map(|running| running.counts.inside.load(Ordering::Relaxed)).sum())
     }
 
     pub(super) fn sessions(&self) -> u64 {

@@ -5,7 +5,7 @@
 //! `Library`, so no function pointer is called after its library was closed. The functions were given by a library whose
 //! content the examination has passed, layout check and all.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use abi_stable::library::AbiHeaderRef;
@@ -19,7 +19,7 @@ use super::examine::Examined;
 use super::library::{Closed, Library};
 use super::manifest::Manifest;
 use super::shelf::Shelf;
-use crate::observe::inside::{self, Reported, What};
+use crate::observe::inside::{self, Inside, Reported, What};
 use crate::store::table::Table;
 use crate::version::Lease;
 
@@ -235,9 +235,7 @@ impl<T: AsRef<Object>> Conversation<T> {
         // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
         let pointer =
             unsafe { (object.code.table.open())(object.pointer.as_ptr(), RSlice::from_slice(opening), &mut reply) };
-        let mut opened = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
-        inside.leave(|| drop(opened.take()));
-        opened.ok_or_else(|| refusal(reason))
+        Self::made(pointer, lease, inside).ok_or_else(|| refusal(reason))
     }
 
     /// Whether a session for one request can be opened [so](Conversation::open_for_request): not of a component of an earlier revision.
@@ -255,13 +253,11 @@ impl<T: AsRef<Object>> Conversation<T> {
         let object: &Object = (*lease).as_ref();
         let earlier = || Failure::Fault("it is of an earlier revision of the API".to_owned());
         let open = object.functions.open_for_request.ok_or_else(earlier)?;
-        let pointer = {
-            let _inside = inside::enter(object.number, session, What::OPEN);
-            let mut reply = Reply::new(&mut reason);
-            // SAFETY: as in `open`.
-            unsafe { open(object.pointer.as_ptr(), RStr::from_str(service), session, at, &mut reply) }
-        };
-        NonNull::new(pointer).map(|pointer| Conversation { pointer, lease }).ok_or_else(|| refusal(reason))
+        let inside = inside::enter(object.number, session, What::OPEN);
+        let mut reply = Reply::new(&mut reason);
+        // SAFETY: as in `open`.
+        let pointer = unsafe { open(object.pointer.as_ptr(), RStr::from_str(service), session, at, &mut reply) };
+        Self::made(pointer, lease, inside).ok_or_else(|| refusal(reason))
     }
 
     /// Resumes a session from what another version exported.
@@ -276,9 +272,25 @@ impl<T: AsRef<Object>> Conversation<T> {
         let mut reply = Reply::new(&mut reason);
         // SAFETY: the pointer is from `start` of this table and lives as long as the lease.
         let pointer = unsafe { (object.code.table.resume())(object.pointer.as_ptr(), opening, state, &mut reply) };
-        let mut resumed = NonNull::new(pointer).map(|pointer| Conversation { pointer, lease });
-        inside.leave(|| drop(resumed.take()));
-        resumed.ok_or_else(|| refusal(reason))
+        Self::made(pointer, lease, inside).ok_or_else(|| refusal(reason))
+    }
+
+    /// What a call has made, where it has made something: the call is over with this. On a thread that was given up meanwhile it is
+    /// closed, and its code stays until the thread has nothing left of it.
+    fn made(pointer: *mut (), lease: Lease<T>, inside: Inside) -> Option<Self> {
+        let mut made = match NonNull::new(pointer) {
+            Some(pointer) => (Some(Conversation { pointer, lease }), None),
+            None => (None, Some(lease)),
+        };
+        inside.leave(|| match made.0.take() {
+            Some(made) => {
+                let lease = made.lease.clone();
+                drop(made);
+                Some(lease)
+            }
+            None => made.1.take(),
+        });
+        made.0
     }
 
     /// Writes the session's state, as MessagePack with named fields.
@@ -369,9 +381,11 @@ impl<T: AsRef<Object>> Conversation<T> {
 impl<T: AsRef<Object>> Drop for Conversation<T> {
     fn drop(&mut self) {
         let object = (*self.lease).as_ref();
-        let _inside = inside::enter(object.number, 0, What::CLOSE);
+        let inside = inside::enter(object.number, 0, What::CLOSE);
         // SAFETY: the pointer is from `open` or `resume` of this table and is used no more; the lease still holds.
         unsafe { (object.functions.close)(self.pointer.as_ptr()) };
+        // SAFETY: where this is done, `leave` does not return, so nobody else uses or drops the lease that is read here.
+        inside.leave(|| unsafe { ptr::read(&raw const self.lease) });
     }
 }
 

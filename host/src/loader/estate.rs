@@ -50,6 +50,38 @@ impl<T> Estate<T> {
     }
 }
 
+/// Has a value that the thread goes on with after a call, for whoever takes over: on the thread's stack nobody would find it.
+pub struct Aside<T>(Cell<Option<T>>);
+
+impl<T> Default for Aside<T> {
+    fn default() -> Self {
+        Aside(Cell::new(None))
+    }
+}
+
+impl<T> Aside<T> {
+    /// Has the value while something is called that has no use for it, and gives it back then.
+    #[inline]
+    pub fn keep<R>(&self, value: T, call: impl FnOnce() -> R) -> (R, T) {
+        struct Kept<'a, T>(&'a Cell<Option<T>>);
+        impl<T> Drop for Kept<'_, T> {
+            fn drop(&mut self) {
+                self.0.take();
+            }
+        }
+        self.0.set(Some(value));
+        // Also where the call panics it is kept no longer.
+        let kept = Kept(&self.0);
+        let result = call();
+        (result, kept.0.take().expect("a call keeps nothing itself, and whoever takes over does not come back from it"))
+    }
+
+    /// The value that an abandoned thread would have gone on with.
+    pub fn take(&self, _: &Abandoned) -> Option<T> {
+        self.0.take()
+    }
+}
+
 /// Has a value that the thread works with now, for whoever takes over.
 pub struct Lent<T>(Cell<Option<NonNull<T>>>);
 

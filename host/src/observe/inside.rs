@@ -279,34 +279,36 @@ impl Drop for Inside {
 }
 
 impl Inside {
-    /// The thread is outside again. Where it was abandoned meanwhile, `last` is all that is done, and this does not return.
+    /// The thread is outside again. Where it was abandoned meanwhile, `last` is all that is done, and this does not return; what
+    /// it gives, a lease, is dropped once nothing is left on the thread.
     #[inline]
-    pub fn leave(self, last: impl FnOnce()) {
+    pub fn leave<T>(self, last: impl FnOnce() -> T) {
         ManuallyDrop::new(self).out(last);
     }
 
     #[inline]
-    fn out(&self, last: impl FnOnce()) {
+    fn out<T>(&self, last: impl FnOnce() -> T) {
         here(|words| {
             // One exchange, so that either the watchdog abandons this thread or it goes on, and each knows which.
             let turn = words.turn.swap(self.after, Ordering::AcqRel);
             words.whose.store(self.whose, Ordering::Relaxed);
             if turn == ABANDONED {
-                last();
-                come_back();
+                come_back(last());
             }
         });
     }
 }
 
-/// The end of a thread that was abandoned: it does its last, and touches nothing any more.
+/// The end of a thread that was abandoned: it does its last, drops what it has kept until then, and touches nothing any more.
 #[cold]
-fn come_back() -> ! {
+fn come_back<T>(kept: T) -> ! {
+    let mut kept = Some(kept);
     let place = WATCHED.get().expect("only what is watched is abandoned");
     let mut last = place.last.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if let Some(last) = last.take() {
             last();
+            drop(kept.take());
             GIVEN_UP.fetch_sub(1, Ordering::Relaxed);
         }
         last = place.known.wait(last).unwrap_or_else(PoisonError::into_inner);
@@ -434,6 +436,12 @@ mod tests {
 
         let (say, said) = channel();
         let (go_on, goes_on) = channel::<()>();
+        struct Kept(std::sync::mpsc::Sender<Result<&'static str, &'static Place>>);
+        impl Drop for Kept {
+            fn drop(&mut self) {
+                self.0.send(Ok("what it kept")).unwrap();
+            }
+        }
         // It ends with the process.
         let thread = {
             let say = say.clone();
@@ -443,7 +451,10 @@ mod tests {
                 say.send(Err(place)).unwrap();
                 goes_on.recv().unwrap();
                 let here = say.clone();
-                inside.leave(|| here.send(Ok("its own")).unwrap());
+                inside.leave(|| {
+                    here.send(Ok("its own")).unwrap();
+                    Kept(here)
+                });
                 say.send(Ok("it has gone on")).unwrap();
             })
         };
@@ -457,6 +468,7 @@ mod tests {
         // It waits for what is its last, which may be known later.
         abandoned.last(move || say.send(Ok("its last")).unwrap());
         assert_eq!(said.recv().unwrap().ok(), Some("its last"));
+        assert_eq!(said.recv().unwrap().ok(), Some("what it kept"));
         assert!(said.recv_timeout(Duration::from_millis(50)).is_err() && !thread.is_finished());
     }
 }

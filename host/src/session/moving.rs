@@ -125,8 +125,11 @@ impl Driver<'_, '_> {
         }
         match policy {
             Policy::Pin => {}
-            Policy::Renew if self.session.may_renew() => self.renew(to),
             Policy::Renew => {
+                let (renews, to) = self.worker.goes_to.keep(to, || self.session.may_renew());
+                if renews {
+                    return self.renew(to);
+                }
                 if let Carried::Unexported(reason) | Carried::Refused(reason) = self.carry(to, before.is_none()) {
                     self.session.behind = Behind::because(reason, Again::AtBoundary);
                 }
@@ -171,7 +174,8 @@ impl Driver<'_, '_> {
     fn carry(&mut self, to: Lease<Instance>, news: bool) -> Carried {
         let session = &mut *self.session;
         let Some(conversation) = &session.conversation else { return Carried::Taken };
-        let state = match conversation.export(session.id) {
+        let (state, to) = self.worker.goes_to.keep(to, || conversation.export(session.id));
+        let state = match state {
             Ok(state) => state,
             Err(failure) => {
                 // What cannot be exported goes on where it is: nothing was changed yet.
@@ -190,10 +194,8 @@ impl Driver<'_, '_> {
         let counts = Arc::clone(&to.counts);
         match Conversation::resume(to, &opening, &state, session.id).map_err(|why| counts.refused(why)) {
             Ok(resumed) => {
-                // What it cannot export is lost with it in any case.
-                let again = resumed.export(session.id).ok();
-                session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
                 session.replace(resumed, self.now);
+                session.keep_remainder(&state);
                 self.worker.count_move();
                 session.progress += 1;
                 self.read_again();
@@ -409,6 +411,13 @@ impl Session {
         if let Some(old) = self.conversation.replace(conversation) {
             old.lease().counts.leave();
         }
+    }
+
+    /// Keeps what the version that it runs on now does not know of the state that it was resumed from. What it cannot export is lost
+    /// with it in any case.
+    pub(super) fn keep_remainder(&mut self, state: &[u8]) {
+        let again = self.conversation.as_ref().and_then(|conversation| conversation.export(self.id).ok());
+        self.remainder = again.and_then(|again| Remainder::between(state, &again)).map(Box::new);
     }
 
     pub(super) fn opening(&self, worker: &Worker, now: Nanos, wall: u64) -> Vec<u8> {

@@ -286,8 +286,12 @@ impl Driver<'_, '_> {
             let reason = format!("{} has gone meanwhile; {} goes on", binding.version, here.version);
             return self.worker.notice(self.session, Notice::BindingMoved, &reason);
         };
-        if !here.same(&there) {
-            if !self.session.may_renew() {
+        let stays = here.same(&there);
+        // Neither lies on the stack while a component is called.
+        drop(here);
+        if !stays {
+            let (renews, there) = self.worker.goes_to.keep(there, || self.session.may_renew());
+            if !renews {
                 let key = key.escape_ascii();
                 let reason =
                     format!("the conversation \"{key}\" is {}'s, but this session is not at a boundary", there.version);

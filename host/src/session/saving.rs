@@ -18,7 +18,6 @@ use tandem_component::{Peer, Policy, Role};
 use super::driver::Driver;
 use super::effects::Reason;
 use super::pipe::{Link, Pipe};
-use super::remainder::Remainder;
 use super::routing::{Bound, Keyed};
 use super::{Answer, Greeting, Letter, Session};
 use crate::clock::{Nanos, nanos};
@@ -138,9 +137,8 @@ impl Driver<'_, '_> {
         let opening = session.opening(self.worker, self.now, self.wall);
         let counts = Arc::clone(&lease.counts);
         let resumed = Conversation::resume(lease, &opening, &state, session.id).map_err(|why| counts.refused(why))?;
-        let again = resumed.export(session.id).ok();
-        session.remainder = again.and_then(|again| Remainder::between(&state, &again)).map(Box::new);
         session.replace(resumed, self.now);
+        session.keep_remainder(&state);
         // What the one that was opened here had asked for is nobody's any more.
         session.timers.clear();
         session.answers.clear();

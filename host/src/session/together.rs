@@ -136,7 +136,8 @@ impl Driver<'_, '_> {
         let opening = session.opening(self.worker, self.now, self.wall);
         let restored = Conversation::resume(lease, &opening, before, session.id)
             .map_err(|reason| format!("it does not resume what it exported itself: {reason}"))?;
-        session.conversation = Some(restored);
+        // It has its place before the one that it stands for is closed, which may not come back from that.
+        drop(session.conversation.replace(restored));
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::{Opened, Worker};
 use crate::loader::code::Conversation;
-use crate::loader::estate::Lent;
+use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
 use crate::observe::inside::{self, Abandoned, Seen};
 use crate::observe::notice::{self, Notice};
@@ -53,6 +53,7 @@ impl Worker {
             // The old one's is empty from now on.
             sessions: Arc::new(std::mem::take(&mut *self.sessions()).into()),
             running: Lent::default(),
+            goes_to: Aside::default(),
             // What it has looked at last has leases.
             table: RefCell::new(self.table.replace(Table::new(Snapshot::default()).reader())),
             configured: Cell::new(self.configured.get()),
@@ -86,7 +87,13 @@ impl Worker {
 
     /// Begins again what the old worker's tasks were about.
     pub(super) fn go_on(self: &Rc<Self>, Heritage { before, abandoned, seen }: Heritage) {
+        drop(before.goes_to.take(&abandoned));
         let held = before.running.take(&abandoned).and_then(|session| self.give_up_session(Box::new(session), seen));
+        // That of another version, which it has moved from or was to move from, is not in the component's hands.
+        let (held, left) = match held {
+            Some(held) if held.lease().as_ref().number != seen.instance => (None, Some(held)),
+            held => (held, None),
+        };
         self.await_return(abandoned, seen, held);
         let mut standing = Standing::default();
         let keys: Vec<usize> =
@@ -121,6 +128,10 @@ impl Worker {
             seen.what
         );
         notice::give(Notice::WorkerTakenOver, &reason);
+        if let Some(left) = left {
+            // Not here, where nobody would take over from a component that does not come back from that either.
+            tokio::task::spawn_local(async move { drop(left) });
+        }
     }
 
     /// Ends the session that a component has. Its conversation is the component's until that has come back.
