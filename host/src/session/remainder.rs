@@ -5,6 +5,8 @@
 //! is the [`Remainder`]. This holds for structs and keyed maps at any depth, which MessagePack both writes as maps; in lists
 //! a place says nothing of what stands in it, so they are the version's own.
 
+use std::collections::BTreeMap;
+
 use rmpv::Value;
 
 /// The fields of a state that the version at work does not know.
@@ -39,23 +41,55 @@ impl Remainder {
 
     fn put_back(&self, state: &mut Value) {
         let Value::Map(entries) = state else { return };
-        for (key, part) in &self.0 {
-            let there = entries.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value);
+        let places = Places::of(entries);
+        let there: Vec<Option<usize>> = self.0.iter().map(|(key, _)| places.find(entries, key)).collect();
+        for ((key, part), there) in self.0.iter().zip(there) {
             match (part, there) {
                 (Part::Whole(value), None) => entries.push((key.clone(), value.clone())),
-                (Part::Within(remainder), Some(value)) => remainder.put_back(value),
+                (Part::Within(remainder), Some(at)) => remainder.put_back(&mut entries[at].1),
                 (Part::Whole(_), Some(_)) | (Part::Within(_), None) => {}
             }
         }
     }
 }
 
+/// Where the keys of a map are. A struct has few, which are looked at one after the other; a keyed map may have very many, in any order.
+enum Places {
+    Few,
+    Many(BTreeMap<Vec<u8>, usize>),
+}
+
+impl Places {
+    fn of(entries: &[(Value, Value)]) -> Self {
+        const FEW: usize = 32;
+        if entries.len() <= FEW {
+            return Places::Few;
+        }
+        // Of two that are the same the first counts.
+        Places::Many(entries.iter().enumerate().rev().map(|(at, (key, _))| (written(key), at)).collect())
+    }
+
+    fn find(&self, entries: &[(Value, Value)], key: &Value) -> Option<usize> {
+        match self {
+            Places::Few => entries.iter().position(|(name, _)| name == key),
+            Places::Many(places) => places.get(&written(key)).copied(),
+        }
+    }
+}
+
+fn written(key: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    rmpv::encode::write_value(&mut bytes, key).expect("a vector takes all");
+    bytes
+}
+
 fn missing(given: &Value, exported: &Value) -> Option<Remainder> {
     let (Value::Map(given), Value::Map(exported)) = (given, exported) else { return None };
+    let places = Places::of(exported);
     let parts = given.iter().filter_map(|(key, value)| {
-        let part = match exported.iter().find(|(name, _)| name == key) {
+        let part = match places.find(exported, key) {
             None => Part::Whole(value.clone()),
-            Some((_, known)) => Part::Within(missing(value, known)?),
+            Some(at) => Part::Within(missing(value, &exported[at].1)?),
         };
         Some((key.clone(), part))
     });
@@ -69,7 +103,7 @@ fn read(bytes: &[u8]) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::Remainder;
+    use super::{Remainder, read};
     use serde_json::{Value, json};
 
     fn bytes(value: &Value) -> Vec<u8> {
@@ -99,6 +133,25 @@ mod tests {
         let exported = json!({"map": {"a": {"n": 1}, "b": {"n": 2}}});
         let later = json!({"map": {"b": {"n": 3}, "c": {"n": 4}}});
         assert_eq!(carried(given, exported, later), json!({"map": {"b": {"n": 3, "new": 2}, "c": {"n": 4}}}));
+    }
+
+    /// By one after the other this would be so many squared: a worker that is kept by the host itself.
+    #[test]
+    fn a_map_of_very_many_keys_in_another_order_is_looked_through_once() {
+        const KEYS: u32 = 30_000;
+        let state = |order: &mut dyn Iterator<Item = u32>, new: bool| {
+            let entry = |n: u32| if new { json!({"n": n, "new": n}) } else { json!({"n": n}) };
+            let map: Vec<(String, Value)> = order.map(|n| (format!("key {n}"), entry(n))).collect();
+            let map = map.into_iter().map(|(key, value)| (key.into(), read(&bytes(&value)).unwrap())).collect();
+            let mut bytes = Vec::new();
+            rmpv::encode::write_value(&mut bytes, &rmpv::Value::Map(map)).unwrap();
+            bytes
+        };
+        let (given, exported) = (state(&mut (0..KEYS), true), state(&mut (0..KEYS).rev(), false));
+        let merged = Remainder::between(&given, &exported).unwrap().merge(exported);
+        let (merged, given): (Value, Value) =
+            (rmp_serde::from_slice(&merged).unwrap(), rmp_serde::from_slice(&given).unwrap());
+        assert!(merged == given);
     }
 
     #[test]
