@@ -1,7 +1,7 @@
 //! A session gets at nothing that is another's: streams, requests and timers are numbers of its own, whatever it takes them for, and
 //! whichever session a version resumes it as.
 
-use support::{Client, Gateway, asks, fixture, free_port, libraries, settled};
+use support::{Client, Gateway, asks, eventually, fixture, free_port, libraries, settled};
 
 const NAME: &str = "misbehaving-muddles";
 const FILE: &str = "libmisbehaving_muddles.so";
@@ -148,6 +148,34 @@ fn a_session_that_was_exported_without_what_every_version_asks_for_goes_on_where
     says(&mut place.line(), "3.0.0", "begun");
     drop(lacking);
     settled("retired".to_owned(), || place.stage("2.0.0"));
+}
+
+#[test]
+fn a_state_or_an_event_that_is_too_large_is_the_sessions_own_trouble() {
+    let place = Place::start("");
+    let mut other = place.line();
+    says(&mut other, "1.0.0", "before");
+    let mut large = place.line();
+    large.send(b"grow 20000000\n").unwrap();
+    assert_eq!(large.line().unwrap(), "grown");
+    place.swap("2.0.0");
+    says(&mut large, "1.0.0", "it stays");
+    let told = eventually("it is told", || place.gateway.status().notice("move-refused").map(str::to_owned));
+    let reason = "it cannot be exported: its state has 200000";
+    assert!(told.contains(reason) && told.contains("and 16777216 are the most"), "{told}");
+    says(&mut other, "2.0.0", "after");
+    large.send(b"grow 16000000\n").unwrap();
+    assert_eq!(large.line().unwrap(), "grown");
+    place.swap("3.0.0");
+    says(&mut large, "3.0.0", "carried");
+    settled("retired".to_owned(), || place.stage("1.0.0"));
+
+    large.send(b"flood\n").unwrap();
+    large.closed().unwrap();
+    let status = place.gateway.status();
+    let told = status.notice("session-broken").expect("it is told");
+    assert!(told.contains("one event had more effects, or more bytes in them, than it may"), "{told}");
+    says(&mut other, "3.0.0", "beside it");
 }
 
 /// A caller asks the service, of which this session serves alone. Says the number of the request.

@@ -21,7 +21,8 @@
 //!
 //! After it has resumed a session, the new version is asked once whether it wants it:
 //! [`resumed`](crate::Session::resumed). If it refuses, or cannot read the state, the session stays where it was and goes
-//! on; that is a notice, `move-refused`, with the reason.
+//! on; that is a notice, `move-refused`, with the reason. So does one whose state has more than 16 MiB, since the host copies it, and
+//! looks through it where two versions differ.
 //!
 //! # State that grows
 //!

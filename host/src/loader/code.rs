@@ -86,6 +86,9 @@ pub struct Conversation<T: AsRef<Object> + 'static> {
 // SAFETY: the pointer is to a `Session`, which is `Send` by its trait, and all use of it is through `&mut self` or `drop`.
 unsafe impl<T: AsRef<Object> + Send + Sync> Send for Conversation<T> {}
 
+/// How many bytes a session's state may have. It is copied by the host, and looked through where versions differ.
+pub const STATE_MAX: usize = 16 << 20;
+
 /// Why an event was not handled, or nothing was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -311,6 +314,10 @@ impl<T: AsRef<Object>> Conversation<T> {
         // SAFETY: the pointer is from `open` or `resume` of this table, and `&self` keeps others from handling events.
         let outcome = unsafe { (object.code.table.export())(self.pointer.as_ptr(), &mut Reply::new(&mut state)) };
         match outcome {
+            DONE if state.len() > STATE_MAX => Err(Failure::Fault(format!(
+                "its state has {} bytes, and {STATE_MAX} are the most that it may",
+                state.len()
+            ))),
             DONE => Ok(state),
             PANICKED => Err(Failure::Panicked(inside::last_panic())),
             _ => Err(Failure::Fault(text(state))),

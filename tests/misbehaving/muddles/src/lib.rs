@@ -9,6 +9,8 @@
 //! | `later` | `rang`, half a second later |
 //! | `known` | what it knows of its streams and requests |
 //! | `OPERATION N` | the operation, on the stream, the request or the timer with that number |
+//! | `grow N` | its state has so many bytes more |
+//! | `flood` | sends more in one event than there is room for |
 //! | `over` | its own stream is closed, and then all is done with it that can be done with a stream |
 //! | anything else | the version, and the line |
 
@@ -64,6 +66,8 @@ pub struct Conversation {
     known: Known,
     #[serde(skip_serializing_if = "lacks")]
     asked_for: u64,
+    #[serde(default)]
+    ballast: String,
 }
 
 fn lacks(_: &u64) -> bool {
@@ -89,7 +93,7 @@ impl Component for Muddles {
     }
 
     fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {
-        Ok(Conversation { known: Known::default(), asked_for: 0 })
+        Ok(Conversation { known: Known::default(), asked_for: 0, ballast: String::new() })
     }
 }
 
@@ -188,6 +192,11 @@ impl Conversation {
                     _ => drop(out.cancel(token)),
                 }
             }
+            "grow" => {
+                self.ballast = "x".repeat(usize::try_from(number).unwrap_or_default());
+                out.send(Stream::OWN, b"grown\n");
+            }
+            "flood" => (0..1_000).for_each(|_| out.send(Stream::OWN, &[b'x'; 1 << 17])),
             "over" => {
                 let own = Stream::OWN;
                 out.close(own);
