@@ -63,6 +63,11 @@
 //! assert_eq!(session.fault().unwrap().to_string(), "the state makes no sense");
 //! ```
 //!
+//! A panic elsewhere ends what was to be made, and nothing that is there: in `start`, the version that ran before goes on; in `open`, the
+//! connection is closed; where a state is written or read, or in [`resumed`](crate::Session::resumed), the session stays with the
+//! version that it is on; in `at_boundary`, it is at none. Of what a component gives as a reason, or panics with, an operator reads one
+//! line of 1,000 characters at most.
+//!
 //! In the harness a panic is the test's own.
 //!
 //! # The log

@@ -411,6 +411,32 @@ fn refusal(reason: Vec<u8>) -> Failure {
     }
 }
 
+/// What a component says of why, for an operator: one line, of some length.
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    said(&String::from_utf8_lossy(&bytes))
+}
+
+/// As an operator reads what a component says: one line, and the beginning of one that does not end.
+pub fn said(text: &str) -> String {
+    const CHARS_MAX: usize = 1000;
+    let mut said: String =
+        text.chars().take(CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if text.chars().nth(CHARS_MAX).is_some() {
+        said.push('…');
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn what_a_component_says_is_one_line_and_ends() {
+        assert_eq!(said("routes is empty; name one"), "routes is empty; name one");
+        assert_eq!(said("no\nWARN something else\u{1b}[31m"), "no WARN something else [31m");
+        let (most, more) = ("ü".repeat(1000), "ü".repeat(1001));
+        assert_eq!(said(&most), most);
+        assert_eq!(said(&more), most + "…");
+    }
 }

@@ -383,6 +383,7 @@ impl Reports for Reported {
 
     fn panicked(message: &str, location: &str) {
         let (version, service, session) = whose();
+        let message = crate::loader::code::said(message);
         tracing::error!(target: "component", %version, %service, session, at = location, "panicked: {message}");
         LAST_PANIC.set(format!("{message} ({location})"));
     }
