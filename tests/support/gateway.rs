@@ -17,6 +17,7 @@ use crate::manifest;
 use crate::patience::{PATIENCE, eventually};
 use crate::process;
 use crate::said::{Balance, Ledger, Reload, Status, Sums};
+use crate::starter::Starter;
 
 /// A running gateway. It is killed when it is dropped; where the test has failed, its log is printed.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct Gateway {
     directory: TempDir,
     child: Child,
     late: Option<u64>,
+    starter: Option<Starter>,
 }
 
 /// A gateway that is not running yet.
@@ -34,6 +36,7 @@ pub struct Builder {
     descriptors: Option<u64>,
     umask: Option<libc::mode_t>,
     late: Option<u64>,
+    starter: Option<Starter>,
 }
 
 /// How a gateway ended that did not start.
@@ -60,7 +63,7 @@ impl Gateway {
         let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
         let late = std::env::var("TANDEM_LATE").ok();
         let late = late.map(|seed| seed.parse().expect("TANDEM_LATE is a seed, a number"));
-        Builder { directory, text, descriptors: None, umask: None, late }
+        Builder { directory, text, descriptors: None, umask: None, late, starter: None }
     }
 
     /// The directory that a reload looks into.
@@ -254,7 +257,7 @@ impl Gateway {
     /// # Panics
     /// Where it does not serve again within [`PATIENCE`].
     pub fn start_again(&mut self) {
-        self.child = run(self.directory.path(), None, None, self.late);
+        self.child = run(self.directory.path(), None, None, self.late, self.starter.as_ref());
         self.serves();
     }
 
@@ -295,6 +298,14 @@ impl Gateway {
     /// Where the log is not there.
     pub fn log(&self) -> String {
         log(self.directory.path())
+    }
+
+    /// Who has started it.
+    ///
+    /// # Panics
+    /// Where it was the test itself.
+    pub fn starter(&self) -> &Starter {
+        self.starter.as_ref().expect("the builder was told who starts it")
     }
 
     /// A new connection to a port of it.
@@ -372,6 +383,12 @@ impl Builder {
         Builder { late: seed, ..self }
     }
 
+    /// Has it started by this one.
+    #[must_use]
+    pub fn started_by(self, starter: Starter) -> Self {
+        Builder { starter: Some(starter), ..self }
+    }
+
     /// A place for files of the test itself, which the gateway will have as well.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -398,18 +415,25 @@ impl Builder {
     }
 
     fn spawn(self) -> Gateway {
-        let Builder { directory, text, descriptors, umask, late } = self;
+        let Builder { directory, text, descriptors, umask, late, starter } = self;
         fs::write(directory.path().join("tandem.toml"), &text).expect("there is room for a configuration");
-        let child = run(directory.path(), descriptors, umask, late);
-        Gateway { directory, child, late }
+        let child = run(directory.path(), descriptors, umask, late, starter.as_ref());
+        Gateway { directory, child, late, starter }
     }
 }
 
 /// Runs a gateway in a directory, with its log there.
-fn run(directory: &Path, descriptors: Option<u64>, umask: Option<libc::mode_t>, late: Option<u64>) -> Child {
+fn run(
+    directory: &Path,
+    descriptors: Option<u64>,
+    umask: Option<libc::mode_t>,
+    late: Option<u64>,
+    starter: Option<&Starter>,
+) -> Child {
     let log =
         fs::OpenOptions::new().create(true).append(true).open(directory.join(LOG)).expect("there is room for a log");
-    let mut command = Command::new(&libraries().tandem);
+    let program = &libraries().tandem;
+    let mut command = starter.map_or_else(|| Command::new(program), |starter| starter.command(program));
     command.arg("run").arg("--config").arg(directory.join("tandem.toml")).stdin(Stdio::null());
     command.args(late.iter().flat_map(|seed| ["--late".to_owned(), seed.to_string()]));
     command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);

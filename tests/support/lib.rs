@@ -23,6 +23,7 @@ mod said;
 mod signing;
 mod small_disk;
 mod smsc;
+mod starter;
 pub mod told;
 mod unruly;
 mod upstream;
@@ -55,6 +56,7 @@ pub use said::{
 pub use signing::{Signer, beside};
 pub use small_disk::SmallDisk;
 pub use smsc::{SECRET, Smsc, Stored};
+pub use starter::Starter;
 pub use unruly::{Manner, Telling, Unruly};
 pub use upstream::Upstream;
 pub use websocket::WebSocket;

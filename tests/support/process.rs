@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +26,28 @@ pub(crate) fn end_with_this_thread(command: &mut Command) {
         command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+/// Has the process of a command find these as its descriptors from 3 on.
+pub(crate) fn hand_over<'a>(command: &mut Command, handed: impl Iterator<Item = &'a OwnedFd>) {
+    /// Above all that it is to have.
+    const ASIDE: libc::c_int = 100;
+    let handed: Vec<libc::c_int> = handed.map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: `fcntl` and `dup2` take numbers and may be called between fork and exec; nothing is allocated there.
+    unsafe {
+        command.pre_exec(move || {
+            let ok = |number: libc::c_int| if number < 0 { Err(std::io::Error::last_os_error()) } else { Ok(number) };
+            // First out of the way of each other, and so that one that is in its place already is inherited as well.
+            for (place, descriptor) in handed.iter().enumerate() {
+                ok(libc::dup2(ok(libc::fcntl(*descriptor, libc::F_DUPFD, 0))?, ASIDE + place as libc::c_int))?;
+            }
+            for place in 0..handed.len() as libc::c_int {
+                ok(libc::dup2(ASIDE + place, 3 + place))?;
+                ok(libc::close(ASIDE + place))?;
+            }
+            Ok(())
         });
     }
 }

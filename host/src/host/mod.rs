@@ -44,8 +44,8 @@ use crate::observe::crash;
 use crate::observe::records::Records;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
-use crate::system::{self, Signal};
-use crate::transport::Address;
+use crate::system::{self, Progress, Signal};
+use crate::transport::{Address, Handed};
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
 use crate::worker::{Command, Following, Handle, Seat, Watchdog, mailboxes};
@@ -85,6 +85,8 @@ pub struct Host {
     /// By the service's number; `None` for one that the configuration has no more.
     services: Vec<String>,
     listening: BTreeMap<Address, usize>,
+    /// Listening sockets that are not ours to bind.
+    handed: Handed,
     connections: Vec<connectors::Kept>,
     records: BTreeMap<PathBuf, Records>,
     upstreams: Arc<Upstreams>,
@@ -137,6 +139,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// # Errors
 /// The configuration is wrong, the data directory is in use, nothing can be loaded, or a port is taken.
 pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
+    // Before there is another thread.
+    let handed = system::handed_over().map(Handed::of).context("LISTEN_FDS, the sockets that were handed over")?;
     let (events, received) = channel();
     // First: a signal that nobody takes ends the process, and whoever sends one does not know how far it is.
     system::on_signal(take_signals(events.clone())).context("signals")?;
@@ -147,9 +151,13 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
         tracing::warn!(seed, "every answer comes late, by --late: that is for tests");
     }
     let mut host = Host::new(Box::new(Process), source, config, events, late)?;
+    host.handed = handed;
     let report = host.reload();
     for line in report.lines() {
         tracing::info!("{line}");
+    }
+    for idle in host.handed.idle(host.listening.keys()) {
+        tracing::warn!("{idle} was handed over, and no service listens there");
     }
     if let Some(error) = report.error {
         bail!(error);
@@ -162,6 +170,7 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
     admin::serve(&host.config.admin(), host.events.clone())
         .with_context(|| format!("the admin socket {}", host.config.admin().display()))?;
     tracing::info!(pid = std::process::id(), "serving");
+    system::tell(Progress::Serving(&host.in_short()));
     host.serve(&received)
 }
 
@@ -234,6 +243,7 @@ impl Host {
             versions: Vec::new(),
             services: Vec::new(),
             listening: BTreeMap::new(),
+            handed: Handed::default(),
             connections: Vec::new(),
             records: BTreeMap::new(),
             upstreams: Arc::default(),
@@ -274,7 +284,13 @@ impl Host {
         }
         let mut waiting: VecDeque<Event> = VecDeque::new();
         let mut looked = clock::instant();
+        let mut told = self.table.current().number;
         loop {
+            // By an operator's word, or since a version has failed at work.
+            if self.table.current().number != told {
+                told = self.table.current().number;
+                system::tell(Progress::Now(&self.in_short()));
+            }
             // Also where one event follows on another: what drains has its time.
             if looked.elapsed() >= TICK && self.wants_looking_after() {
                 looked = clock::instant();
@@ -331,8 +347,11 @@ impl Host {
                     };
                     keep(event);
                     waiting = waiting.into_iter().filter_map(keep).collect();
+                    system::tell(Progress::Reloading);
                     let report = self.reload();
                     log(&report);
+                    told = self.table.current().number;
+                    system::tell(Progress::Serving(&self.in_short()));
                     for reply in replies {
                         let _ = reply.send(Answer::Reload(report.clone()));
                     }
@@ -373,6 +392,7 @@ impl Host {
     fn stop(&mut self, received: &Receiver<Event>) -> anyhow::Result<()> {
         let within = self.config.shutdown.get();
         tracing::info!(within = %self.config.shutdown, "stopping");
+        system::tell(Progress::Stopping(within + AFTERWARDS));
         for worker in &self.workers {
             worker.tell(Command::Stop(within));
         }
@@ -435,6 +455,9 @@ impl Host {
         }
     }
 }
+
+/// How long the end may take once sessions have had their time: components stop, and what is left is written down.
+const AFTERWARDS: Duration = Duration::from_secs(15);
 
 /// Turns signals into events. A second one to stop ends the process here and not where the host stops: its thread may be in
 /// a reload that takes its time, or in a component.

@@ -483,7 +483,8 @@ impl Host {
                         self.services[*holder]
                     ),
                     None => {
-                        let sockets = bind(address, self.workers.len()).map_err(|error| {
+                        let handed = self.handed.sockets(address, self.workers.len());
+                        let sockets = handed.unwrap_or_else(|| bind(address, self.workers.len())).map_err(|error| {
                             anyhow!("service.{name}.listen: {address} cannot be bound: {error}; choose another, or stop who has it")
                         })?;
                         bound.push((address.clone(), number, sockets));

@@ -45,6 +45,25 @@ impl Host {
         }
     }
 
+    /// In a line: what serves, and whether the last reload has left something to look at.
+    pub(super) fn in_short(&self) -> String {
+        let snapshot = self.table.current();
+        let serving = snapshot.services.iter().filter(|service| service.configured);
+        let serving: Vec<String> = serving
+            .map(|service| match &service.instance {
+                Some(instance) => format!("{} {}", service.name, instance.version),
+                None => format!("{} none", service.name),
+            })
+            .collect();
+        let mut line = format!("Serving {}", serving.join(", "));
+        if let Some(error) = &self.reload_error {
+            line.push_str(&format!("; the last reload changed nothing: {error}"));
+        } else if !self.refused.is_empty() {
+            line.push_str(&format!("; {} refused, see `tandem status`", self.refused.len()));
+        }
+        line
+    }
+
     fn version_status(&self, at: usize) -> VersionStatus {
         let (version, bound) = (&self.versions[at], self.is_bound(at));
         let memory = version.code.as_ref().and_then(|code| code.memory());

@@ -3,14 +3,32 @@
 //! Only here and in `loader`, which keeps what is its own, does the host's code ask which system it is on.
 
 mod exposed;
+#[cfg(target_os = "linux")]
+mod handed;
+#[cfg(not(target_os = "linux"))]
+mod no_starter;
 #[cfg(windows)]
 mod no_unix_sockets;
+#[cfg(target_os = "linux")]
+mod starter;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use socket2::Socket;
+
 pub use exposed::{Exposed, Others, only_ours};
+#[cfg(target_os = "linux")]
+pub use handed::handed_over;
+#[cfg(not(target_os = "linux"))]
+pub use no_starter::{handed_over, patience, tell};
+#[cfg(target_os = "linux")]
+pub use starter::{patience, tell};
 #[cfg(unix)]
 pub use unix::*;
 #[cfg(windows)]
@@ -23,4 +41,41 @@ pub enum Signal {
     Reload,
     /// Finish what is under way and end.
     Stop,
+}
+
+/// How the process is, as whoever has started it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// It serves, and what: after the start, and after each reload.
+    Serving(&'a str),
+    /// What it serves has changed otherwise.
+    Now(&'a str),
+    /// It reloads.
+    Reloading,
+    /// It stops, and takes at most so long.
+    Stopping(Duration),
+    /// It is not stuck.
+    Alive,
+}
+
+/// A socket that whoever has started the process has handed over. It does not wait.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// What it is called there.
+    pub name: String,
+    /// Where it listens.
+    pub place: Place,
+    /// Itself.
+    pub socket: Socket,
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// For TCP connections.
+    Tcp(SocketAddr),
+    /// For datagrams.
+    Udp(SocketAddr),
+    /// At a path, for connections.
+    Unix(PathBuf),
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// A listening socket, not yet part of a runtime.
@@ -29,6 +30,14 @@ pub const UNIX_SOCKETS: bool = false;
 /// # Errors
 /// Always.
 pub fn connect_unix(_path: &Path) -> io::Result<UnixStream> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There is none.
+///
+/// # Errors
+/// Always.
+pub fn unix_listener(_socket: Socket) -> io::Result<BoundUnixListener> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -290,6 +290,14 @@ pub fn bind_unix(path: &Path) -> io::Result<BoundUnixListener> {
     Ok(listener)
 }
 
+/// A Unix socket that listens already.
+///
+/// # Errors
+/// None.
+pub fn unix_listener(socket: Socket) -> io::Result<BoundUnixListener> {
+    Ok(socket.into())
+}
+
 /// A socket whose queue is full would keep a blocking call waiting.
 fn connect_at_once(path: &Path) -> io::Result<std::os::unix::net::UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;

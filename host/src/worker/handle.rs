@@ -199,12 +199,14 @@ pub(super) fn run(
         let _ends = Ends(succession.ends.clone());
         let worker = Rc::new(worker);
         Estate::watched(&*worker, |estate| {
-            succession.watchdog.watch(index, estate, succession.clone());
+            let pulse = succession.watchdog.watch(index, estate, succession.clone());
             runtime.block_on(async {
+                tokio::task::spawn_local(pulse.clone().beat());
                 if let Some(heritage) = heritage {
                     worker.go_on(heritage);
                 }
                 Rc::clone(&worker).work().await;
+                pulse.end();
             });
         });
     })?;

@@ -1,7 +1,7 @@
 //! Looks at workers that a component does not give back, from a thread of its own.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::config::Overrun;
 use crate::loader::estate::Estate;
 use crate::observe::inside::{self, Seen};
 use crate::observe::notice::{self, Notice};
-use crate::system::Waits;
+use crate::system::{self, Progress, Waits};
 
 /// Looks at workers, for as long as the host runs.
 #[derive(Clone)]
@@ -34,6 +34,60 @@ struct Watched {
     waits: Waits,
     /// The call that it was last seen in.
     call: Option<Call>,
+    pulse: Pulse,
+    rounds: Rounds,
+}
+
+/// How often a worker had come round when it was last looked at, and for how long it has not since.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounds {
+    count: u64,
+    silent: Nanos,
+}
+
+impl Rounds {
+    fn look(&mut self, count: u64, passed: Nanos) {
+        let silent = count == self.count && count != Pulse::ENDED;
+        *self = Rounds { count, silent: if silent { self.silent.saturating_add(passed) } else { 0 } };
+    }
+
+    /// For so long that it would be missed soon.
+    fn are_missed(&self, patience: Duration) -> bool {
+        self.silent >= nanos(patience / 2)
+    }
+}
+
+/// Counts how often a worker comes round, where whoever has started the process wants to know whether it is stuck.
+#[derive(Clone, Debug)]
+pub(super) struct Pulse {
+    count: Arc<AtomicU64>,
+    /// So often.
+    every: Option<Duration>,
+}
+
+impl Pulse {
+    /// What it counts to once the worker has ended in order.
+    const ENDED: u64 = u64::MAX;
+
+    /// Of a worker that is to come round four times before it would be missed.
+    fn new(patience: Option<Duration>) -> Self {
+        Pulse { count: Arc::default(), every: patience.map(|patience| patience / 8) }
+    }
+
+    /// Counts, on the worker's runtime, for as long as that goes round.
+    pub(super) async fn beat(self) {
+        let Some(every) = self.every else { return };
+        loop {
+            // Relaxed: only that it goes on counts.
+            self.count.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// The worker has ended, and is missed by nobody.
+    pub(super) fn end(&self) {
+        self.count.store(Self::ENDED, Ordering::Relaxed);
+    }
 }
 
 /// A call that was seen more than once, or may be.
@@ -91,23 +145,41 @@ impl Watchdog {
     }
 
     /// Has it look at the thread that calls this, which is a worker's, and at no earlier one of that.
-    pub(super) fn watch(&self, worker: usize, estate: Estate<Worker>, succession: Succession) {
+    pub(super) fn watch(&self, worker: usize, estate: Estate<Worker>, succession: Succession) -> Pulse {
         let mut watched = self.0.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|other| other.worker != worker);
-        watched.push(Watched { worker, estate, succession, waits: Waits::of_this_thread(), call: None });
+        let (waits, pulse) = (Waits::of_this_thread(), Pulse::new(system::patience()));
+        let watching =
+            Watched { worker, estate, succession, waits, call: None, pulse: pulse.clone(), rounds: Rounds::default() };
+        watched.push(watching);
+        pulse
     }
 }
 
 fn watch(shared: &Shared, clock: &Clock) {
-    let mut looked = clock.now();
+    let (mut looked, patience) = (clock.now(), system::patience());
+    let mut said: Option<Nanos> = None;
     loop {
         let overrun = *shared.overrun.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, pause) = (clock.now(), pause(&overrun));
         // A process that was stopped, and a machine that slept, have taken no time.
         let passed = (now - looked).min(2 * nanos(pause));
         looked = now;
+        let mut stuck = None;
         for watched in shared.watched.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             watched.look(passed, &overrun);
+            stuck = stuck.or(patience.filter(|patience| watched.is_stuck(*patience)).map(|_| watched.worker));
+        }
+        if let Some(patience) = patience
+            && said.is_none_or(|said| now - said >= nanos(patience / 2))
+        {
+            said = Some(now);
+            match stuck {
+                None => system::tell(Progress::Alive),
+                Some(worker) => tracing::error!(
+                    "worker {worker} is stuck: whoever has started the host is not told that it is alive"
+                ),
+            }
         }
         thread::sleep(pause);
     }
@@ -119,7 +191,16 @@ fn pause(overrun: &Overrun) -> Duration {
 }
 
 impl Watched {
+    /// Whether a new process is all that helps: it does not come round, and not since a component has it that it can be taken from.
+    ///
+    /// The host's own thread is not asked: without it no reload comes to its end, which its operator sees, and traffic goes on.
+    fn is_stuck(&self, patience: Duration) -> bool {
+        let excused = self.call.is_some() && inside::given_up() < GIVEN_UP_MAX;
+        self.rounds.are_missed(patience) && !excused
+    }
+
     fn look(&mut self, passed: Nanos, overrun: &Overrun) {
+        self.rounds.look(self.pulse.count.load(Ordering::Relaxed), passed);
         let seen = self.estate.place().look();
         let waited = seen.and_then(|_| self.waits.so_far()).map_or(0, nanos);
         let (call, due) = Call::after(self.call.take(), seen, (passed, waited), overrun);
@@ -241,6 +322,22 @@ mod tests {
             due
         };
         seen.iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_worker_that_does_not_come_round_is_missed_in_good_time_and_one_that_has_ended_is_not() {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let missed = |counts: &[u64]| {
+            let mut rounds = Rounds::default();
+            let look = |count: &u64| {
+                rounds.look(*count, nanos(Duration::from_secs(5)));
+                rounds.are_missed(PATIENCE)
+            };
+            counts.iter().map(look).collect::<Vec<_>>()
+        };
+        assert_eq!(missed(&[1, 1, 1, 1, 2, 2]), [false, false, false, true, false, false]);
+        assert_eq!(missed(&[0, 0, 0]), [false, false, true], "it has never come round");
+        assert_eq!(missed(&[1, Pulse::ENDED, Pulse::ENDED, Pulse::ENDED, Pulse::ENDED]), [false; 5]);
     }
 
     #[test]
