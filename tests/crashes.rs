@@ -46,6 +46,62 @@ fn one_that_is_ended_by_the_processor_or_the_kernel_is_named_with_the_signal() {
 }
 
 #[test]
+fn one_that_ends_the_process_in_whichever_entry_is_named_and_serves_no_more() {
+    let entries = [
+        ("start", "being started"),
+        ("state", "resuming it of session "),
+        ("resumed", "resuming it of session "),
+        ("open", "opening it of session "),
+        ("opened", "in the event `opened` of session "),
+        ("stop", "being stopped"),
+    ];
+    for (entry, what) in entries {
+        let port = free_port();
+        let builder = Gateway::builder().toml(&format!(
+            "workers = 1\n[service.it]\ncomponent = \"misbehaving-entries\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
+             config = {{ ends = true, at = {{ \"2.0.0\" = \"{entry}\" }} }}\n\
+             [component.misbehaving-entries]\nversions = {{ keep = {} }}\n",
+            u8::from(entry != "stop")
+        ));
+        let first = builder.scratch("first.so");
+        support::stamp(&fixture("entries"), &first, "1.0.0").unwrap();
+        let mut gateway = builder.library_as(&first, "libmisbehaving_entries.so").start();
+        let mut idle = gateway.connect(port);
+        says(&mut idle, "1.0.0", "before");
+
+        // The command may be cut off, as by a gateway that ends meanwhile; the session is carried, another comes, or the next version.
+        gateway.deploy_stamped(&fixture("entries"), "2.0.0");
+        gateway.tandem(&["reload"]);
+        match entry {
+            "open" | "opened" => drop(gateway.connect(port)),
+            "stop" => {
+                gateway.deploy_stamped(&fixture("entries"), "3.0.0");
+                gateway.tandem(&["reload"]);
+            }
+            _ => {}
+        }
+        assert_eq!(gateway.ended(ENDED).signal(), Some(libc::SIGABRT), "{entry}");
+
+        gateway.start_again();
+
+        let status = gateway.status();
+        let reason = status.notice("crashed").unwrap_or_else(|| panic!("{entry}: {status:?}"));
+        let how = format!("the process was ended by it: SIGABRT, {what}");
+        assert!(reason.contains("misbehaving-entries@2.0.0#") && reason.contains(&how), "{reason} instead of {how}");
+        says(&mut gateway.connect(port), if entry == "stop" { "3.0.0" } else { "1.0.0" }, "again");
+        // It is not tried again by the next reload or start either.
+        gateway.tandem(&["reload"]);
+        gateway.kill_and_start();
+        says(&mut gateway.connect(port), if entry == "stop" { "3.0.0" } else { "1.0.0" }, "and again");
+    }
+}
+
+fn says(line: &mut Client, version: &str, text: &str) {
+    line.send(format!("{text}\n").as_bytes()).unwrap();
+    assert_eq!(line.line().unwrap(), format!("{version} {text}"));
+}
+
+#[test]
 fn an_end_that_is_nobodys_names_nobody() {
     let (mut gateway, port) = start("careless");
     let _client = gateway.connect(port);

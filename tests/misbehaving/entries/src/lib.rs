@@ -6,6 +6,8 @@
 //! | `at ENTRY` | `armed`: the session panics in that entry, whenever it is called |
 //! | `do EVENT` | what brings that event about |
 //! | anything else | the version, and the line |
+//!
+//! With `ends = true` it does not panic there, but ends the process.
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +43,9 @@ pub struct Config {
     /// Where versions panic, by their numbers. Not in the examination.
     #[serde(default)]
     at: BTreeMap<String, Entry>,
+    /// They do not panic, they end the process.
+    #[serde(default)]
+    ends: bool,
     /// Where it is there, reading the configuration panics.
     #[serde(default, rename = "unreadable")]
     _unreadable: Option<Unreadable>,
@@ -76,6 +81,17 @@ pub enum Entry {
 
 /// Reading a state knows no component, so the library has it: it has one service.
 static READS_NO_STATE: AtomicBool = AtomicBool::new(false);
+/// So it has whether that ends the process.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Panics, or worse.
+#[track_caller]
+fn fall(at: &str) {
+    if ENDS.load(Ordering::Relaxed) {
+        std::process::abort();
+    }
+    panic!("as it was told, at {at}");
+}
 
 /// One conversation.
 #[derive(Serialize, Deserialize)]
@@ -93,14 +109,18 @@ struct Trap(bool);
 
 impl Serialize for Trap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        assert!(!self.0, "as it was told, at export");
+        if self.0 {
+            fall("export");
+        }
         serializer.serialize_unit()
     }
 }
 
 impl<'de> Deserialize<'de> for Trap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        assert!(!READS_NO_STATE.load(Ordering::Relaxed), "as it was told, at state");
+        if READS_NO_STATE.load(Ordering::Relaxed) {
+            fall("state");
+        }
         <()>::deserialize(deserializer).map(|()| Trap(false))
     }
 }
@@ -115,6 +135,7 @@ impl Component for Entries {
         let number = starting.version.split(['@', '#']).nth(1).unwrap_or_default().to_owned();
         let examined = std::env::args().nth(1).is_some_and(|command| command == "examine");
         let at = config.at.get(&number).copied().filter(|_| !examined);
+        ENDS.store(config.ends, Ordering::Relaxed);
         READS_NO_STATE.store(at == Some(Entry::State), Ordering::Relaxed);
         let entries = Entries { number, at };
         entries.pass(Entry::Start, "start");
@@ -133,7 +154,9 @@ impl Component for Entries {
 impl Entries {
     #[track_caller]
     fn pass(&self, entry: Entry, name: &str) {
-        assert!(self.at != Some(entry), "as it was told, at {name}");
+        if self.at == Some(entry) {
+            fall(name);
+        }
     }
 }
 
@@ -214,7 +237,9 @@ impl Session for Conversation {
 impl Conversation {
     #[track_caller]
     fn pass(&self, entry: &str) {
-        assert!(self.at != entry, "as it was told, at {entry}");
+        if self.at == entry {
+            fall(entry);
+        }
     }
 
     /// Does what a line says.
