@@ -36,7 +36,7 @@ pub trait Component: Sized + Send + Sync + 'static {
 
     /// Whether the host keeps a session of each service open that has no peer ([`Transport::Resident`]), one on each worker: for
     /// what happens by itself, and for requests of other services that want a session that stays. It follows new versions as
-    /// others do; when it has ended it is opened again, after a wait that grows. Asked to say goodbye, it has to end.
+    /// others do; when it has ended it is opened again, after a wait that grows or with the next publication. Asked to say goodbye, it has to end.
     const RESIDENT: bool = false;
 
     /// Makes a component of its configuration. Runs off the workers, first in a child process that examines the library.
