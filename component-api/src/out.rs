@@ -161,6 +161,62 @@ impl<'a, S: Session> Out<'a, S> {
         Out { sink, waits, now }
     }
 
+    /// The same sink, for a session that this one has inside of it and hands its event to: one that is made of another, with
+    /// more or less to it. What the inner one waits for, the outer one waits for.
+    ///
+    /// ```
+    /// use tandem_component::prelude::*;
+    /// # struct Greeter;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Greeting;
+    /// # impl Component for Greeter {
+    /// #     type Config = ();
+    /// #     type Session = Greeting;
+    /// #     const POLICY: Policy = Policy::Carry;
+    /// #     fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Greeter) }
+    /// #     fn open(&self, _: &Opening<'_>) -> Result<Greeting, Refusal> { Ok(Greeting) }
+    /// # }
+    /// # impl Session for Greeting {
+    /// #     type Component = Greeter;
+    /// #     type Then = ();
+    /// #     fn handle(&mut self, _: &Greeter, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+    /// #         if let Event::Opened = event { out.send(Stream::OWN, b"hello") }
+    /// #         Ok(())
+    /// #     }
+    /// #     fn at_boundary(&self) -> bool { true }
+    /// # }
+    ///
+    /// /// A greeter that says goodbye as well.
+    /// struct Polite(Greeter);
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// #[serde(transparent)]
+    /// struct Visit(Greeting);
+    /// # impl Component for Polite {
+    /// #     type Config = ();
+    /// #     type Session = Visit;
+    /// #     const POLICY: Policy = Policy::Carry;
+    /// #     fn start(_: (), starting: &Starting<'_>) -> Result<Self, Refusal> { Greeter::start((), starting).map(Polite) }
+    /// #     fn open(&self, opening: &Opening<'_>) -> Result<Visit, Refusal> { self.0.open(opening).map(Visit) }
+    /// # }
+    /// # impl Session for Visit {
+    /// #     type Component = Polite;
+    /// #     type Then = ();
+    ///
+    /// fn handle(&mut self, polite: &Polite, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+    ///     self.0.handle(&polite.0, event, &mut out.inside())?;
+    ///     out.send(Stream::OWN, b", goodbye");
+    ///     Ok(())
+    /// }
+    /// #     fn at_boundary(&self) -> bool { true }
+    /// # }
+    /// # let mut visit = Harness::<Polite>::start(&()).unwrap();
+    /// # assert_eq!(visit.sent(Stream::OWN), b"hello, goodbye");
+    /// ```
+    pub fn inside<T: Session<Then = S::Then>>(&mut self) -> Out<'_, T> {
+        Out { sink: self.sink.reborrow(), waits: self.waits, now: self.now }
+    }
+
     /// The time of this event. It does not advance within one.
     pub fn now(&self) -> Time {
         self.now
