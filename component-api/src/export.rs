@@ -54,26 +54,26 @@ use crate::session::Fault;
 /// - `export_component!(Echo, allocator = mimalloc::MiMalloc)` counts what that one allocates, where it is a unit struct;
 /// - `export_component!(Echo, uncounted)` leaves the allocator to you. The host then shows that nothing is counted, and holds no limit.
 ///
-/// A program that links several components, such as a fuzzer of them all, is built with `--cfg tandem_uncounted`.
+/// What links the crates of several components, such as a fuzzer of them all, has them built with `--cfg tandem_driven`, which
+/// leaves out what makes libraries of them.
 #[macro_export]
 macro_rules! export_component {
     ($component:ty) => {
         $crate::export_component!($component, allocator = ::std::alloc::System);
     };
     ($component:ty, allocator = $allocator:path) => {
-        // A program that links several components, for a test of them all, can have one allocator.
+        // Crates of components do not know of this condition: whoever links several of them says it.
         #[allow(unexpected_cfgs)]
         const _: () = {
-            #[cfg(not(tandem_uncounted))]
-            #[global_allocator]
-            static ALLOCATOR: $crate::memory::Counted<$allocator> = $crate::memory::Counted::over($allocator);
-            #[cfg(not(tandem_uncounted))]
-            const MEMORY: ::core::option::Option<&$crate::memory::Memory> =
-                ::core::option::Option::Some(ALLOCATOR.memory());
-            #[cfg(tandem_uncounted)]
-            const MEMORY: ::core::option::Option<&$crate::memory::Memory> = ::core::option::Option::None;
+            #[cfg(not(tandem_driven))]
+            const _: () = {
+                #[global_allocator]
+                static ALLOCATOR: $crate::memory::Counted<$allocator> = $crate::memory::Counted::over($allocator);
+                const MEMORY: ::core::option::Option<&$crate::memory::Memory> =
+                    ::core::option::Option::Some(ALLOCATOR.memory());
 
-    $crate::export_component!(@library $component, MEMORY);
+        $crate::export_component!(@library $component, MEMORY);
+            };
         };
     };
     ($component:ty, uncounted) => {

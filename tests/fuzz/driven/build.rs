@@ -1,6 +1,6 @@
-//! Leaves the allocators out that the components bring: see `export_component!`.
+//! Leaves out what makes a library of a component: see `export_component!`.
 
 fn main() {
-    println!("cargo::rustc-cfg=tandem_uncounted");
+    println!("cargo::rustc-cfg=tandem_driven");
     println!("cargo::rerun-if-changed=../build.rs");
 }
