@@ -1,8 +1,11 @@
 //! An HTTP/1.1 client that hides nothing: it holds one connection, never makes it anew, and says what it saw.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
+use socket2::{Domain, Socket, Type};
+
+use crate::gateway::loopback;
 use crate::patience::PATIENCE;
 
 /// One connection.
@@ -42,6 +45,17 @@ impl Client {
     /// The system's.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
         Client::with(TcpStream::connect_timeout(&address, PATIENCE)?)
+    }
+
+    /// Connects from an address of the loopback, by which a peer is told from others.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn connect_from(peer: Ipv4Addr, port: u16) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((peer, 0)).into())?;
+        socket.connect_timeout(&loopback(port).into(), PATIENCE)?;
+        Client::with(socket.into())
     }
 
     /// The other side of a connection that was made to us.

@@ -1,7 +1,7 @@
 //! An ESME of the test's own, which says what it is told to, right or wrong, and shows what comes: [`Esme`].
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 
 use crate::client::Client;
 use crate::gateway::loopback;
@@ -35,6 +35,20 @@ impl Esme {
         Esme { client: Client::connect(loopback(port)), last: 0 }
     }
 
+    /// Connects from an address of the loopback, by which a peer is told from others, and is bound as a transceiver.
+    ///
+    /// # Errors
+    /// The system's; where the connection ends before that; what else the bind is answered by.
+    pub fn bound_from(peer: Ipv4Addr, port: u16, account: &str) -> io::Result<Self> {
+        const BOUND: u32 = BIND_TRANSCEIVER | RESPONSE;
+        let mut esme = Esme::over(Client::connect_from(peer, port)?);
+        esme.ask_to_bind(account, "secret")?;
+        match esme.take()? {
+            Pdu { command: BOUND, status: 0, .. } => Ok(esme),
+            other => Err(io::Error::other(format!("the bind is answered by {other:?}"))),
+        }
+    }
+
     /// The other side of a connection that was made to us.
     pub(crate) fn over(client: Client) -> Self {
         Esme { client, last: 0 }
@@ -58,11 +72,15 @@ impl Esme {
     /// # Panics
     /// Where something else comes.
     pub fn bind(&mut self, account: &str, password: &str) -> io::Result<u32> {
-        let body = [account.as_bytes(), b"\0", password.as_bytes(), b"\0\0\x34\0\0\0"].concat();
-        let sequence = self.ask(BIND_TRANSCEIVER, &body)?;
+        let sequence = self.ask_to_bind(account, password)?;
         let response = self.take()?;
         assert_eq!((response.command, response.sequence), (BIND_TRANSCEIVER | RESPONSE, sequence), "{response:?}");
         Ok(response.status)
+    }
+
+    fn ask_to_bind(&mut self, account: &str, password: &str) -> io::Result<u32> {
+        let body = [account.as_bytes(), b"\0", password.as_bytes(), b"\0\0\x34\0\0\0"].concat();
+        self.ask(BIND_TRANSCEIVER, &body)
     }
 
     /// Sends a request under the next sequence number, and says which that is.

@@ -4,6 +4,7 @@
 
 mod applications;
 mod beyond;
+mod blame;
 mod bytes;
 mod client;
 pub mod esme;
@@ -32,6 +33,7 @@ mod wrk;
 
 pub use applications::{ACME, Applications, Setup, request};
 pub use beyond::{Beyond, Happened, Taken};
+pub use blame::{Blame, By, Reach, Shares, TakenBack, Turns};
 pub use bytes::{Bytes, Chance};
 pub use client::{Answer, Client};
 pub use esme::{Esme, Pdu};
