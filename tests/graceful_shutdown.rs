@@ -22,6 +22,12 @@ fn on_sigint_as_well() {
     finishes_on(|gateway| support::signal(gateway.pid(), libc::SIGINT));
 }
 
+/// As users of nginx expect.
+#[test]
+fn on_sigquit_as_well() {
+    finishes_on(|gateway| support::signal(gateway.pid(), libc::SIGQUIT));
+}
+
 #[test]
 fn on_tandem_stop_as_well_and_the_command_returns_when_the_process_is_gone() {
     let (stop, pid) = finishes_on(|gateway| {

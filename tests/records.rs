@@ -72,6 +72,45 @@ fn a_file_that_was_moved_away_is_begun_anew_by_a_reload() {
     assert_eq!(lines(&file)[0]["target"], "/after");
 }
 
+/// As what rotates logs does it: move away, then the signal.
+#[test]
+fn a_file_that_was_moved_away_is_begun_anew_by_a_signal_and_loses_nothing() {
+    let port = free_port();
+    let gateway = web(Gateway::builder(), port, "records = \"records.jsonl\"");
+    let (file, moved) = (gateway.file().with_file_name("records.jsonl"), gateway.file().with_file_name("records.1"));
+    let mut client = gateway.connect(port);
+    let publication = gateway.status().publication;
+    for round in 0..3 {
+        assert_eq!(client.get(&format!("/before/{round}")).unwrap().status, 200);
+        std::fs::rename(&file, &moved).unwrap();
+        support::signal(gateway.pid(), libc::SIGUSR1);
+        settled(true, || file.exists());
+        assert_eq!(client.get(&format!("/after/{round}")).unwrap().status, 200);
+        // What the last round has written after its signal, and what this one has before.
+        settled(if round == 0 { 1 } else { 2 }, || lines(&moved).len());
+        settled(1, || lines(&file).len());
+        assert_eq!(lines(&file)[0]["target"], format!("/after/{round}"));
+    }
+    assert_eq!(gateway.status().publication, publication, "it is no reload");
+
+    // Where it cannot be begun anew, what is there goes on.
+    std::fs::rename(&file, &moved).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    support::signal(gateway.pid(), libc::SIGUSR1);
+    settled(true, || gateway.log().contains("cannot be begun anew"));
+    assert_eq!(client.get("/still").unwrap().status, 200);
+    settled(2, || lines(&moved).len());
+}
+
+#[test]
+fn a_signal_that_means_nothing_here_ends_nothing() {
+    let port = free_port();
+    let gateway = web(Gateway::builder(), port, "");
+    support::signal(gateway.pid(), libc::SIGUSR2);
+    settled(true, || gateway.log().contains("SIGUSR2 does nothing here"));
+    assert_eq!(gateway.connect(port).get("/").unwrap().status, 200);
+}
+
 #[test]
 fn a_pipe_that_nobody_reads_keeps_nobody_waiting() {
     let port = free_port();

@@ -51,7 +51,7 @@ impl ByHand {
         match self.events.try_recv() {
             Ok(Event::Returned(instance)) => self.host.retire(*instance),
             Ok(Event::Stopped(number)) => self.host.stopped(number),
-            Ok(Event::Asked(..) | Event::Reload | Event::Stop) => {}
+            Ok(Event::Asked(..) | Event::Reload | Event::Reopen | Event::Stop) => {}
             Err(_) => return false,
         }
         true

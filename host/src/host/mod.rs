@@ -14,6 +14,7 @@ mod drains;
 mod findings;
 mod holders;
 mod ledger;
+pub(crate) mod lock;
 mod memory;
 mod publication;
 mod reload;
@@ -61,8 +62,10 @@ pub enum Event {
     Asked(Request, Sender<Answer>),
     /// SIGHUP.
     Reload,
-    /// SIGTERM, SIGINT, or an operator who was told what follows.
+    /// SIGTERM, SIGINT, SIGQUIT, or an operator who was told what follows.
     Stop,
+    /// SIGUSR1.
+    Reopen,
     /// The last lease of an instance is gone.
     Returned(Box<Instance>),
     /// The component of an instance, by its number, has stopped.
@@ -185,11 +188,7 @@ impl Host {
         let data = &config.data;
         system::make_private_directory(data).with_context(|| format!("data: {} cannot be made", data.display()))?;
         trust::check_own(&config, &source).map_err(anyhow::Error::msg)?;
-        let lock = std::fs::File::create(data.join("lock"))
-            .with_context(|| format!("data: the lock in {} cannot be made", data.display()))?;
-        if lock.try_lock().is_err() {
-            bail!("data: {} is in use by another tandem; give each a data directory of its own", data.display());
-        }
+        let lock = lock::take(data)?;
         let shelf = Shelf::open(&data.join(trust::SHELF))
             .with_context(|| format!("data: the shelf in {} cannot be opened", data.display()))?;
         let begun = around.begin(data, &shelf)?;
@@ -306,6 +305,13 @@ impl Host {
             };
             match event {
                 Event::Stop => return self.stop(received),
+                Event::Reopen => {
+                    self.records.values().for_each(Records::reopen);
+                    tracing::info!(
+                        files = self.records.len(),
+                        "files of records are begun anew where they were moved away"
+                    );
+                }
                 Event::Returned(instance) => self.retire(*instance),
                 Event::Stopped(instance) => self.stopped(instance),
                 Event::Asked(Request::Status, reply) => {
@@ -450,7 +456,7 @@ impl Host {
                 Event::Returned(instance) => self.retire(*instance),
                 Event::Stopped(instance) => self.forget_instance(instance),
                 // Whoever asks anything else sees its connection end.
-                Event::Asked(..) | Event::Reload => {}
+                Event::Asked(..) | Event::Reload | Event::Reopen => {}
             }
         }
     }
@@ -471,6 +477,11 @@ fn take_signals(events: Sender<Event>) -> impl FnMut(Signal) -> bool + Send {
         let event = match signal {
             Signal::Reload => Event::Reload,
             Signal::Stop => Event::Stop,
+            Signal::Reopen => Event::Reopen,
+            Signal::Other(name) => {
+                tracing::warn!("{name} does nothing here; the README says which signals do");
+                return true;
+            }
         };
         events.send(event).is_ok()
     }

@@ -6,7 +6,7 @@
 //! [`loader::crash`]: crate::loader::crash
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inside::What;
 use super::notice::{self, Notice};
+use crate::system;
 
 /// How the run before was ended, where it was ended by a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub fn begin(data: &Path) -> io::Result<Run> {
     if let Some(crash) = &before {
         notice::give(Notice::Crashed, &crash.to_string());
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(data.join(CRASH))?;
+    let file = system::begin_private_file(&data.join(CRASH))?;
     crate::loader::crash::install(file)?;
     let run = Run { file: data.join(INSTANCES), running: BTreeMap::new(), before };
     run.write()?;
@@ -104,7 +105,7 @@ impl Run {
     #[doc(hidden)] // For the simulation.
     pub fn unwatched(data: &Path) -> io::Result<Self> {
         let before = crashed_last_time(data);
-        File::create(data.join(CRASH))?;
+        system::begin_private_file(&data.join(CRASH))?;
         let run = Run { file: data.join(INSTANCES), running: BTreeMap::new(), before };
         run.write()?;
         Ok(run)
@@ -137,7 +138,7 @@ impl Run {
     /// Whole or not at all. It is for the end of the process, not of the machine: it is not synced.
     fn write(&self) -> io::Result<()> {
         let new = self.file.with_extension("new");
-        serde_json::to_writer(File::create(&new)?, &self.running)?;
+        serde_json::to_writer(system::begin_private_file(&new)?, &self.running)?;
         fs::rename(new, &self.file)
     }
 }

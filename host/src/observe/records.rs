@@ -62,6 +62,8 @@ enum Entry {
     Line(Line),
     /// Write what is there, and say so.
     Flush(Sender<()>),
+    /// Go on in the file that is at the path now.
+    Reopen,
 }
 
 /// One record, as a worker hands it over.
@@ -100,16 +102,30 @@ impl Records {
     /// Waits until all that was handed over is in the file, but not for a disk that hangs.
     pub fn flush(&self) {
         let (done, flushed) = channel();
-        let mut entry = Entry::Flush(done);
+        if self.queue_soon(Entry::Flush(done)) && flushed.recv_timeout(PATIENCE).is_ok() {
+            return;
+        }
+        notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path().display()));
+    }
+
+    /// Goes on in the file that is at their path now, after what was handed over before: it may have been moved away.
+    pub fn reopen(&self) {
+        if !self.queue_soon(Entry::Reopen) {
+            notice::give(Notice::RecordsLost, &format!("{} could not be begun anew", self.path().display()));
+        }
+    }
+
+    /// Waits for room, but not for a disk that hangs. Whether there was any.
+    fn queue_soon(&self, mut entry: Entry) -> bool {
         for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
             match self.queue.try_send(entry) {
-                Ok(()) if flushed.recv_timeout(PATIENCE).is_ok() => return,
-                Ok(()) | Err(TrySendError::Disconnected(_)) => break,
+                Ok(()) => return true,
+                Err(TrySendError::Disconnected(_)) => return false,
                 Err(TrySendError::Full(back)) => entry = back,
             }
             thread::sleep(STEP);
         }
-        notice::give(Notice::RecordsLost, &format!("{} did not take the last ones", self.path().display()));
+        false
     }
 
     /// Whether they go on as these settings say, into the file that is at their path: it may have been moved away since.
@@ -156,6 +172,11 @@ fn write_all(entries: &Receiver<Entry>, mut file: Rotating, mut rows: Option<Row
                 // Who asked may have given up waiting.
                 let _ = done.send(());
                 flushed
+            }
+            Ok(Entry::Reopen) => {
+                due = None;
+                let flushed = flush(&mut file, &mut rows);
+                flushed.and(file.reopen())
             }
             Err(RecvTimeoutError::Timeout) => {
                 due = None;

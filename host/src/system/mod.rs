@@ -16,8 +16,10 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -34,6 +36,15 @@ pub use unix::*;
 #[cfg(windows)]
 pub use windows::*;
 
+/// Begins a file anew that is its owner's alone, whatever the process's mask is.
+///
+/// # Errors
+/// It cannot be made.
+pub fn begin_private_file(path: &Path) -> io::Result<File> {
+    make_private_file(path)?;
+    File::options().write(true).truncate(true).open(path)
+}
+
 /// What the system tells the process from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -41,6 +52,10 @@ pub enum Signal {
     Reload,
     /// Finish what is under way and end.
     Stop,
+    /// Begin anew the files that were moved away.
+    Reopen,
+    /// Something that means nothing to this process, by its name; unasked, the system would end it.
+    Other(&'static str),
 }
 
 /// How the process is, as whoever has started it is told.

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendFlags};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::TcpStream;
@@ -54,10 +54,16 @@ pub const ADMIN: &str = "admin.sock";
 /// # Errors
 /// The signals or the thread cannot be had.
 pub fn on_signal(mut take: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            if !take(if signal == SIGHUP { Signal::Reload } else { Signal::Stop }) {
+            let meaning = match signal {
+                SIGHUP => Signal::Reload,
+                SIGUSR1 => Signal::Reopen,
+                SIGUSR2 => Signal::Other("SIGUSR2"),
+                _ => Signal::Stop,
+            };
+            if !take(meaning) {
                 return;
             }
         }

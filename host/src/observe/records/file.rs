@@ -54,6 +54,14 @@ impl Rotating {
         })
     }
 
+    /// Goes on in the file that is at the path now. Where it cannot be opened, this one goes on.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        let path = &self.settings.file;
+        let failed = |error| io::Error::other(format!("{} cannot be begun anew: {error}", path.display()));
+        *self = Rotating::open(&self.settings, Arc::clone(&self.open)).map_err(failed)?;
+        Ok(())
+    }
+
     /// Writes one line, into another file where this one has had its time.
     pub(super) fn write(&mut self, object: &Map<String, Value>) -> io::Result<()> {
         let mut line = serde_json::to_vec(object)?;
