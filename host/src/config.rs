@@ -19,6 +19,7 @@ use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::transport::Address;
 
+mod admin;
 mod component;
 mod connect;
 mod examination;
@@ -26,6 +27,7 @@ mod lines;
 mod overrun;
 mod records;
 
+pub use admin::Admin;
 pub use component::{Canary, Component, Memory, Rollback, Share, Versions};
 pub use examination::Examination;
 pub use overrun::Overrun;
@@ -52,6 +54,9 @@ pub struct Config {
     /// How long sessions get to end when the host stops.
     #[serde(default = "default_shutdown")]
     pub shutdown: Span,
+    /// Where it is asked beside the admin socket.
+    #[serde(default)]
+    pub admin: Admin,
     /// How long a component may take over one event.
     #[serde(default)]
     pub overrun: Overrun,
@@ -310,6 +315,9 @@ impl Config {
         if let Err((key, reason)) = self.examination.check() {
             return at(&["examination", key], reason);
         }
+        if let Err((key, reason)) = self.admin.check() {
+            return at(&["admin", key], reason);
+        }
         if let Err((key, reason)) = self.overrun.check() {
             return at(&["overrun", key], reason);
         }
@@ -408,6 +416,7 @@ impl Config {
         let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
         resolve(&mut self.components);
         resolve(&mut self.data);
+        self.admin.resolve(directory);
         let records = self.service.values_mut().filter_map(|service| service.records.as_mut());
         records.map(|records| &mut records.file).for_each(resolve);
     }
@@ -429,7 +438,7 @@ impl Config {
     }
 
     /// Where the admin socket is.
-    pub fn admin(&self) -> PathBuf {
+    pub fn admin_socket(&self) -> PathBuf {
         self.data.join(ADMIN)
     }
 }

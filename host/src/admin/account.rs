@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::account::Hashed;
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum AccountRequest {
     /// Make one.
     Add {
         /// Its name.
         name: String,
-        /// Its secret.
+        /// Its secret, hashed.
+        #[schema(value_type = String)]
         secret: Hashed,
         /// The services that it may use; all of them where it is not said.
         services: Option<BTreeSet<String>>,
@@ -25,7 +27,8 @@ pub enum AccountRequest {
     Passwd {
         /// Its name.
         name: String,
-        /// Its secret from now on.
+        /// Its secret from now on, hashed.
+        #[schema(value_type = String)]
         secret: Hashed,
     },
     /// Have one use nothing for now, or again what it may.
@@ -45,7 +48,7 @@ pub enum AccountRequest {
 }
 
 /// One account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountStatus {
     /// Its name.
     pub name: String,
@@ -58,7 +61,7 @@ pub struct AccountStatus {
 }
 
 /// Who has made an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum From {
     /// The configuration has it.
@@ -68,7 +71,7 @@ pub enum From {
 }
 
 /// What became of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
     /// Its name.
     pub name: String,

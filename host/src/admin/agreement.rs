@@ -1,9 +1,10 @@
 //! How full agreements are, for `tandem status`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What an account has used of one agreement and service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgreementStatus {
     /// The agreement.
     pub agreement: String,
@@ -24,7 +25,7 @@ pub struct AgreementStatus {
 }
 
 /// How much of a rate's burst is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RateStatus {
     /// So many …
     pub of: u64,
@@ -37,7 +38,7 @@ pub struct RateStatus {
 }
 
 /// How much of a quota is used. What a worker has taken in advance is among it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaStatus {
     /// `minute`, `hour`, `day` or `month`.
     pub period: String,

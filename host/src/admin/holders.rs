@@ -4,9 +4,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Who holds versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Holders {
     /// How many sessions there are in all.
     pub count: u64,
@@ -19,7 +20,7 @@ pub struct Holders {
 }
 
 /// A session. Times are in nanoseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionStatus {
     /// The version that it holds: `http@1.2.0#3fa9c1`.
     pub version: String,
@@ -50,7 +51,7 @@ pub struct SessionStatus {
 }
 
 /// What holds a version and is no session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OtherHolder {
     /// The version.
     pub version: String,
@@ -61,7 +62,7 @@ pub struct OtherHolder {
 }
 
 /// What is to be drained, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainRequest {
     /// The component.
     pub component: String,
@@ -74,14 +75,14 @@ pub struct DrainRequest {
 }
 
 /// So many in a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pace {
     of: u32,
     per_ms: u32,
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainReport {
     /// The version.
     pub version: String,

@@ -1,16 +1,20 @@
-//! The socket that the command line talks to: one request a connection, one line of JSON each way.
-//!
-//! It lies in the data directory, which is the host's alone.
+//! The admin interface: HTTP and JSON on a socket in the data directory, which is the host's alone, and where the configuration says. The
+//! command line asks there as anybody may; `/openapi.json` describes it.
 
 mod account;
 mod agreement;
 mod client;
+mod guard;
 mod holders;
+mod problem;
+mod routes;
 mod server;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use crate::observe::notice::Tally;
 use crate::store::Migration;
@@ -20,11 +24,14 @@ pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
 pub use client::{AdminError, ask, ask_for, stop};
 pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionStatus};
-pub use server::serve;
+pub use problem::Problem;
+pub use server::{Beside, serve};
+
+/// Who has asked, and waits for the answer.
+pub type Reply = oneshot::Sender<Answer>;
 
 /// What an operator asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Do what SIGHUP does, and say what became of each file.
     Reload,
@@ -35,17 +42,9 @@ pub enum Request {
     /// Say what became of all that components have accepted.
     Ledger,
     /// Go back to the version of a component that served before.
-    Rollback {
-        /// The component.
-        component: String,
-    },
+    Rollback(RollbackRequest),
     /// Have a version of a component serve, and hold it; without one the newest, and hold none.
-    Promote {
-        /// The component.
-        component: String,
-        /// `1.2.0`, or `1.2.0#3fa9c1`.
-        version: Option<String>,
-    },
+    Promote(PromoteRequest),
     /// Say who holds versions.
     Sessions {
         /// Those of this component or version: `http`, `http@1.2.0`, `http@1.2.0#3fa9c1`; all where it is not said.
@@ -61,8 +60,26 @@ pub enum Request {
     Stop,
 }
 
+/// What is to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// The component: `http`
+    pub component: String,
+}
+
+/// What is to serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteRequest {
+    /// The component: `http`
+    pub component: String,
+    /// `1.2.0`, or `1.2.0#3fa9c1`, which is held; where it is not said the newest serves, and none is held.
+    pub version: Option<String>,
+}
+
 /// What a reload came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// Nothing was refused.
     pub ok: bool,
@@ -77,7 +94,7 @@ pub struct Report {
 }
 
 /// What became of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileReport {
     /// Its name in the components directory.
     pub file: String,
@@ -90,7 +107,7 @@ pub struct FileReport {
 }
 
 /// What became of a file, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Its version is active, and was not before.
@@ -108,7 +125,7 @@ pub enum Outcome {
 }
 
 /// What a rollback or a promotion came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rolled {
     /// The publication that holds now.
     pub publication: u64,
@@ -119,7 +136,7 @@ pub struct Rolled {
 }
 
 /// One component of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolledOne {
     /// Which.
     pub component: String,
@@ -130,7 +147,7 @@ pub struct RolledOne {
 }
 
 /// How things are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The host's process.
     pub pid: u32,
@@ -157,7 +174,7 @@ pub struct Status {
 }
 
 /// What came of a publication for the sessions that there were.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MovesStatus {
     /// Its number.
     pub publication: u64,
@@ -170,7 +187,7 @@ pub struct MovesStatus {
 }
 
 /// One version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct VersionStatus {
     /// `http@1.2.0#3fa9c1`
     pub version: String,
@@ -205,7 +222,7 @@ pub struct VersionStatus {
 }
 
 /// One service.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -220,7 +237,7 @@ pub struct ServiceStatus {
 }
 
 /// One connection that a service keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionStatus {
     /// Where to.
     pub address: String,
@@ -239,7 +256,7 @@ pub struct ConnectionStatus {
 }
 
 /// What a connection does, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectionStage {
     /// Nothing: no version serves its service.
@@ -253,7 +270,7 @@ pub enum ConnectionStage {
 }
 
 /// What became of all that a component has accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerStatus {
     /// The component.
     pub component: String,
@@ -262,7 +279,7 @@ pub struct LedgerStatus {
 }
 
 /// A file that was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// Its name in the components directory.
     pub file: String,
@@ -271,7 +288,7 @@ pub struct Refused {
 }
 
 /// What the host says before it stops.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stopping {
     /// The host's process.
     pub pid: u32,
@@ -287,8 +304,7 @@ impl Stopping {
 }
 
 /// What the host answers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// To a reload.
     Reload(Report),

@@ -1,95 +1,177 @@
-//! The host's end of the admin socket.
+//! The host's end of the admin interface: HTTP/1.1 on the socket in the data directory, and where the configuration says.
+//!
+//! It has a thread and a runtime of its own, so nothing that an operator asks takes a worker's time.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use super::{Answer, Request};
+use axum::{Extension, Router, middleware};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+
+use super::guard::{self, Guard};
+use super::routes;
 use crate::host::Event;
 use crate::observe::notice::{self, Notice};
-use crate::system::{AdminListener, AdminStream};
+use crate::system::{AdminListener, AdminSocket, AdminStream};
 
 /// How long a client may take to ask, and to take what it is answered.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure to accept the next try waits for so long.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest request.
-const REQUEST_MAX: u64 = 64 * 1024;
-/// So many ask at a time; more are closed.
-const CLIENTS_MAX: usize = 32;
+/// The longest head of a request.
+const HEAD_MAX: usize = 64 * 1024;
+/// So many are connected at a time; more are closed.
+const CLIENTS_MAX: usize = 64;
 
-/// Serves the socket on a thread of its own. The host holds the lock of its data directory, so a socket that is there
-/// already is one that a predecessor has left behind.
+/// Where the admin interface is to be found beside the socket, and by which word.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Listening sockets.
+    pub sockets: Vec<Arc<std::net::TcpListener>>,
+    /// What who asks there has to show.
+    pub token: String,
+}
+
+impl Beside {
+    /// Listens at these addresses.
+    ///
+    /// # Errors
+    /// An address cannot be had: which, and why.
+    pub fn bind(addresses: &[SocketAddr], token: String) -> Result<Self, String> {
+        let bind = |address: &SocketAddr| {
+            let socket = std::net::TcpListener::bind(address).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(Arc::new(socket))
+            });
+            socket.map_err(|error| format!("admin.listen: {address} cannot be had: {error}"))
+        };
+        Ok(Beside { sockets: addresses.iter().map(bind).collect::<Result<_, _>>()?, token })
+    }
+}
+
+/// Serves the socket at this path, and what is beside it, on a thread of its own. The host holds the lock of its data directory, so a
+/// socket that is there already is one that a predecessor has left behind.
 ///
 /// # Errors
-/// The socket cannot be made.
-pub fn serve(path: &Path, host: Sender<Event>) -> io::Result<()> {
-    let listener = Arc::new(AdminListener::bind(path)?);
-    let clients = Arc::new(AtomicUsize::new(0));
+/// The socket or the thread cannot be had.
+pub fn serve(path: &Path, beside: Beside, host: Sender<Event>) -> io::Result<()> {
+    let listener = AdminListener::bind(path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("admin".into()).spawn(move || {
-        loop {
-            let stream = match listener.accept() {
-                Ok(stream) => stream,
-                // Out of descriptors the kernel says so at once, and would be asked for ever.
-                Err(error) => {
-                    notice::give(
-                        Notice::AcceptFailed,
-                        &format!("the admin socket: {error}; the next try is in {PAUSE:?}"),
-                    );
-                    thread::sleep(PAUSE);
-                    continue;
-                }
-            };
-            if clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS_MAX {
-                clients.fetch_sub(1, Ordering::Relaxed);
-                continue;
-            }
-            let (listener, host, counted) = (Arc::clone(&listener), host.clone(), Arc::clone(&clients));
-            let started = thread::Builder::new().name("admin-client".into()).spawn(move || {
-                if let Err(error) = answer(&listener, &stream, &host) {
-                    tracing::debug!("an admin client: {error}");
-                }
-                counted.fetch_sub(1, Ordering::Relaxed);
-            });
-            if started.is_err() {
-                clients.fetch_sub(1, Ordering::Relaxed);
-            }
+        if let Err(error) = runtime.block_on(listen(listener, beside, host)) {
+            tracing::error!("the admin interface cannot be had: {error}");
         }
     })?;
     Ok(())
 }
 
-fn answer(listener: &AdminListener, mut stream: &AdminStream, host: &Sender<Event>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-    let mut said = BufReader::new(stream.take(REQUEST_MAX));
-    if !listener.admits(&mut said)? {
-        return Err(io::ErrorKind::PermissionDenied.into());
+async fn listen(listener: AdminListener, beside: Beside, host: Sender<Event>) -> io::Result<()> {
+    let router = routes::router(host.clone());
+    let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
+    for socket in beside.sockets {
+        let socket = TcpListener::from_std(socket.try_clone()?)?;
+        let guarded = behind(Guard::of_who_shows(&beside.token), router.clone());
+        tokio::spawn(accept(socket, guarded, Arc::clone(&clients), host.clone()));
     }
-    let mut line = String::new();
-    said.read_line(&mut line)?;
-    let answer = match serde_json::from_str::<Request>(&line) {
-        Err(error) => Answer::Unknown(error.to_string()),
-        Ok(request) => {
-            let (reply, answers) = channel();
-            host.send(Event::Asked(request, reply)).map_err(|_| gone())?;
-            answers.recv().map_err(|_| gone())?
-        }
-    };
-    let mut line = serde_json::to_vec(&answer)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    if let Answer::Stop(_) = answer {
-        // Only now that the answer is on its way: the process may end at once.
-        host.send(Event::Stop).map_err(|_| gone())?;
-        // The connection ends with the process, by which the client knows; or the client goes first.
-        stream.set_read_timeout(None)?;
-        let _ = stream.read(&mut [0])?;
-    }
+    let (socket, token) = listener.listen()?;
+    let guard = token.map_or_else(Guard::of_who_is_let_in, |token| Guard::of_who_shows(&token));
+    accept(socket, behind(guard, router), clients, host).await;
     Ok(())
+}
+
+fn behind(guard: Guard, router: Router) -> Router {
+    router.layer(middleware::from_fn_with_state(guard, guard::guard))
+}
+
+/// A listening socket.
+trait Listening {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listening for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+impl Listening for AdminSocket {
+    type Stream = AdminStream;
+
+    async fn next(&self) -> io::Result<AdminStream> {
+        self.accept().await
+    }
+}
+
+async fn accept(socket: impl Listening, router: Router, clients: Arc<Semaphore>, host: Sender<Event>) {
+    loop {
+        let stream = match socket.next().await {
+            Ok(stream) => stream,
+            // Out of descriptors the kernel says so at once, and would be asked for ever.
+            Err(error) => {
+                notice::give(
+                    Notice::AcceptFailed,
+                    &format!("the admin interface: {error}; the next try is in {PAUSE:?}"),
+                );
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&clients).try_acquire_owned() else { continue };
+        let (router, host) = (router.clone(), host.clone());
+        tokio::spawn(async move {
+            if let Err(error) = converse(stream, router, host).await {
+                tracing::debug!("an admin client: {error}");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// That who asked on this connection has the host stop, once the answer is on its way.
+#[derive(Clone, Default)]
+pub(super) struct Stops(Arc<AtomicBool>);
+
+impl Stops {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    host: Sender<Event>,
+) -> Result<(), hyper::Error> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(PATIENCE));
+    let stops = Stops::default();
+    let service = TowerToHyperService::new(router.layer(Extension(stops.clone())));
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .await;
+    if stops.0.load(Ordering::Relaxed) {
+        // Where the host's thread has ended, it has stopped.
+        let _ = host.send(Event::Stop);
+    }
+    ended
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::say;
-use crate::admin::{Answer, Request, Rolled, RolledOne, ask};
+use crate::admin::{Answer, PromoteRequest, Request, RollbackRequest, Rolled, RolledOne, ask};
 use crate::config::Source;
 
 pub(super) fn rollback(source: &Source, component: String, json: bool) -> anyhow::Result<ExitCode> {
@@ -14,7 +14,7 @@ pub(super) fn rollback(source: &Source, component: String, json: bool) -> anyhow
             "{component}: a rollback goes back to what served before; `tandem rollback {name}` does that, `tandem promote {component}` goes to this one"
         );
     }
-    report(source, &Request::Rollback { component }, json)
+    report(source, &Request::Rollback(RollbackRequest { component }), json)
 }
 
 pub(super) fn promote(source: &Source, named: &str, json: bool) -> anyhow::Result<ExitCode> {
@@ -22,7 +22,7 @@ pub(super) fn promote(source: &Source, named: &str, json: bool) -> anyhow::Resul
         Some((component, version)) => (component, Some(version.to_owned())),
         None => (named, None),
     };
-    report(source, &Request::Promote { component: component.to_owned(), version }, json)
+    report(source, &Request::Promote(PromoteRequest { component: component.to_owned(), version }), json)
 }
 
 fn report(source: &Source, request: &Request, json: bool) -> anyhow::Result<ExitCode> {

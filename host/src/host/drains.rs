@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::Host;
-use crate::admin::{Answer, DrainReport, DrainRequest};
+use crate::admin::{Answer, DrainReport, DrainRequest, Reply};
 use crate::clock::{self, nanos};
 use crate::loader::shelf::Digest;
 use crate::observe::notice::{self, Notice};
@@ -28,7 +27,6 @@ pub(super) struct Drain {
     overdue: u64,
     begun: Instant,
     by: Instant,
-    reply: Sender<Answer>,
 }
 
 /// Longer is refused: whoever asks is waiting.
@@ -38,15 +36,15 @@ const SETTLING: Duration = Duration::from_secs(3);
 
 impl Host {
     /// Begins to drain a version. It is answered once it is over.
-    pub(super) fn drain(&mut self, request: &DrainRequest, reply: Sender<Answer>) {
-        match self.begin_drain(request, reply.clone()) {
-            Ok(drain) => self.drains.push(drain),
+    pub(super) fn drain(&mut self, request: &DrainRequest, reply: Reply) {
+        match self.begin_drain(request) {
+            Ok(drain) => self.drains.push((drain, reply)),
             // Who asked may have gone.
             Err(reason) => drop(reply.send(Answer::Refused(reason))),
         }
     }
 
-    fn begin_drain(&mut self, request: &DrainRequest, reply: Sender<Answer>) -> Result<Drain, String> {
+    fn begin_drain(&mut self, request: &DrainRequest) -> Result<Drain, String> {
         let DrainRequest { component, version: wanted, within_ms, pace } = request;
         let at = self.named(component, wanted)?;
         let version = &self.versions[at];
@@ -90,18 +88,18 @@ impl Host {
         for worker in &self.workers {
             worker.tell(Command::Drain(Arc::clone(&draining)));
         }
-        Ok(Drain { digest, draining, counts, overdue, begun, by: begun + within, reply })
+        Ok(Drain { digest, draining, counts, overdue, begun, by: begun + within })
     }
 
     /// Answers those that are over.
     pub(super) fn look_after_drains(&mut self, now: Instant) {
-        for drain in std::mem::take(&mut self.drains) {
+        for (drain, reply) in std::mem::take(&mut self.drains) {
             let remaining = sum(&drain.counts, |counts| &counts.sessions);
             let (drained, through) = drain.draining.drained();
             let version = self.versions.iter().find(|version| version.digest == drain.digest);
             let settled = version.is_none_or(|version| version.stage != Stage::Draining);
             if !(through && remaining == 0 && settled) && now < drain.by + SETTLING {
-                self.drains.push(drain);
+                self.drains.push((drain, reply));
                 continue;
             }
             let Drained { moved, told, left, faster } = drained;
@@ -124,7 +122,7 @@ impl Host {
                 findings: findings.into_iter().flatten().collect(),
             };
             notice::give(Notice::VersionDrained, &report.line());
-            let _ = drain.reply.send(Answer::Drained(report));
+            let _ = reply.send(Answer::Drained(report));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! `tandem sessions`: who holds a version. Sessions are the workers' to tell; what else holds one, this thread knows.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::Host;
 use super::versions::Stop;
-use crate::admin::{Answer, Holders, OtherHolder, SessionStatus};
+use crate::admin::{Answer, Holders, OtherHolder, Reply, SessionStatus};
 use crate::clock::{self, Clock, Nanos, time_of_day};
 use crate::session::Holding;
 use crate::worker::{Command, Listed, Listing};
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Host {
     /// Says who holds the versions of a component, one of them, or all. It is answered once the workers have told.
-    pub(super) fn holders(&mut self, named: Option<&str>, most: usize, reply: Sender<Answer>) {
+    pub(super) fn holders(&mut self, named: Option<&str>, most: usize, reply: Reply) {
         let most = most.min(MOST);
         let versions = match self.versions_named(named) {
             Ok(versions) => versions,
@@ -37,16 +38,22 @@ impl Host {
             .collect();
         drop(listing);
         let (clock, count) = (self.clock.clone(), self.workers.len());
-        let failed = reply.clone();
+        let reply = Arc::new(Mutex::new(Some(reply)));
+        let failed = Arc::clone(&reply);
+        let answer = |reply: &Mutex<Option<Reply>>, answer| {
+            let reply = reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Who asked may have gone.
+            reply.and_then(|reply| reply.send(answer).err())
+        };
         // Not on the host's thread: a worker that is stuck keeps only whoever has asked.
         let collecting = thread::Builder::new().name("sessions".into()).spawn(move || {
             let mut holders = collect(&tells, asked, count, &clock);
             holders.sessions.truncate(most);
             holders.others = others;
-            let _ = reply.send(Answer::Holders(holders));
+            answer(&reply, Answer::Holders(holders));
         });
         if let Err(error) = collecting {
-            let _ = failed.send(Answer::Refused(format!("no thread could be had to collect them on: {error}")));
+            answer(&failed, Answer::Refused(format!("no thread could be had to collect them on: {error}")));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::Host;
-use crate::admin::{Answer, LedgerStatus};
+use crate::admin::{Answer, LedgerStatus, Reply};
 use crate::clock;
 use crate::observe::notice::{self, Notice};
 use crate::store::ledger::{Balance, Books};
@@ -19,7 +19,7 @@ enum Job {
     /// From now on these are the ledgers, by component.
     Books(BTreeMap<String, Books>),
     /// How they stand.
-    Asked(Sender<Answer>),
+    Asked(Reply),
 }
 
 /// So long after a publication they are looked at …
@@ -48,7 +48,7 @@ impl Auditor {
     }
 
     /// Has them looked at for an operator, who waits for it; this thread does not.
-    pub(super) fn ask(&self, reply: Sender<Answer>) {
+    pub(super) fn ask(&self, reply: Reply) {
         let _ = self.0.send(Job::Asked(reply));
     }
 }

@@ -35,7 +35,7 @@ use anyhow::{Context, bail};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::account::verifiers::Verifiers;
-use crate::admin::{self, Answer, Refused, Report, Request, Stopping};
+use crate::admin::{self, Answer, Beside, PromoteRequest, Refused, Reply, Report, Request, RollbackRequest, Stopping};
 use crate::agreement::Usage;
 use crate::clock::{self, Clock, time_of_day};
 use crate::config::{Config, Source, Upstreams};
@@ -59,7 +59,7 @@ use versions::Version;
 /// What the host's thread takes in.
 pub enum Event {
     /// An operator asks.
-    Asked(Request, Sender<Answer>),
+    Asked(Request, Reply),
     /// SIGHUP.
     Reload,
     /// SIGTERM, SIGINT, SIGQUIT, or an operator who was told what follows.
@@ -122,7 +122,7 @@ pub struct Host {
     /// What was decided of versions beyond what their files say.
     verdicts: rollouts::Verdicts,
     /// What operators have begun to drain.
-    drains: Vec<drains::Drain>,
+    drains: Vec<(drains::Drain, Reply)>,
     /// When it was looked last how much memory versions have.
     looked_at_memory: Instant,
     /// The workers' time.
@@ -153,6 +153,8 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
     if let Some(seed) = late {
         tracing::warn!(seed, "every answer comes late, by --late: that is for tests");
     }
+    let asked_beside = config.admin.token().and_then(|token| Beside::bind(&config.admin.listen, token));
+    let asked_beside = asked_beside.map_err(anyhow::Error::msg)?;
     let mut host = Host::new(Box::new(Process), source, config, events, late)?;
     host.handed = handed;
     let report = host.reload();
@@ -170,8 +172,8 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
         let reasons: Vec<String> = refused.chain(host.findings.iter().cloned()).collect();
         bail!("no service can be served; {}", reasons.join("; "));
     }
-    admin::serve(&host.config.admin(), host.events.clone())
-        .with_context(|| format!("the admin socket {}", host.config.admin().display()))?;
+    admin::serve(&host.config.admin_socket(), asked_beside, host.events.clone())
+        .with_context(|| format!("the admin socket {}", host.config.admin_socket().display()))?;
     tracing::info!(pid = std::process::id(), "serving");
     system::tell(Progress::Serving(&host.in_short()));
     host.serve(&received)
@@ -323,11 +325,11 @@ impl Host {
                     let schema = self.schema().map_err(|error| format!("{error:#}"));
                     let _ = reply.send(schema.map_or_else(Answer::Unknown, Answer::Schema));
                 }
-                Event::Asked(Request::Rollback { component }, reply) => {
+                Event::Asked(Request::Rollback(RollbackRequest { component }), reply) => {
                     let rolled = self.roll_back(&component);
                     let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
                 }
-                Event::Asked(Request::Promote { component, version }, reply) => {
+                Event::Asked(Request::Promote(PromoteRequest { component, version }), reply) => {
                     let rolled = self.promote(&component, version.as_deref());
                     let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
                 }
@@ -342,7 +344,7 @@ impl Host {
                 Event::Reload | Event::Asked(Request::Reload, _) => {
                     // All who have asked by now are served by one reload: it looks at what is there from here on.
                     waiting.extend(received.try_iter());
-                    let mut replies: Vec<Sender<Answer>> = Vec::new();
+                    let mut replies: Vec<Reply> = Vec::new();
                     let mut keep = |event| match event {
                         Event::Asked(Request::Reload, reply) => {
                             replies.push(reply);
@@ -425,7 +427,7 @@ impl Host {
         }
         let overdue = self.settle(received);
         // Who waits for a socket to know that the host has gone finds none. It may have been removed by hand.
-        let _ = std::fs::remove_file(self.config.admin());
+        let _ = std::fs::remove_file(self.config.admin_socket());
         if !left.is_empty() {
             bail!("workers {left:?} did not stop; a component does not give them back");
         }

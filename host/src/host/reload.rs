@@ -170,6 +170,9 @@ impl Host {
         {
             bail!("workers: {} are running, {workers} takes a restart", self.workers.len());
         }
+        if now.admin != then.admin {
+            bail!("admin: where it listens, and for which word, takes a restart");
+        }
         if now.data != then.data {
             bail!("data: {} is in use, {} takes a restart", now.data.display(), then.data.display());
         }

@@ -1,13 +1,16 @@
 //! Notices: a closed list of what an operator should know, each counted, each with the last reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::clock::time_of_day;
 
 /// One kind of notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Notice {
@@ -118,7 +121,7 @@ impl fmt::Display for Notice {
 }
 
 /// How often, and the last reason.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Tally {
     /// Which.
     pub notice: Notice,
@@ -126,6 +129,53 @@ pub struct Tally {
     pub count: u64,
     /// The last reason.
     pub last: String,
+}
+
+/// A notice as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Said {
+    /// Which of all those that were said since the start.
+    pub number: u64,
+    /// When, in nanoseconds since 1970.
+    pub at: u64,
+    /// Which.
+    pub notice: Notice,
+    /// How often it was given since the start; more than one since it was last said, where it comes in a flood.
+    pub count: u64,
+    /// The reason.
+    pub reason: String,
+}
+
+/// So many notices are kept for who begins to listen.
+const KEPT: usize = 256;
+
+/// What was said last, and who listens.
+struct Heard {
+    number: u64,
+    last: VecDeque<Said>,
+    listeners: broadcast::Sender<Said>,
+}
+
+static HEARD: LazyLock<Mutex<Heard>> = LazyLock::new(|| {
+    Mutex::new(Heard { number: 0, last: VecDeque::with_capacity(KEPT), listeners: broadcast::Sender::new(KEPT) })
+});
+
+/// The last notices, and those that follow on them.
+pub fn listen() -> (VecDeque<Said>, broadcast::Receiver<Said>) {
+    let heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    (heard.last.clone(), heard.listeners.subscribe())
+}
+
+fn say(notice: Notice, count: u64, reason: &str) {
+    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    heard.number += 1;
+    let said = Said { number: heard.number, at: time_of_day(), notice, count, reason: reason.to_owned() };
+    if heard.last.len() == KEPT {
+        heard.last.pop_front();
+    }
+    heard.last.push_back(said.clone());
+    // There may be nobody.
+    let _ = heard.listeners.send(said);
 }
 
 static TALLIES: Mutex<BTreeMap<Notice, (u64, String)>> = Mutex::new(BTreeMap::new());
@@ -143,6 +193,7 @@ pub fn give(notice: Notice, reason: &str) {
     if count > 100 && !count.is_multiple_of(100) {
         return;
     }
+    say(notice, count, reason);
     match notice {
         Notice::VersionActive
         | Notice::VersionDrained

@@ -21,7 +21,7 @@ pub struct Books {
 }
 
 /// What became of all that one version has accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Balance {
     /// The version that has accepted it: `messaging@1.2.0#3fa9c1`.
     pub version: String,
@@ -32,7 +32,7 @@ pub struct Balance {
 }
 
 /// So many were accepted, and have come to this.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Sums {
     /// All.
     pub accepted: i64,

@@ -307,7 +307,7 @@ pub enum Unfit {
 }
 
 /// One change to a table, as it was written down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Migration {
     /// When, in nanoseconds since 1970.
     pub at: u64,

@@ -1,7 +1,7 @@
 //! Unix: signals, Unix sockets, file modes, several sockets on one port.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, BufRead};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
@@ -38,11 +38,15 @@ impl Waits {
 }
 
 /// A connection of the command line to the host.
-pub type AdminStream = std::os::unix::net::UnixStream;
+pub type AdminStream = UnixStream;
 
-/// Where the command line finds the host.
+/// Where the command line finds the host: made, …
 #[derive(Debug)]
 pub struct AdminListener(BoundUnixListener);
+
+/// … and listened to, in a runtime.
+#[derive(Debug)]
+pub struct AdminSocket(UnixListener);
 
 /// Whether there are Unix sockets.
 pub const UNIX_SOCKETS: bool = true;
@@ -216,29 +220,32 @@ impl AdminListener {
         Ok(AdminListener(listener))
     }
 
+    /// Listens, and what who connects has to show: nothing, since the mode of the file decides who can.
+    ///
+    /// # Errors
+    /// The runtime cannot have it.
+    pub fn listen(self) -> io::Result<(AdminSocket, Option<String>)> {
+        self.0.set_nonblocking(true)?;
+        Ok((AdminSocket(UnixListener::from_std(self.0)?), None))
+    }
+}
+
+impl AdminSocket {
     /// Waits for a connection.
     ///
     /// # Errors
     /// There is none to be had.
-    pub fn accept(&self) -> io::Result<AdminStream> {
-        self.0.accept().map(|(stream, _)| stream)
-    }
-
-    /// Whether who connected may ask, by what it says first. Here the mode of the file has decided that.
-    ///
-    /// # Errors
-    /// It says nothing.
-    pub fn admits(&self, _said: &mut impl BufRead) -> io::Result<bool> {
-        Ok(true)
+    pub async fn accept(&self) -> io::Result<AdminStream> {
+        Ok(self.0.accept().await?.0)
     }
 }
 
-/// Connects to the host that serves this file.
+/// Connects to the host that serves this file, and what is to be shown there.
 ///
 /// # Errors
 /// Nobody serves it, or it is another user's.
-pub fn connect_admin(path: &Path) -> io::Result<AdminStream> {
-    AdminStream::connect(path)
+pub async fn connect_admin(path: &Path) -> io::Result<(AdminStream, Option<String>)> {
+    Ok((AdminStream::connect(path).await?, None))
 }
 
 /// Readies a socket to be bound to a port: `share` it with our other workers, or find out whether it is taken.

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,15 +16,19 @@ use super::Signal;
 pub use super::no_unix_sockets::*;
 
 /// A connection of the command line to the host.
-pub type AdminStream = TcpStream;
+pub type AdminStream = tokio::net::TcpStream;
 
-/// Where the command line finds the host: a port of the loopback. Every user of the machine reaches it, so who asks first
-/// says a secret, which lies beside the port's number in a file that is the owner's alone.
+/// Where the command line finds the host: a port of the loopback. Every user of the machine reaches it, so who asks
+/// shows a secret, which lies beside the port's number in a file that is the owner's alone.
 #[derive(Debug)]
 pub struct AdminListener {
     listener: TcpListener,
     secret: String,
 }
+
+/// … and listened to, in a runtime.
+#[derive(Debug)]
+pub struct AdminSocket(tokio::net::TcpListener);
 
 /// The file in the data directory by which the command line finds the host.
 pub const ADMIN: &str = "admin.port";
@@ -135,39 +139,37 @@ impl AdminListener {
         Ok(AdminListener { listener, secret })
     }
 
+    /// Listens, and what who connects has to show.
+    ///
+    /// # Errors
+    /// The runtime cannot have it.
+    pub fn listen(self) -> io::Result<(AdminSocket, Option<String>)> {
+        self.listener.set_nonblocking(true)?;
+        Ok((AdminSocket(tokio::net::TcpListener::from_std(self.listener)?), Some(self.secret)))
+    }
+}
+
+impl AdminSocket {
     /// Waits for a connection.
     ///
     /// # Errors
     /// There is none to be had.
-    pub fn accept(&self) -> io::Result<AdminStream> {
-        self.listener.accept().map(|(stream, _)| stream)
-    }
-
-    /// Whether who connected may ask, by what it says first.
-    ///
-    /// # Errors
-    /// It says nothing.
-    pub fn admits(&self, said: &mut impl BufRead) -> io::Result<bool> {
-        let mut secret = String::new();
-        said.read_line(&mut secret)?;
-        // Hashes, which take the same time to compare wherever they differ.
-        Ok(blake3::hash(secret.trim_end().as_bytes()) == blake3::hash(self.secret.as_bytes()))
+    pub async fn accept(&self) -> io::Result<AdminStream> {
+        Ok(self.0.accept().await?.0)
     }
 }
 
-/// Connects to the host that serves this file.
+/// Connects to the host that serves this file, and what is to be shown there.
 ///
 /// # Errors
 /// Nobody serves it, or it is another user's.
-pub fn connect_admin(path: &Path) -> io::Result<AdminStream> {
+pub async fn connect_admin(path: &Path) -> io::Result<(AdminStream, Option<String>)> {
     let text = fs::read_to_string(path)?;
     let said = text.split_once('\n').and_then(|(port, secret)| Some((port.parse::<u16>().ok()?, secret)));
     let Some((port, secret)) = said else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the file does not say a port and a secret"));
     };
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.write_all(secret.as_bytes())?;
-    Ok(stream)
+    Ok((AdminStream::connect((Ipv4Addr::LOCALHOST, port)).await?, Some(secret.trim_end().to_owned())))
 }
 
 /// Readies a socket to be bound to a port. The options that Unix sets here would let another process take the port away.
