@@ -1,6 +1,6 @@
 //! `tandem drain`: the sessions of a version leave it when an operator says so, and the operator is told what became of them.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,57 @@ fn a_rate_that_would_take_longer_than_there_is_gives_way_and_that_is_said() {
     assert!(drained.findings[0].contains("told faster"), "{drained:?}");
     assert_eq!(drained.stage, "staged", "it is kept for a way back: {drained:?}");
     clients.iter_mut().for_each(|client| client.closed().expect("its goodbye is a close in order"));
+}
+
+#[test]
+fn a_worker_that_is_taken_over_meanwhile_tells_and_counts_each_session_once() {
+    let port = free_port();
+    let builder = Gateway::builder().library(&fixture("holds"));
+    let comes_back = builder.scratch("comes back");
+    let gateway = builder
+        .toml(&format!(
+            r#"
+workers = 1
+[service.lines]
+component = "misbehaving-holds"
+listen = ["tcp://127.0.0.1:{port}"]
+policy = "pin"
+config = {{ comes_back_with = {comes_back:?} }}
+[component.misbehaving-holds]
+versions = {{ keep = 0 }}
+rollback = {{ failures = 1000 }}
+"#
+        ))
+        .start();
+    let mut clients: Vec<Client> = (0..5).map(|_| gateway.connect(port)).collect();
+    for client in &mut clients {
+        client.send(b"stay\n").unwrap();
+        assert_eq!(client.line().unwrap(), "0.1.0 stay");
+    }
+    gateway.swap(&fixture("holds"), "2.0.0");
+    let mut held = gateway.connect(port);
+    let arguments = ["drain", "misbehaving-holds@0.1.0", "--within", "20s", "--rate", "2/s", "--json"];
+    let asks = gateway.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+
+    // Some were told, and some not.
+    assert_eq!(clients[0].line().unwrap(), "goodbye");
+    held.send(b"hold\n").unwrap();
+    for client in &mut clients[1..] {
+        assert_eq!(client.line().unwrap(), "goodbye");
+    }
+    held.closed().unwrap();
+    assert_eq!(gateway.status().count("worker-taken-over"), 1);
+    // All are there still; none of them is told again as it goes.
+    for client in &mut clients {
+        client.finish().unwrap();
+        client.closed().unwrap();
+    }
+
+    let output = asks.wait_with_output().unwrap();
+    let drained: Drained = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!((drained.moved, drained.told, drained.left, drained.overdue), (0, 5, 0, 0), "{drained:?}");
+    assert_eq!((drained.remaining, drained.stage.as_str()), (0, "retired"), "{drained:?}");
+    assert!(drained.findings.is_empty(), "{drained:?}");
 }
 
 #[test]

@@ -99,7 +99,9 @@ pub struct Worker {
     connectors: connect::Connectors,
     residents: Residents,
     /// Which sessions are being asked to leave.
-    drains: RefCell<Vec<Arc<Draining>>>,
+    drains: RefCell<Vec<Rc<draining::Leaving>>>,
+    /// Who is being told which sessions there are.
+    listings: RefCell<Vec<Rc<Listing>>>,
     /// The publication that sessions follow now.
     following: RefCell<Option<Arc<Following>>>,
     /// It stops, and until then.
@@ -148,6 +150,7 @@ impl Worker {
             connectors: connect::Connectors::default(),
             residents: Residents::default(),
             drains: RefCell::default(),
+            listings: RefCell::default(),
             following: RefCell::default(),
             stopping: Cell::new(None),
             store,
@@ -197,7 +200,7 @@ impl Worker {
                 self.wake_connectors();
                 self.keep_residents();
                 self.forget_empty_callees();
-                tokio::task::spawn_local(Rc::clone(self).follow_all(following));
+                tokio::task::spawn_local(self.follow_all(following));
             }
             Command::Listen { service, address, bound } => self.listen(service, address, bound),
             Command::Unlisten(address) => {
@@ -211,10 +214,10 @@ impl Worker {
                 let _ = cleared.send(self.index);
             }
             Command::Drain(draining) => {
-                tokio::task::spawn_local(Rc::clone(self).drain(draining));
+                tokio::task::spawn_local(self.drain(draining));
             }
             Command::List(listing) => {
-                tokio::task::spawn_local(Rc::clone(self).list(listing));
+                tokio::task::spawn_local(self.list(listing));
             }
             Command::Stop(_) => {}
         }
@@ -229,7 +232,7 @@ impl Worker {
             listener.end().await;
         }
         let all = Draining::new(None, (within, None), Duration::ZERO, 1);
-        Rc::clone(self).drain(Arc::new(all)).await;
+        self.drain(Arc::new(all)).await;
         let deadline = tokio::time::Instant::now() + within + Duration::from_millis(100);
         while !self.sessions().is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -135,8 +135,10 @@ fn collect(tells: &Receiver<Listed>, mut missing: BTreeSet<usize>, workers: usiz
     // Once, so that times that are one are told as one.
     let epoch = time_of_day().saturating_sub(clock.now());
     let time = |at: Nanos| epoch.saturating_add(at);
-    while let Ok(Listed { worker, count, sessions }) =
-        tells.recv_timeout(deadline.saturating_duration_since(clock::instant()))
+    // Not for as long as somebody could still tell: a thread that was given up never does, and keeps what it would do so by.
+    while !missing.is_empty()
+        && let Ok(Listed { worker, count, sessions }) =
+            tells.recv_timeout(deadline.saturating_duration_since(clock::instant()))
     {
         missing.remove(&worker);
         holders.count += count;

@@ -1,6 +1,7 @@
 //! How sessions leave what they run on: moved where they can be, asked to say goodbye where not, so many a second.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -76,9 +77,26 @@ impl Draining {
         (Drained { moved, told, left: count(&self.left), faster: count(&self.faster) }, through)
     }
 
-    /// Counts what is only read once all is over; its order is that of `workers`.
-    fn count(count: &AtomicU64) {
-        count.fetch_add(1, Ordering::Relaxed);
+    /// Counts a worker that tells faster: what is only read once all is over; its order is that of `workers`.
+    fn count_faster(&self) {
+        self.faster.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A drain that a worker is about, for whichever of its threads that is.
+pub(super) struct Leaving {
+    draining: Arc<Draining>,
+    /// The sessions that nothing has become of yet, by key and number; nothing before it is known which these are.
+    staying: RefCell<Option<HashSet<(usize, u64)>>>,
+}
+
+impl Leaving {
+    /// What has become of a session is counted once.
+    fn became(&self, of: &AtomicU64, session: (usize, u64)) {
+        if self.staying.borrow_mut().as_mut().is_some_and(|staying| staying.remove(&session)) {
+            // Relaxed: as in `count_faster`.
+            of.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -93,33 +111,54 @@ enum Left {
 }
 
 impl Worker {
-    pub(super) async fn drain(self: Rc<Self>, draining: Arc<Draining>) {
-        self.drains.borrow_mut().push(Arc::clone(&draining));
-        self.drain_all(&draining).await;
-        self.drains.borrow_mut().retain(|one| !Arc::ptr_eq(one, &draining));
+    /// Has sessions leave. The worker is about it from now on: whoever takes over goes on with it.
+    pub(super) fn drain(self: &Rc<Self>, draining: Arc<Draining>) -> impl Future<Output = ()> + use<> {
+        self.go_on_draining(Rc::new(Leaving { draining, staying: RefCell::default() }))
     }
 
-    async fn drain_all(&self, draining: &Draining) {
-        let mut staying: Vec<(usize, u64)> = self
-            .sessions()
-            .iter()
-            .filter_map(|(key, session)| Some((key, session.as_ref()?)))
-            .filter(|(_, session)| session.holds_since().is_some() && session.runs_on(draining.instances.as_ref()))
-            .map(|(key, session)| (key, session.id))
-            .collect();
+    /// Goes on with what another worker was about.
+    pub(super) fn keep_draining(self: &Rc<Self>, before: Vec<Rc<Leaving>>) {
+        for leaving in before {
+            let (draining, staying) = (Arc::clone(&leaving.draining), leaving.staying.take());
+            tokio::task::spawn_local(self.go_on_draining(Rc::new(Leaving { draining, staying: staying.into() })));
+        }
+    }
+
+    fn go_on_draining(self: &Rc<Self>, leaving: Rc<Leaving>) -> impl Future<Output = ()> + use<> {
+        let worker = Rc::clone(self);
+        worker.drains.borrow_mut().push(Rc::clone(&leaving));
+        async move {
+            worker.drain_all(&leaving).await;
+            worker.drains.borrow_mut().retain(|one| !Rc::ptr_eq(one, &leaving));
+        }
+    }
+
+    async fn drain_all(&self, leaving: &Leaving) {
+        let draining = &*leaving.draining;
+        let here = || {
+            let sessions = self.sessions();
+            let there = sessions.iter().filter_map(|(key, session)| Some((key, session.as_ref()?)));
+            there
+                .filter(|(_, session)| session.holds_since().is_some() && session.runs_on(draining.instances.as_ref()))
+                .map(|(key, session)| (key, session.id))
+                .collect()
+        };
+        let mut staying: Vec<(usize, u64)> =
+            leaving.staying.borrow_mut().get_or_insert_with(here).iter().copied().collect();
+        staying.sort_unstable();
         // What can move does, rather than say goodbye. Where all are to go, there is nothing to move to.
         if draining.instances.is_some() {
-            staying = self.move_away(draining, staying).await;
+            staying = self.move_away(leaving, staying).await;
         }
         let pause = self.pause(draining, staying.len());
         for (key, id) in staying {
             // The next event of one may have been the one that it can be moved after.
             match self.move_one(draining, key, id) {
-                Left::Moved => Draining::count(&draining.moved),
-                Left::Ended => Draining::count(&draining.left),
+                Left::Moved => leaving.became(&draining.moved, (key, id)),
+                Left::Ended => leaving.became(&draining.left, (key, id)),
                 Left::There { .. } => {
                     self.tell_goodbye(draining, key);
-                    Draining::count(&draining.told);
+                    leaving.became(&draining.told, (key, id));
                     if !pause.is_zero() {
                         tokio::time::sleep(pause).await;
                     }
@@ -131,15 +170,16 @@ impl Worker {
     }
 
     /// Moves those that can be, for a short while at a time. Says which are left.
-    async fn move_away(&self, draining: &Draining, mut keys: Vec<(usize, u64)>) -> Vec<(usize, u64)> {
+    async fn move_away(&self, leaving: &Leaving, mut keys: Vec<(usize, u64)>) -> Vec<(usize, u64)> {
+        let draining = &*leaving.draining;
         let mut staying = Vec::new();
         for _ in 0..AGAIN_MAX {
             let mut later = Vec::new();
             let mut until = self.time() + GO;
             for (key, id) in keys {
                 match self.move_one(draining, key, id) {
-                    Left::Moved => Draining::count(&draining.moved),
-                    Left::Ended => Draining::count(&draining.left),
+                    Left::Moved => leaving.became(&draining.moved, (key, id)),
+                    Left::Ended => leaving.became(&draining.left, (key, id)),
                     Left::There { soon: true } => later.push((key, id)),
                     Left::There { soon: false } => staying.push((key, id)),
                 }
@@ -182,7 +222,7 @@ impl Worker {
         let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
         let longest = Duration::from_nanos(by.saturating_sub(self.time()) / 2) / count;
         if longest < draining.pause && count > 1 {
-            Draining::count(&draining.faster);
+            draining.count_faster();
         }
         longest.min(draining.pause)
     }

@@ -86,8 +86,13 @@ impl Following {
 
 impl Worker {
     /// Has every session follow the publication that was taken, unless another one is taken meanwhile.
-    pub(super) async fn follow_all(self: Rc<Self>, following: Arc<Following>) {
+    pub(super) fn follow_all(self: &Rc<Self>, following: Arc<Following>) -> impl Future<Output = ()> + use<> {
+        // From now on: whoever takes over goes on with it.
         self.following.replace(Some(Arc::clone(&following)));
+        Rc::clone(self).have_all_follow(following)
+    }
+
+    async fn have_all_follow(self: Rc<Self>, following: Arc<Following>) {
         let mut keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
         let mut stay = 0;
         for _ in 0..AGAIN_MAX {

@@ -11,7 +11,6 @@ use std::sync::mpsc::Sender;
 use super::Worker;
 use super::following::GO;
 use crate::session::Holding;
-use crate::version::Service;
 
 /// Which sessions are asked for.
 #[derive(Clone, Debug)]
@@ -36,21 +35,31 @@ pub struct Listed {
 }
 
 impl Worker {
-    pub(super) async fn list(self: Rc<Self>, listing: Listing) {
+    /// Tells who has asked. The worker is about it from now on: whoever takes over begins it again.
+    pub(super) fn list(self: &Rc<Self>, listing: Listing) -> impl Future<Output = ()> + use<> {
+        let (worker, listing) = (Rc::clone(self), Rc::new(listing));
+        worker.listings.borrow_mut().push(Rc::clone(&listing));
+        async move {
+            worker.list_all(&listing).await;
+            worker.listings.borrow_mut().retain(|one| !Rc::ptr_eq(one, &listing));
+        }
+    }
+
+    async fn list_all(&self, listing: &Listing) {
         let Listing { instances, most, told } = listing;
         let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
-        let services: Vec<Service> = self.look(|snapshot| snapshot.services.clone());
         let (mut count, mut first) = (0, BinaryHeap::new());
         let mut until = self.time() + GO;
         for key in keys {
             let holds = self.sessions().get(key).and_then(Option::as_ref).and_then(|session| {
                 let since = session.holds_since().filter(|_| session.runs_on(instances.as_ref()))?;
-                Some((session.is_where_it_belongs(&services), since, session.id, key))
+                let at_home = self.look(|snapshot| session.is_where_it_belongs(&snapshot.services));
+                Some((at_home, since, session.id, key))
             });
             if let Some(holds) = holds {
                 count += 1;
                 first.push(holds);
-                if first.len() > most {
+                if first.len() > *most {
                     first.pop();
                 }
             }
@@ -63,8 +72,10 @@ impl Worker {
         for (_, _, id, key) in first.into_sorted_vec() {
             let now = self.time();
             let listed = self.sessions().get(key).and_then(Option::as_ref).and_then(|session| {
-                let holding = session.holding(&services, now).filter(|_| session.id == id)?;
-                Some((Arc::clone(&services.get(session.service)?.name), holding))
+                self.look(|snapshot| {
+                    let holding = session.holding(&snapshot.services, now).filter(|_| session.id == id)?;
+                    Some((Arc::clone(&snapshot.services.get(session.service)?.name), holding))
+                })
             });
             sessions.extend(listed);
             if now >= until {

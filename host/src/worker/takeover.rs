@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-use super::{Opened, Worker};
+use super::{Listing, Opened, Worker};
 use crate::loader::code::Conversation;
 use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
@@ -70,6 +70,7 @@ impl Worker {
             connectors: Default::default(),
             residents: Default::default(),
             drains: RefCell::default(),
+            listings: RefCell::default(),
             following: RefCell::new(self.following.take()),
             stopping: Cell::new(self.stopping.get()),
             store: self.store.clone(),
@@ -113,12 +114,13 @@ impl Worker {
         }
         self.keep_on(&before.connectors, &mut standing);
         self.keep_residents_on(&before.residents, &mut standing);
-        for draining in before.drains.take() {
-            tokio::task::spawn_local(Rc::clone(self).drain(draining));
+        self.keep_draining(before.drains.take());
+        for listing in before.listings.take() {
+            tokio::task::spawn_local(self.list(Listing::clone(&listing)));
         }
         let following = self.following.take();
         if let Some(following) = following {
-            tokio::task::spawn_local(Rc::clone(self).follow_all(following));
+            tokio::task::spawn_local(self.follow_all(following));
         }
         let (sessions, listeners) = (self.sessions().len(), self.listeners.borrow().len());
         let reason = format!(
@@ -185,5 +187,91 @@ pub(super) fn about(seen: Seen) -> String {
     match inside::named(seen.instance) {
         Some(name) => format!("service.{} {}{session}", name.service, name.version),
         None => format!("an instance that has ended{session}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::account::verifiers::Verifiers;
+    use crate::agreement::Usage;
+    use crate::clock::{self, Clock};
+    use crate::observe::inside::What;
+    use crate::store;
+    use crate::worker::{Command, Draining, Following, Seat, mailboxes};
+
+    /// A worker of its own, without a thread.
+    fn worker() -> Rc<Worker> {
+        let (settled, verified, reserved) = (unbounded_channel().1, unbounded_channel().1, unbounded_channel().1);
+        let (mailboxes, mut mail) = mailboxes(1);
+        let (usage, _) = Usage::unattended(store::Handle::default(), 1, 0, Box::new(|_, _| ()));
+        let seat = Seat {
+            index: 0,
+            workers: 1,
+            store: store::Handle::default(),
+            bindings: Arc::default(),
+            settled,
+            verifiers: Arc::new(Verifiers::start(1, Box::new(|_, _| ())).unwrap()),
+            verified,
+            usage: Arc::new(usage),
+            reserved,
+            mailboxes,
+            mail: mail.remove(0),
+            late: None,
+        };
+        let commands = tokio::sync::mpsc::channel(1).1;
+        let table = Table::new(Snapshot::default());
+        Rc::new(Worker::new(seat, table.reader(), (Clock::new(), Arc::default()), commands))
+    }
+
+    /// This thread, as one that was abandoned in a component.
+    fn abandoned() -> (Abandoned, Seen) {
+        let (place, _watch) = inside::watch();
+        mem::forget(inside::enter(7, 0, What::OPEN));
+        let seen = place.look().unwrap();
+        (place.abandon(seen).unwrap(), seen)
+    }
+
+    #[test]
+    fn what_a_worker_was_told_and_has_not_begun_is_done_by_whoever_takes_over() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let (told, tells) = channel();
+        let listing = Listing { instances: None, most: 1, told };
+        let draining = Arc::new(Draining::new(None, (Duration::ZERO, None), Duration::ZERO, 1));
+        let following = Arc::new(Following::new(0, clock::instant(), 1));
+        let before: &Rc<Worker> = Box::leak(Box::new(worker()));
+        {
+            let stuck = LocalSet::new();
+            let _entered = stuck.enter();
+            before.obey(Command::List(listing));
+            before.obey(Command::Drain(Arc::clone(&draining)));
+            before.obey(Command::Publication { taken: channel().0, following: Arc::clone(&following) });
+            // None of it has had a turn.
+            mem::forget(stuck);
+        }
+
+        let (abandoned, seen) = abandoned();
+        let fresh = Rc::new(before.taken_over(Arc::default()));
+        let tasks = LocalSet::new();
+        let all_done = async {
+            fresh.go_on(Heritage::new(before, abandoned, seen));
+            while !draining.drained().1 || following.moves().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tasks.block_on(&runtime, async { tokio::time::timeout(Duration::from_secs(10), all_done).await });
+
+        assert!(waited.is_ok(), "{draining:?}, {following:?}");
+        assert!(tells.try_iter().map(|listed| (listed.worker, listed.count)).eq([(0, 0)]));
+        assert!(fresh.drains.borrow().is_empty() && fresh.listings.borrow().is_empty());
+        assert!(fresh.following.borrow().is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Answers each line with its version's number in front, and does not come back from the call that the line says: `hold at export`.
 //!
-//! `hold` is held at once, and `admit ACCOUNT` holds an admission for as long as the session is there. A request is answered as a
-//! line is.
+//! `hold` is held at once, and `admit ACCOUNT` holds an admission for as long as the session is there. After `stay` it says goodbye and
+//! stays. A request is answered as a line is.
 
 #![forbid(unsafe_code)]
 
@@ -43,6 +43,8 @@ pub struct Conversation {
 pub struct State {
     /// The call that it does not come back from.
     at: Option<At>,
+    /// It says goodbye, and leaves the end to its peer.
+    stays: bool,
 }
 
 /// A call that may be held.
@@ -156,6 +158,7 @@ impl Session for Conversation {
                         return Ok(());
                     }
                     _ if line == "hold" => hold(),
+                    _ if line == "stay" => self.state.stays = true,
                     _ if line == "panic" => panic!("as it was told"),
                     _ => {}
                 }
@@ -176,7 +179,10 @@ impl Session for Conversation {
             Event::End { .. } => out.close(Stream::OWN),
             Event::Drain { .. } => {
                 self.hold_at(At::Drain);
-                out.close(Stream::OWN);
+                match self.state.stays {
+                    true => out.send(Stream::OWN, b"goodbye\n"),
+                    false => out.close(Stream::OWN),
+                }
             }
             _ => {}
         }
