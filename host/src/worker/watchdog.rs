@@ -107,6 +107,15 @@ struct Call {
     given_up: bool,
 }
 
+/// The time between two looks.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    in_all: Nanos,
+    /// A process that was stopped, and a machine that slept, have taken no time: so much of it may be a thread's own. What that has
+    /// waited for a processor is known, however late it is looked at.
+    most: Nanos,
+}
+
 /// What is to be done about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
@@ -162,8 +171,7 @@ fn watch(shared: &Shared, clock: &Clock) {
     loop {
         let overrun = *shared.overrun.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, pause) = (clock.now(), pause(&overrun));
-        // A process that was stopped, and a machine that slept, have taken no time.
-        let passed = (now - looked).min(2 * nanos(pause));
+        let passed = Passed { in_all: now - looked, most: 2 * nanos(pause) };
         looked = now;
         let mut stuck = None;
         for watched in shared.watched.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
@@ -199,8 +207,8 @@ impl Watched {
         self.rounds.are_missed(patience) && !excused
     }
 
-    fn look(&mut self, passed: Nanos, overrun: &Overrun) {
-        self.rounds.look(self.pulse.count.load(Ordering::Relaxed), passed);
+    fn look(&mut self, passed: Passed, overrun: &Overrun) {
+        self.rounds.look(self.pulse.count.load(Ordering::Relaxed), passed.in_all.min(passed.most));
         let seen = self.estate.place().look();
         let waited = seen.and_then(|_| self.waits.so_far()).map_or(0, nanos);
         let (call, due) = Call::after(self.call.take(), seen, (passed, waited), overrun);
@@ -245,17 +253,21 @@ impl Call {
     fn after(
         before: Option<Call>,
         seen: Option<Seen>,
-        (passed, waited): (Nanos, Nanos),
+        (passed, waited): (Passed, Nanos),
         overrun: &Overrun,
     ) -> (Option<Call>, Due) {
         let Some(seen) = seen else { return (None, Due::Nothing) };
         let mut call = match before.filter(|before| before.seen == seen) {
-            Some(before) => Call {
-                lasts: before.lasts.saturating_add(passed),
-                waited: before.waited.saturating_add(waited.saturating_sub(before.waited_before)),
-                waited_before: waited,
-                ..before
-            },
+            Some(before) => {
+                let waits = waited.saturating_sub(before.waited_before).min(passed.in_all);
+                let own = (passed.in_all - waits).min(passed.most);
+                Call {
+                    lasts: before.lasts.saturating_add(own + waits),
+                    waited: before.waited.saturating_add(waits),
+                    waited_before: waited,
+                    ..before
+                }
+            }
             // It may have begun since: what was not seen does not count.
             None => {
                 Call { seen, lasts: 0, waited: 0, waited_before: waited, told: false, counted: false, given_up: false }
@@ -308,17 +320,18 @@ mod tests {
 
     /// What is seen of a worker, one look after the other, by the number of the call; and what is due then.
     fn dues(seen: &[Option<u64>], passed: Duration) -> Vec<Due> {
-        dues_of_one_that_waits(seen, passed, Duration::ZERO)
+        dues_of_one_that_waits(seen, (passed, passed), Duration::ZERO)
     }
 
-    /// … where its thread waits for so long each time.
-    fn dues_of_one_that_waits(seen: &[Option<u64>], passed: Duration, waits: Duration) -> Vec<Due> {
+    /// … where its thread waits for so long each time, and has so much for itself at most.
+    fn dues_of_one_that_waits(seen: &[Option<u64>], (passed, most): (Duration, Duration), waits: Duration) -> Vec<Due> {
         let (mut call, mut waited) = (None, nanos(Duration::from_secs(100)));
         let look = |seen: &Option<u64>| {
             let seen = seen.map(|turn| Seen::of(turn, 7, 1));
             waited += nanos(waits);
             let due;
-            (call, due) = Call::after(call, seen, (nanos(passed), waited), &Overrun::default());
+            let passed = Passed { in_all: nanos(passed), most: nanos(most) };
+            (call, due) = Call::after(call, seen, (passed, waited), &Overrun::default());
             due
         };
         seen.iter().map(look).collect()
@@ -360,12 +373,23 @@ mod tests {
     #[test]
     fn a_call_whose_thread_waits_for_a_processor_is_said_and_held_against_nobody() {
         let ms = Duration::from_millis;
-        let due = dues_of_one_that_waits(&[Some(1); 30], ms(100), ms(100));
+        let due = dues_of_one_that_waits(&[Some(1); 30], (ms(100), ms(100)), ms(100));
         assert_eq!(due.iter().filter(|due| **due != Due::Nothing).collect::<Vec<_>>(), [&Due::Report]);
         // A fifth of the time is its own: 250 ms of it after 1.3 s, which is when it counts.
-        let due = dues_of_one_that_waits(&[Some(1); 30], ms(100), ms(80));
+        let due = dues_of_one_that_waits(&[Some(1); 30], (ms(100), ms(100)), ms(80));
         let at = |wanted| due.iter().position(|due| *due == wanted);
         assert_eq!((at(Due::Report), at(Due::Count), at(Due::TakeOver)), (Some(3), Some(13), Some(15)));
+    }
+
+    #[test]
+    fn a_call_that_is_looked_at_late_on_a_busy_machine_is_taken_over_all_the_same() {
+        let ms = Duration::from_millis;
+        // A tenth of each second is its own.
+        let due = dues_of_one_that_waits(&[Some(1); 10], (ms(1000), ms(100)), ms(900));
+        assert_eq!(due[1..5], [Due::Report, Due::Nothing, Due::Count, Due::TakeOver]);
+        // A machine that has slept.
+        let due = dues_of_one_that_waits(&[Some(1); 3], (ms(100_000), ms(100)), ms(0));
+        assert_eq!(due, [Due::Nothing; 3]);
     }
 
     #[test]
