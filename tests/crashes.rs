@@ -102,6 +102,26 @@ fn says(line: &mut Client, version: &str, text: &str) {
 }
 
 #[test]
+fn one_whose_thread_local_ends_the_process_as_it_retires_is_named() {
+    let (mut gateway, port) = start("careless");
+    let version = gateway.status().services[0].version.clone().unwrap();
+    let mut client = gateway.connect(port);
+    client.send(b"thread-local that panics\n").unwrap();
+    assert_eq!(client.line().unwrap(), "thread-local that panics");
+    gateway.configure(|text| text + "[component.misbehaving-careless]\nversions = { keep = 0 }\n");
+    gateway.deploy_stamped(&fixture("careless"), "1.0.0");
+    gateway.tandem(&["reload"]);
+    assert_eq!(gateway.ended(ENDED).signal(), Some(libc::SIGABRT));
+
+    gateway.start_again();
+
+    let status = gateway.status();
+    let expected = format!("{version}: the process was ended by it: SIGABRT, running what it has left behind");
+    assert_eq!(status.notice("crashed"), Some(expected.as_str()));
+    assert!(status.services[0].version.as_ref().unwrap().contains("@1.0.0#"), "the next one serves");
+}
+
+#[test]
 fn an_end_that_is_nobodys_names_nobody() {
     let (mut gateway, port) = start("careless");
     let _client = gateway.connect(port);

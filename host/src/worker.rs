@@ -25,6 +25,7 @@ use crate::agreement::shares::Shares;
 use crate::clock::{Clock, Nanos, nanos};
 use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
+use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
@@ -209,8 +210,8 @@ impl Worker {
                 }
             }
             Command::Connect(wanted) => self.keep_connected(wanted),
-            Command::Clear(range, cleared) => {
-                threads::run_for(&range);
+            Command::Clear(instance, range, cleared) => {
+                inside::clear(instance, || threads::run_for(&range));
                 let _ = cleared.send(self.index);
             }
             Command::Drain(draining) => {

@@ -36,7 +36,7 @@ impl Host {
             let code = Arc::clone(object.code());
             drop(object);
             // What that has left on this thread goes before the library does, which the event allows.
-            threads::run_for(&code.range());
+            inside::clear(number, || threads::run_for(&code.range()));
             drop(code);
             // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
             let _ = events.send(Event::Stopped(number));
@@ -99,8 +99,12 @@ impl Host {
     fn unload(&mut self, at: usize, code: Code) {
         let (cleared, clears) = channel();
         let range = code.range();
-        let told =
-            self.workers.iter().filter(|worker| worker.tell(Command::Clear(range.clone(), cleared.clone()))).count();
+        // No instance of it is left. Until it is gone another number stands for it, should what is run now end the process.
+        self.instances += 1;
+        let number = self.instances;
+        self.begun.add(number, self.versions[at].whose(""));
+        let clear = || Command::Clear(number, range.clone(), cleared.clone());
+        let told = self.workers.iter().filter(|worker| worker.tell(clear())).count();
         drop(cleared);
         let deadline = clock::instant() + CLEARING;
         let count = (0..told).take_while(|_| self.hear(&clears, deadline).is_some()).count();
@@ -108,9 +112,10 @@ impl Host {
             tracing::warn!("{} of {told} workers did not clear a library's traces in time", told - count);
         }
         // What it has left on this thread as well, before what is left is counted.
-        threads::run_for(&range);
+        inside::clear(number, || threads::run_for(&range));
         let memory = code.memory();
-        let closed = code.close();
+        let closed = inside::clear(number, || code.close());
+        self.begun.remove(number);
         self.versions[at].tell_leak(memory, &closed);
         self.versions[at].closed(closed);
     }

@@ -34,7 +34,7 @@ pub struct Whose {
     pub version: String,
     /// The whole digest of its content.
     pub digest: String,
-    /// `web`
+    /// `web`; empty where it was for none, since it was being unloaded.
     pub service: String,
 }
 
@@ -146,6 +146,9 @@ impl Run {
 impl std::fmt::Display for Crash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.whose {
+            Some(Whose { version, service, .. }) if service.is_empty() => {
+                write!(f, "{version}: the process was ended by it: {}", self.why)
+            }
             Some(whose) => {
                 write!(f, "service.{} {}: the process was ended by it: {}", whose.service, whose.version, self.why)
             }

@@ -22,6 +22,9 @@ thread_local! {
     static OWN: Words = const { Words::new() };
     /// Those of one that is watched: they outlive it.
     static WATCHED: Cell<Option<&'static Place>> = const { Cell::new(None) };
+    /// The instance whose library this thread is rid of what it has left, or 0. Not among the words: that is the host's doing, and
+    /// whoever is in it has not been lent anything that another could take over.
+    static CLEARING: Cell<u32> = const { Cell::new(0) };
     static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -67,6 +70,8 @@ pub fn named(number: u32) -> Option<Name> {
 pub struct What(u8);
 
 impl What {
+    /// A thread runs what a library has left on it, or unloads it.
+    pub const CLEAR: What = What(248);
     /// A component is started.
     pub const START: What = What(249);
     /// … or stopped.
@@ -96,7 +101,7 @@ impl What {
     /// An event.
     #[inline]
     pub fn event(kind: u32) -> Self {
-        debug_assert!((1..249).contains(&kind), "events are numbered from 1, and are few");
+        debug_assert!((1..248).contains(&kind), "events are numbered from 1, and are few");
         What(kind as u8)
     }
 }
@@ -104,6 +109,7 @@ impl What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let event = match *self {
+            What::CLEAR => return f.write_str("running what it has left behind"),
             What::START => return f.write_str("being started"),
             What::STOP => return f.write_str("being stopped"),
             What::OPEN => return f.write_str("opening it"),
@@ -190,7 +196,16 @@ impl Place {
 
 /// The call that this thread is in, where it is in one. A signal may interrupt it, and ask the same.
 pub fn now() -> Option<Seen> {
-    here(Words::look)
+    let clearing = || Seen { turn: 0, instance: CLEARING.get(), session: 0, what: What::CLEAR };
+    here(Words::look).or_else(|| Some(clearing()).filter(|seen| seen.instance != 0))
+}
+
+/// Runs what a library has left to be run, or unloads it. Where that ends the process, it is known whose it was.
+pub fn clear<T>(instance: u32, clear: impl FnOnce() -> T) -> T {
+    CLEARING.set(instance);
+    let cleared = clear();
+    CLEARING.set(0);
+    cleared
 }
 
 /// That a thread was abandoned in a component: what it had is whose this is. One thread's at a time, as that is.

@@ -48,8 +48,8 @@ pub enum Command {
     Unlisten(Address),
     /// Keep these connections and no others.
     Connect(Vec<Wanted>),
-    /// Run what a library's code has left on this thread to be run at its end, and say so.
-    Clear(Range<usize>, Sender<usize>),
+    /// Run what a library's code has left on this thread to be run at its end, in the name of this instance, and say so.
+    Clear(u32, Range<usize>, Sender<usize>),
     /// Have sessions leave what they run on.
     Drain(Arc<Draining>),
     /// Say which sessions hold a version.

@@ -174,6 +174,17 @@ fn act(line: &[u8]) {
             thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
             BUFFER.with_borrow_mut(|buffer| buffer.resize(1000, 1));
         }
+        // Which nobody catches: std ends the process.
+        b"thread-local that panics" => {
+            struct Panics;
+            impl Drop for Panics {
+                fn drop(&mut self) {
+                    panic!("as it was told");
+                }
+            }
+            thread_local!(static LAST: Panics = const { Panics });
+            LAST.with(|_| ());
+        }
         b"current" => drop(std::hint::black_box(std::thread::current())),
         b"channel" => {
             let (sender, mut receiver) = tokio::sync::mpsc::channel::<u32>(1);
