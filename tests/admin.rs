@@ -154,6 +154,7 @@ fn the_description_has_every_path_and_what_it_answers() {
     let paths: BTreeSet<&str> = described["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let expected = [
         "/healthz",
+        "/metrics",
         "/readyz",
         "/v1/accounts",
         "/v1/drain",
@@ -266,4 +267,66 @@ config = {{ routes = [{{ path = "/", status = 200, body = "well" }}] }}
         assert!(matches!(status, 200 | 202), "{path}: {answer}");
         serde_json::from_str(&answer).unwrap()
     }
+}
+
+#[test]
+fn the_metrics_are_those_of_the_docs() {
+    let (web, other) = (free_port(), free_port());
+    let libraries = libraries();
+    let gateway = Gateway::builder()
+        .library(&libraries.http)
+        .library(&libraries.echo)
+        .data("data")
+        .toml(&format!(
+            r#"
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{web}"]
+config = {{ routes = [{{ path = "/", upstream = "app" }}] }}
+[service.out]
+component = "echo"
+connect = ["tcp://127.0.0.1:{other}"]
+[upstream.app]
+servers = ["tcp://127.0.0.1:{other}"]
+[agreement.gold]
+accounts = ["*"]
+services = ["web"]
+rate = {{ of = 10, per = "1s", burst = 20 }}
+"#
+        ))
+        .start();
+    gateway.connect(web).get("/").unwrap();
+    gateway.swap(&libraries.http, "1.1.0");
+    let place = Place { gateway, web, admin: 0 };
+    let (status, text) = place.curl(&["/metrics"]);
+    assert_eq!((status, text.trim_end().lines().last()), (200, Some("# EOF")), "{text}");
+
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md")).unwrap();
+    let told = |line: &str| {
+        let mut cells = line.strip_prefix("| `")?.split('|');
+        Some((cells.next()?.trim().trim_end_matches('`').to_owned(), cells.next()?.trim().to_owned()))
+    };
+    let answered = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    let told: BTreeSet<(String, String)> = docs.lines().filter_map(told).collect();
+    let answered: BTreeSet<(String, String)> = text.lines().filter_map(answered).collect();
+    assert_eq!(answered, told, "{text}");
+
+    let value = |metric: &str| {
+        let line = text.lines().find(|line| line.starts_with(metric)).unwrap_or_else(|| panic!("{metric}: {text}"));
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    assert!((value("tandem_service_up{service=\"web\"") - 1.0).abs() < f64::EPSILON);
+    assert!(value("tandem_connector_up{service=\"out\"").abs() < f64::EPSILON);
+    assert!(value("tandem_notices_total{notice=\"version-active\"}") >= 3.0);
+    assert!(value("process_resident_memory_bytes") > 1e6 && value("process_start_time_seconds") > 1.7e9);
+    // What a version did is told as long as the version is known, also when nothing of it is loaded any more.
+    settled(true, || {
+        let (_, text) = place.curl(&["/metrics"]);
+        text.lines().any(|line| {
+            line.starts_with("tandem_version_sessions_taken_total{component=\"http\",version=\"http@0.1.0#")
+        })
+    });
 }

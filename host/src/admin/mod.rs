@@ -6,6 +6,7 @@ mod agreement;
 mod client;
 mod guard;
 mod holders;
+mod metrics;
 mod problem;
 mod routes;
 mod server;
@@ -151,6 +152,9 @@ pub struct RolledOne {
 pub struct Status {
     /// The host's process.
     pub pid: u32,
+    /// When it began, in nanoseconds since 1970.
+    #[serde(default)]
+    pub since: u64,
     /// Publications so far.
     pub publication: u64,
     /// What came of the last one for the sessions that there were; nothing while they are on their way.
@@ -161,6 +165,9 @@ pub struct Status {
     pub versions: Vec<VersionStatus>,
     /// Every service.
     pub services: Vec<ServiceStatus>,
+    /// Every upstream.
+    #[serde(default)]
+    pub upstreams: Vec<UpstreamStatus>,
     /// What accounts have used of their agreements, the fullest first.
     pub agreements: Vec<AgreementStatus>,
     /// How many more of them there are.
@@ -234,6 +241,24 @@ pub struct ServiceStatus {
     pub connect: Vec<ConnectionStatus>,
     /// The active version, where there is one.
     pub version: Option<String>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// Its servers.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// One server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerStatus {
+    /// Where it is.
+    pub address: String,
+    /// It has failed too often, and is left out for a while.
+    pub ejected: bool,
 }
 
 /// One connection that a service keeps.

@@ -19,6 +19,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::metrics;
 use super::problem::Problem;
 use super::server::Stops;
 use super::{
@@ -68,6 +69,7 @@ pub(super) fn router(events: Sender<Event>) -> Router {
         .routes(routes!(drain))
         .routes(routes!(stop))
         .routes(routes!(notices))
+        .routes(routes!(metrics))
         .routes(routes!(health))
         .routes(routes!(readiness))
         .split_for_parts();
@@ -213,6 +215,18 @@ async fn notices() -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
         event.json_data(said).ok().map(Ok)
     });
     Sse::new(events).keep_alive(sse::KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+/// How things are, for Prometheus
+#[utoipa::path(get, path = "/metrics",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"), (status = 503, body = Problem)))]
+async fn metrics(State(host): State<Host>) -> Result<Response, Problem> {
+    let text = match host.ask(Request::Status).await? {
+        Answer::Status(status) => metrics::text(*status).ok(),
+        _ => None,
+    };
+    let text = text.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"))?;
+    Ok(([(CONTENT_TYPE, metrics::TYPE)], text).into_response())
 }
 
 /// Whether the process is there

@@ -76,6 +76,8 @@ pub enum Event {
 pub struct Host {
     around: Box<dyn Around>,
     source: Source,
+    /// When it began, by the time of day.
+    since: u64,
     /// Tells components one run from another.
     run: u64,
     /// The configuration that holds.
@@ -235,6 +237,7 @@ impl Host {
         Ok(Host {
             around,
             source,
+            since: time_of_day(),
             run: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0).max(1),
             config,
             shelf,

@@ -52,7 +52,13 @@ impl Host {
         inside::forget(number);
         self.begun.remove(number);
         for version in &mut self.versions {
-            version.running.retain(|running| running.number != number);
+            version.running.retain(|running| {
+                let is_gone = running.number == number;
+                if is_gone {
+                    version.past.add(&running.counts);
+                }
+                !is_gone
+            });
         }
     }
 

@@ -1,9 +1,9 @@
 //! How things are, for `tandem status`.
 
-use std::sync::atomic::Ordering;
-
 use super::Host;
-use crate::admin::{FileReport, MovesStatus, Outcome, Report, ServiceStatus, Status, VersionStatus};
+use crate::admin::{
+    FileReport, MovesStatus, Outcome, Report, ServerStatus, ServiceStatus, Status, UpstreamStatus, VersionStatus,
+};
 use crate::observe::notice;
 use crate::version::stage::Stage;
 
@@ -27,6 +27,7 @@ impl Host {
         let (agreements, agreements_left_out) = self.agreements_status();
         Status {
             pid: std::process::id(),
+            since: self.since,
             publication: snapshot.number,
             moves: self.following.moves().map(|moves| MovesStatus {
                 publication: self.following.publication,
@@ -37,6 +38,7 @@ impl Host {
             workers: self.workers.len(),
             versions,
             services: services.collect(),
+            upstreams: self.upstreams_status(),
             agreements,
             agreements_left_out,
             refused: self.refused.clone(),
@@ -64,12 +66,22 @@ impl Host {
         line
     }
 
+    fn upstreams_status(&self) -> Vec<UpstreamStatus> {
+        let now = self.clock.now();
+        let upstreams = self.upstreams.iter().map(|(name, (settings, health))| {
+            let servers = settings.servers.iter().zip(health);
+            let servers = servers
+                .map(|(address, health)| ServerStatus { address: address.to_string(), ejected: !health.is_in(now) });
+            UpstreamStatus { name: name.clone(), servers: servers.collect() }
+        });
+        upstreams.collect()
+    }
+
     fn version_status(&self, at: usize) -> VersionStatus {
         let (version, bound) = (&self.versions[at], self.is_bound(at));
         let memory = version.code.as_ref().and_then(|code| code.memory());
-        let sum = |count: fn(&crate::version::Counts) -> &std::sync::atomic::AtomicU64| -> u64 {
-            version.running.iter().map(|running| count(&running.counts).load(Ordering::Relaxed)).sum()
-        };
+        let mut counted = version.past;
+        version.running.iter().for_each(|running| counted.add(&running.counts));
         let mut services: Vec<String> =
             version.running.iter().map(|running| self.services[running.service].clone()).collect();
         services.dedup();
@@ -86,10 +98,10 @@ impl Host {
             memory,
             uncounted: version.code.is_some() && memory.is_none(),
             sessions: version.sessions(),
-            taken: sum(|counts| &counts.taken),
-            failures: sum(|counts| &counts.failures),
-            panics: sum(|counts| &counts.panics),
-            overruns: sum(|counts| &counts.overruns),
+            taken: counted.taken,
+            failures: counted.failures,
+            panics: counted.panics,
+            overruns: counted.overruns,
             services,
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Version {
     pub(super) lingering: Vec<Lingering>,
     /// Its instances that are not gone.
     pub(super) running: Vec<Running>,
+    /// What was counted of those that are.
+    pub(super) past: Past,
     /// Held so that it can be gone back to.
     pub(super) kept: Vec<Lease<Instance>>,
     /// Why the last reload refused it, if it did.
@@ -71,6 +73,24 @@ pub(super) struct Looked {
     pub(super) at: Instant,
     pub(super) failures: u64,
     pub(super) taken: u64,
+}
+
+/// What was counted of instances that are gone.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Past {
+    pub(super) taken: u64,
+    pub(super) failures: u64,
+    pub(super) panics: u64,
+    pub(super) overruns: u64,
+}
+
+impl Past {
+    pub(super) fn add(&mut self, counts: &Counts) {
+        self.taken += counts.taken.load(Ordering::Relaxed);
+        self.failures += counts.failures.load(Ordering::Relaxed);
+        self.panics += counts.panics.load(Ordering::Relaxed);
+        self.overruns += counts.overruns.load(Ordering::Relaxed);
+    }
 }
 
 /// A copy of a library that should be gone and is not.
@@ -153,6 +173,7 @@ impl Version {
             code: None,
             lingering: Vec::new(),
             running: Vec::new(),
+            past: Past::default(),
             kept: Vec::new(),
             refusal: None,
             active_at: 0,

@@ -88,8 +88,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Relaxed throughout: a worker that sees an ejection a moment late sends one more request there.
-    fn is_in(&self, now: Nanos) -> bool {
+    /// Whether it is not left out. Relaxed throughout: a worker that sees an ejection a moment late sends one more request there.
+    pub fn is_in(&self, now: Nanos) -> bool {
         self.out_until.load(Ordering::Relaxed) <= now
     }
 

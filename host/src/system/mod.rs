@@ -45,6 +45,17 @@ pub fn begin_private_file(path: &Path) -> io::Result<File> {
     File::options().write(true).truncate(true).open(path)
 }
 
+/// What the process takes of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of memory that are resident.
+    pub resident: u64,
+    /// Time on processors.
+    pub processor: std::time::Duration,
+    /// Open descriptors.
+    pub descriptors: u64,
+}
+
 /// What the system tells the process from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {

@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::{Exposed, Others, Signal};
+use super::{Exposed, Others, Signal, Usage};
 
 pub use std::os::unix::net::UnixListener as BoundUnixListener;
 pub use tokio::net::{UnixListener, UnixStream};
@@ -35,6 +35,19 @@ impl Waits {
         let counts = fs::read_to_string(self.0.as_ref()?).ok()?;
         Some(Duration::from_nanos(counts.split_whitespace().nth(1)?.parse().ok()?))
     }
+}
+
+/// What the process takes of the machine; nothing where there is no `/proc`.
+pub fn usage() -> Option<Usage> {
+    // The name in brackets may hold anything, so it is counted from what follows on it: proc_pid_stat(5).
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)?.saturating_add(field(15)?);
+    let processor = Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / rustix::param::clock_ticks_per_second()));
+    let resident = field(24)?.saturating_mul(rustix::param::page_size() as u64);
+    let descriptors = fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    Some(Usage { resident, processor, descriptors })
 }
 
 /// A connection of the command line to the host.

@@ -198,6 +198,11 @@ pub fn is_connecting(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
+/// What the process takes of the machine. Not known here.
+pub fn usage() -> Option<super::Usage> {
+    None
+}
+
 /// A thread. Nobody counts here how long it has waited for a processor.
 #[derive(Debug)]
 pub struct Waits;
