@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tandem_component::Refusal;
+use tandem_http1::is_token;
 
 use crate::label::Label;
 use crate::sticky::Sticky;
@@ -59,6 +60,14 @@ pub struct RouteConfig {
     /// Fields of a fixed answer.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+}
+
+/// That a field or a cookie may have this name, which a key of the configuration gives it.
+///
+/// # Errors
+/// It may not.
+pub(crate) fn check_name(key: &str, name: &str) -> Result<(), Refusal> {
+    if is_token(name) { Ok(()) } else { Err(Refusal::from(format!("{key}: {name:?} is no name"))) }
 }
 
 /// What is refused for its size.

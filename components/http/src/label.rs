@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 use tandem_component::prelude::*;
-use tandem_http1::{RequestHead, is_token};
+use tandem_http1::RequestHead;
 
+use crate::config::check_name;
 use crate::session::Conversation;
 use crate::sticky::Routed;
 
@@ -22,7 +23,8 @@ impl Label {
     /// It cannot.
     pub(crate) fn checked(self) -> Result<Self, Refusal> {
         let Label::Header(name) = &self;
-        if is_token(name) { Ok(self) } else { Err(Refusal::from(format!("label: {name:?} is no name"))) }
+        check_name("label", name)?;
+        Ok(self)
     }
 
     /// Whether a request is to be answered by this version. Where that is not known it is asked, and the request is read again.

@@ -6,9 +6,10 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tandem_component::prelude::*;
-use tandem_http1::{RequestHead, ResponseHead, is_token};
+use tandem_http1::{RequestHead, ResponseHead};
 
 use crate::Http;
+use crate::config::check_name;
 use crate::refusal::Refused;
 use crate::session::Conversation;
 
@@ -43,7 +44,8 @@ impl Sticky {
     /// It cannot.
     pub(crate) fn checked(self) -> Result<Self, Refusal> {
         let (Sticky::Cookie(name) | Sticky::Header(name)) = &self;
-        if is_token(name) { Ok(self) } else { Err(Refusal::from(format!("sticky: {name:?} is no name"))) }
+        check_name("sticky", name)?;
+        Ok(self)
     }
 
     /// The key of the conversation that a request belongs to.

@@ -168,6 +168,8 @@ fn a_wrong_configuration_is_refused_with_its_key() {
             "limits.body_bytes: `many` is no size; write 1048576 or \"1MiB\"",
         ),
         (json!({ "routes": route, "via": "a b" }), "via: \"a b\" is no name"),
+        (json!({ "routes": route, "sticky": { "cookie": "a b" } }), "sticky: \"a b\" is no name"),
+        (json!({ "routes": route, "label": { "header": "a b" } }), "label: \"a b\" is no name"),
     ] {
         let refusal = Harness::<Http>::start(&config).err().unwrap();
         assert_eq!(refusal.to_string(), reason);
