@@ -1,7 +1,8 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `stop`,
-//! `inspect`, `completions`, `man`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `backup`,
+//! `restore`, `stop`, `inspect`, `completions`, `man`.
 
 mod account;
+mod backup;
 mod check;
 mod completions;
 mod drain;
@@ -106,6 +107,26 @@ enum Verb {
     /// Say and change who may authenticate
     #[command(subcommand)]
     Account(account::Verb),
+    /// Keep in one file what the data directory has that cannot be had anywhere else: the store, as it is at one moment, and the libraries
+    /// that it names. While the gateway runs, or while it does not
+    Backup {
+        /// The file to make
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// It is there already: this backup takes its place
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Make a data directory of what `backup` has kept, where no gateway runs and there is no store yet
+    Restore {
+        /// The backup
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Do what SIGTERM does: finish what is under way and end; waits for it
     Stop(Configured),
     /// Read the manifest and the signature of a library without running any of its code; exit code 1 where it is not trusted
@@ -178,6 +199,10 @@ pub fn main() -> ExitCode {
             drain::drain(&configured.source(), &version, within, rate, configured.json)
         }
         Verb::Account(verb) => account::account(verb),
+        Verb::Backup { file, replace, configured } => {
+            backup::backup(&configured.source(), &file, replace, configured.json)
+        }
+        Verb::Restore { file, configured } => backup::restore(&configured.source(), &file, configured.json),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),
         Verb::Completions { shell } => completions::completions(shell),

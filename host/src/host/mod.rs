@@ -21,7 +21,7 @@ mod reload;
 mod retire;
 mod rollouts;
 mod status;
-mod tables;
+pub(crate) mod tables;
 pub(crate) mod trust;
 mod versions;
 

@@ -17,7 +17,7 @@ use crate::system;
 use crate::version::verdicts::{QUARANTINE, ROLLOUTS};
 
 /// The store's file in the data directory.
-pub(super) const FILE: &str = "store.sqlite";
+pub(crate) const FILE: &str = "store.sqlite";
 
 impl Host {
     /// Opens the store, where it is not open.

@@ -11,7 +11,7 @@ use crate::loader::signature::{self, Untrusted};
 use crate::system;
 
 /// The shelf, in the data directory.
-pub(super) const SHELF: &str = "shelf";
+pub(crate) const SHELF: &str = "shelf";
 
 /// Whether nobody else can write where the host keeps what it runs and what it knows: the data directory, the shelf with its
 /// copies, the store. Where keys are named, also the file that names them.

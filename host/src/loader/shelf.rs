@@ -75,6 +75,17 @@ impl Shelf {
         Err(ShelfError::BeingWritten { file: file.to_owned() })
     }
 
+    /// Puts a content on the shelf, which was on one before.
+    pub fn put(&self, content: &[u8]) -> Result<Shelved, ShelfError> {
+        let unwritten = |source| ShelfError::Unwritten { directory: self.directory.clone(), source };
+        let digest = Digest::of(content);
+        let (path, len) = (self.plain_path(&digest), content.len() as u64);
+        let mut draft = Draft::new(&self.directory).map_err(unwritten)?;
+        draft.file.write_all(content).map_err(unwritten)?;
+        draft.publish(&path).map_err(unwritten)?;
+        Ok(Shelved { digest, path, len })
+    }
+
     /// The copy with this digest, if it is here, read again to see that it is what its name says.
     pub fn find(&self, digest: &Digest) -> Result<Option<Shelved>, ShelfError> {
         let path = self.plain_path(digest);

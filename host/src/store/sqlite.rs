@@ -3,6 +3,7 @@
 //! The writer is a thread of its own. It takes all transactions that wait and commits them with one sync of the disk
 //! (group commit), so the more sessions write, the less each pays. What fails by itself is taken out of its group.
 
+pub mod backup;
 mod group;
 mod ledger;
 mod migrations;

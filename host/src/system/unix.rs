@@ -117,6 +117,14 @@ pub fn make_private_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
+/// Whether a file is this process's user's.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn owns(path: &Path) -> io::Result<bool> {
+    Ok(path.metadata()?.uid() == rustix::process::geteuid().as_raw())
+}
+
 /// What others than root and this process's user could change on the way to a file: itself, each directory that is gone
 /// through, and each symbolic link. A directory on the way in which everybody may have files of his own and nobody may touch
 /// those of others, as in `/tmp`, is none.
