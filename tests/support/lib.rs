@@ -48,7 +48,7 @@ pub use libraries::{
 pub use manifest::{StampError, link, relabel, rewrite, stamp};
 pub use network::Network;
 pub use patience::{Over, PATIENCE, eventually, settled};
-pub use peer::{Peer, described};
+pub use peer::{Browser, Peer, described};
 pub use port::free_port;
 pub use process::{established, limit_descriptors, processor_time, run_on_one_processor, signal};
 pub use said::{

@@ -1,7 +1,8 @@
 //! Programs that are not ours, as peers of the gateway: [`Peer`].
 
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,4 +98,53 @@ pub(crate) fn installed(name: &str, path: &Path) -> bool {
         println!("{missing}");
     }
     there
+}
+
+/// An operator at the dashboard, in headless Chromium.
+#[derive(Debug)]
+pub struct Browser {
+    peer: Peer,
+    told: ChildStdin,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Browser {
+    /// Starts one with these arguments; nothing where it is not installed.
+    ///
+    /// # Panics
+    /// Where it does not come.
+    pub fn start(arguments: &[&str]) -> Option<Self> {
+        let chromium = Path::new("/usr/bin/chromium");
+        let mut command = in_javascript("dashboard.js").filter(|_| installed("Chromium", chromium))?;
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut peer = Peer::start(&mut command);
+        let (told, says) =
+            (peer.child.stdin.take().expect("it is piped"), peer.child.stdout.take().expect("it is piped"));
+        let mut browser = Browser { peer, told, says: BufReader::new(says).lines() };
+        assert_eq!(browser.line(), "there");
+        Some(browser)
+    }
+
+    /// Has it do something.
+    ///
+    /// # Panics
+    /// Where it cannot be done, or something is not as it should be.
+    pub fn does(&mut self, what: &str) {
+        writeln!(self.told, "{what}").expect("it listens");
+        assert_eq!(self.line(), format!("done {what}"));
+    }
+
+    /// Has it end.
+    ///
+    /// # Panics
+    /// Where something was not as it should be.
+    pub fn ends(self) {
+        let Browser { mut peer, told, .. } = self;
+        drop(told);
+        assert!(peer.ended().success());
+    }
+
+    fn line(&mut self) -> String {
+        self.says.next().and_then(Result::ok).unwrap_or_else(|| "it has ended".to_owned())
+    }
 }

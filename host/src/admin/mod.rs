@@ -4,6 +4,7 @@
 mod account;
 mod agreement;
 mod client;
+mod dashboard;
 mod guard;
 mod holders;
 mod metrics;
@@ -224,8 +225,22 @@ pub struct VersionStatus {
     /// Events that took longer than `overrun.report`.
     #[serde(default)]
     pub overruns: u64,
+    /// The exchanges that it has told of; nothing where it keeps no records, and none is compared with it.
+    #[serde(default)]
+    pub exchanges: Option<ExchangesStatus>,
     /// The services that it serves, or still has sessions of.
     pub services: Vec<String>,
+}
+
+/// How exchanges have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExchangesStatus {
+    /// All of them.
+    pub ended: u64,
+    /// Those that have failed.
+    pub failed: u64,
+    /// Nine in ten took so many microseconds at most.
+    pub nine_in_ten_us: u64,
 }
 
 /// One service.

@@ -19,6 +19,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::dashboard;
 use super::metrics;
 use super::problem::Problem;
 use super::server::Stops;
@@ -75,6 +76,7 @@ pub(super) fn router(events: Sender<Event>) -> Router {
         .split_for_parts();
     let description = description.to_json().unwrap_or_default();
     router
+        .merge(dashboard::router())
         .route("/openapi.json", get(move || async { ([(CONTENT_TYPE, "application/json")], description) }))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_that)

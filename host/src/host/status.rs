@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::admin::{
-    FileReport, MovesStatus, Outcome, Report, ServerStatus, ServiceStatus, Status, UpstreamStatus, VersionStatus,
+    ExchangesStatus, FileReport, MovesStatus, Outcome, Report, ServerStatus, ServiceStatus, Status, UpstreamStatus,
+    VersionStatus,
 };
 use crate::observe::notice;
 use crate::version::stage::Stage;
@@ -82,6 +83,12 @@ impl Host {
         let memory = version.code.as_ref().and_then(|code| code.memory());
         let mut counted = version.past;
         version.running.iter().for_each(|running| counted.add(&running.counts));
+        let exchanges = version.exchanges();
+        let exchanges = (exchanges.ended > 0).then(|| ExchangesStatus {
+            ended: exchanges.ended,
+            failed: exchanges.failed,
+            nine_in_ten_us: exchanges.ninth_tenth(),
+        });
         let mut services: Vec<String> =
             version.running.iter().map(|running| self.services[running.service].clone()).collect();
         services.dedup();
@@ -102,6 +109,7 @@ impl Host {
             failures: counted.failures,
             panics: counted.panics,
             overruns: counted.overruns,
+            exchanges,
             services,
         }
     }

@@ -1,0 +1,69 @@
+//! The dashboard in headless Chromium, by keys and by mouse, while a version is tried, promoted, taken back and drained.
+
+use support::{Browser, Gateway, eventually, free_port, libraries, settled, target_directory};
+
+const WORD: &str = "0123456789abcdef0123456789abcdef";
+
+#[test]
+fn an_operator_sees_a_canary_come_promotes_it_and_goes_back() {
+    let (web, admin) = (free_port(), free_port());
+    let builder = Gateway::builder().library(&libraries().http);
+    let word = builder.scratch("word");
+    std::fs::write(&word, WORD).unwrap();
+    let text = format!(
+        r#"
+workers = 1
+[admin]
+listen = ["127.0.0.1:{admin}"]
+token_file = {word:?}
+[service.web]
+component = "http"
+listen = ["tcp://127.0.0.1:{web}"]
+records = {records:?}
+config = {{ routes = [{{ path = "/", status = 200, body = "well" }}] }}
+[component.http]
+canary = {{ share = "50%" }}
+[agreement.gold]
+accounts = ["*"]
+quota = {{ day = 1000 }}
+"#,
+        records = builder.scratch("records.jsonl"),
+    );
+    let gateway = builder.data("data").toml(&text).start();
+    let pictures = target_directory("dashboard");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let url = format!("http://127.0.0.1:{admin}/");
+    let Some(mut browser) = Browser::start(&[&url, WORD, pictures.to_str().unwrap()]) else { return };
+
+    browser.does("enter");
+    browser.does("stage http@0.1.0 active");
+    let mut clients: Vec<_> = (0..20).map(|_| gateway.connect(web)).collect();
+    clients.iter_mut().for_each(|client| drop(client.get("/").unwrap()));
+    browser.does("areas http 1");
+    // A canary comes by a reload that the operator asks for.
+    gateway.deploy_stamped(&libraries().http, "1.1.0");
+    browser.does("reload");
+    browser.does("stage http@1.1.0 canary");
+    browser.does("text #versions it takes 50 % of new sessions");
+    browser.does("event version-tried");
+    // Who thinks better of it changes nothing.
+    browser.does("forsake Promote http@1.1.0");
+    assert_eq!(gateway.status().numbers("http", "canary"), ["1.1.0"]);
+    browser.does("press Promote http@1.1.0");
+    browser.does("stage http@1.1.0 active");
+    assert_eq!(gateway.status().numbers("http", "active"), ["1.1.0"]);
+    clients.iter_mut().for_each(|client| drop(client.get("/").unwrap()));
+    browser.does("areas http 2");
+    browser.does("everybody");
+    browser.does("press Roll http@1.1.0");
+    browser.does("stage http@0.1.0 active");
+    browser.does("text #versions it is withdrawn");
+    browser.does("event version-rolled");
+    eventually("they are back", || (gateway.status().numbers("http", "active") == ["0.1.0"]).then_some(()));
+    // What is refused is there with its reason.
+    std::fs::write(gateway.components().join("libbroken.so"), "no library").unwrap();
+    browser.does("reload");
+    browser.does("text #refusals libbroken.so");
+    settled(true, || !gateway.reload().ok);
+    browser.ends();
+}
