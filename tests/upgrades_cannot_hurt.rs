@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +112,7 @@ struct Rounds<'a> {
     taken_back: BTreeMap<(&'static str, bool), Vec<TakenBack>>,
     /// When what sends messages on was bad, in nanoseconds since 1970.
     were_bad: Vec<(i64, i64)>,
+    begun: Instant,
 }
 
 impl<'a> Rounds<'a> {
@@ -132,6 +132,7 @@ impl<'a> Rounds<'a> {
             memory: Vec::new(),
             taken_back: BTreeMap::new(),
             were_bad: Vec::new(),
+            begun: Instant::now(),
         }
     }
 
@@ -158,6 +159,10 @@ impl<'a> Rounds<'a> {
         self.place.gateway.swap(self.real[which], &format!("1.{}.0", self.swaps));
     }
 
+    fn file(which: usize) -> String {
+        format!("libtandem_{}.so", NAMES[which])
+    }
+
     fn promote(&self, name: &str) {
         let promoted = self.place.gateway.tandem(&["promote", name]);
         assert!(promoted.status.success(), "{promoted:?}");
@@ -181,7 +186,7 @@ impl<'a> Rounds<'a> {
 
     fn deploy(&self, which: usize, library: &Path, canary: bool) {
         self.place.canary(canary.then_some(NAMES[which]));
-        let file = format!("libtandem_{}.so", NAMES[which]);
+        let file = Self::file(which);
         self.place.gateway.deploy(library, &file);
         let reload = self.place.gateway.reload();
         // Workers that a bad version keeps busy may not have taken it in time: it is deployed all the same, and that is said.
@@ -214,7 +219,9 @@ impl<'a> Rounds<'a> {
         });
         let taken_back = blame.ends(which, reach, canary.then_some((deployed, seen)));
         println!(
-            "{} {number}{}: {} exchanges failed, taken back after {:.0?}: {reason}",
+            "{:.0?}, {} MB: {} {number}{}: {} exchanges failed, taken back after {:.0?}: {reason}",
+            self.begun.elapsed(),
+            self.place.gateway.rss() >> 20,
             NAMES[which],
             if canary { ", a canary" } else { "" },
             taken_back.failed,
@@ -227,7 +234,10 @@ impl<'a> Rounds<'a> {
         if matches!(which, SMPP | MESSAGING) {
             self.were_bad.push((since, time_of_day()));
         }
-        self.swap(which);
+        // Workers that are still at what it has begun take the mended one when they are through with that.
+        self.place.canary(None);
+        self.place.gateway.deploy_stamped_as(self.real[which], &format!("1.{}.0", self.swaps), &Self::file(which));
+        eventually("workers have taken the mended version", || self.place.gateway.reload().ok.then_some(()));
     }
 
     /// Each second one is a canary, for as long as there are of both.
@@ -496,7 +506,7 @@ secret = "{SECRET}"
                 let before = self.blame.now();
                 let text = format!("stay {number} {}", sent.attempted);
                 sent.attempted += 1;
-                match submit(&mut esme, &text) {
+                match esme.submit_and_hear(&text) {
                     Ok(0) => drop(sent.acknowledged.insert(text)),
                     failed => {
                         let born = |_, turn| born == Some(turn);
@@ -525,7 +535,7 @@ secret = "{SECRET}"
             let text = format!("visit {} {}", peer.octets()[3], sent.attempted);
             let submitted = Esme::bound_from(peer, self.smpp, "bolt").and_then(|mut esme| {
                 sent.attempted += 1;
-                let status = submit(&mut esme, &text)?;
+                let status = esme.submit_and_hear(&text)?;
                 esme.ask(UNBIND, &[])?;
                 esme.response()?;
                 Ok(status)
@@ -577,16 +587,6 @@ secret = "{SECRET}"
             let excused = were_bad.iter().any(|(from, to)| (from - slack..=to + slack).contains(first));
             assert!(excused, "{text} arrived at {times:?}, and what sends was bad at {were_bad:?}");
         }
-    }
-}
-
-/// Submits a text: the status.
-fn submit(esme: &mut Esme, text: &str) -> io::Result<u32> {
-    let sequence = esme.submit(text)?;
-    let response = esme.response()?;
-    match response.sequence == sequence {
-        true => Ok(response.status),
-        false => Err(io::Error::other(format!("the message is answered by {response:?}"))),
     }
 }
 

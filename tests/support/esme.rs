@@ -101,6 +101,18 @@ impl Esme {
         self.ask(SUBMIT_SM, &message(text))
     }
 
+    /// [`submit`](Esme::submit), and the status by which that is answered.
+    ///
+    /// # Errors
+    /// As for [`read`](Esme::read); what else it is answered by.
+    pub fn submit_and_hear(&mut self, text: &str) -> io::Result<u32> {
+        let sequence = self.submit(text)?;
+        match self.response()? {
+            response if response.sequence == sequence => Ok(response.status),
+            other => Err(io::Error::other(format!("the message is answered by {other:?}"))),
+        }
+    }
+
     /// Answers a request.
     ///
     /// # Errors

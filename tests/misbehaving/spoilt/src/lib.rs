@@ -112,8 +112,9 @@ impl<S: Session> Session for Inside<S> {
 
 /// In one of so many events it panics seldom …
 const SELDOM: u64 = 20;
-/// … and in one of so many it takes too long: where it did in each, its workers would come to nothing else.
-const OFTEN: u64 = 5;
+/// … and in one of so many it takes too long. Where it did in each, its workers would come to nothing else: a resident handles hundreds of
+/// answers in one turn.
+const OFTEN: u64 = 10;
 /// Longer by far than the host lets pass without a word, since what a thread has waited for a processor is not counted, and shorter than
 /// what it gives a session up for.
 const TOO_LONG: Duration = Duration::from_millis(600);
