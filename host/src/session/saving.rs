@@ -91,7 +91,7 @@ impl Driver<'_, '_> {
             Some(remainder) => remainder.merge(state),
             None => state,
         };
-        let streams = session.pipes.iter().map(|pipe| pipe.number).filter(|number| *number > 0).collect();
+        let streams = session.streams_told().collect();
         let saved = Saved { state, waits: self.waits(batch), streams, requests: session.requests_open().collect() };
         let saved = saved.write()?;
         Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
@@ -108,7 +108,7 @@ impl Driver<'_, '_> {
                 Effect::Forward { token, .. } => (token, kind::FORWARD_FAILED, 0),
                 Effect::Writable { token, .. } => (token, kind::WRITABLE, 0),
                 Effect::Call { token, .. } => (token, kind::CALL_FAILED, 0),
-                Effect::Authenticate { token, .. } => (token, kind::STORE_FAILED, 0),
+                Effect::Authenticate { token, .. } | Effect::Admit { token, .. } => (token, kind::STORE_FAILED, 0),
                 Effect::Row { token, .. } if token != 0 => (token, kind::STORE_FAILED, 0),
                 Effect::Cancel { token } => {
                     waits.retain(|wait| wait.token != token);
@@ -227,6 +227,13 @@ impl Session {
                 Err(format!("the saved session is refused: {reason}"))
             }
         }
+    }
+
+    /// The streams beside its own that it knows of: a dial that it has not heard of is only one that has failed.
+    fn streams_told(&self) -> impl Iterator<Item = u64> + '_ {
+        let untold = |number| self.answers.iter().any(|answer| answer.kind == kind::DIALED && answer.stream == number);
+        let up = self.pipes.iter().filter(|pipe| matches!(pipe.socket, Link::Up(_)));
+        up.map(|pipe| pipe.number).filter(move |number| *number > 0 && !untold(*number))
     }
 
     /// What it waits for now. `wall` says when in nanoseconds since 1970 something is due.

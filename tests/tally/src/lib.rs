@@ -7,10 +7,14 @@
 //! | `NAME also` | as the first; before it is known whose it is, `NAME-also` is bound as well |
 //! | `NAME unsaved` | as the first, and nothing is saved |
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
+//! | `NAME asks WHAT…` | `NAME saved`: it has asked for each (see `Count::ask`) in the event that saves it, and says what it is told |
+//! | `NAME asked WHAT…` | the same, saved in the next event, before it is told anything |
 
 use std::time::Duration;
 
 use tandem_component::prelude::*;
+
+const WORDS: Table = Table { name: "words", key: &["word"], columns: &[Column::new("word", Kind::Text)] };
 
 /// The component.
 pub struct Tally {
@@ -36,11 +40,18 @@ pub struct Count {
 pub enum Waiting {
     /// The time to answer.
     Later,
+    /// The time to save.
+    Save,
+    /// What is told is said, with what was asked.
+    Told(String),
+    /// The stream on which it is asked for what a stream is needed for, and then saved.
+    Stream,
 }
 
 impl Component for Tally {
     type Config = ();
     type Session = Count;
+    const TABLES: &'static [Table] = &[WORDS];
     const POLICY: Policy = Policy::Pin;
 
     fn start(_: (), starting: &Starting<'_>) -> Result<Self, Refusal> {
@@ -82,6 +93,18 @@ impl Session for Count {
                 self.failed = bound.is_err();
             }
             Event::Timeout { then: Waiting::Later } => self.say(tally, out),
+            Event::Timeout { then: Waiting::Told(what) } => self.tell(&what, "rang", out),
+            Event::Writable { then: Waiting::Told(what) } => self.tell(&what, "left", out),
+            Event::Writable { then: Waiting::Save } => self.keep(out),
+            Event::Answer { then: Waiting::Told(what), answer } => self.tell(&what, &format!("{answer:?}"), out),
+            Event::Answer { then: Waiting::Stream, answer: Answer::Dialed { stream, .. } } => {
+                out.writable(Stream::OWN, Waiting::Save);
+                out.forward(Forward::to_end(stream, Stream::OWN), Waiting::Told("forward".to_owned()));
+                // More than a peer that reads nothing has room for.
+                out.send(stream, &vec![b'x'; 14 << 20]);
+                out.writable(stream, Waiting::Told("writable".to_owned()));
+            }
+            Event::Closed { stream } if stream != Stream::OWN => self.tell("stream", "closed", out),
             _ => {}
         }
         Ok(())
@@ -118,9 +141,54 @@ impl Count {
                 return out.close(Stream::OWN);
             }
             [_, "unsaved"] => return self.say(tally, out),
+            [_, "asks", ref asked @ ..] => {
+                asked.iter().for_each(|what| Count::ask(what, out));
+                return self.keep(out);
+            }
+            [_, "asked", "stream"] => {
+                out.dial("app", Waiting::Stream);
+                return;
+            }
+            [_, "asked", ref asked @ ..] => {
+                // Nothing is on the way: it is the first of the answers.
+                out.writable(Stream::OWN, Waiting::Save);
+                return asked.iter().for_each(|what| Count::ask(what, out));
+            }
             _ => self.say(tally, out),
         }
         out.save();
+    }
+
+    fn ask(what: &str, out: &mut Out<'_, Self>) {
+        let then = Waiting::Told(what.to_owned());
+        match what {
+            "rung" => drop(out.after(Duration::ZERO, then)),
+            "timer" => drop(out.after(Duration::from_millis(1500), then)),
+            "dial" => drop(out.dial("app", then)),
+            "nowhere" => drop(out.dial("nowhere", then)),
+            "forward" => drop(out.forward(Forward::bytes(Stream::OWN, Stream::OWN, 0), then)),
+            "writable" => drop(out.writable(Stream::OWN, then)),
+            "call" => drop(out.call("mute", &"silent", then)),
+            "nobody" => drop(out.call("nobody", &"silent", then)),
+            "authenticate" => drop(out.authenticate("ann", b"secret", then)),
+            "admit" => drop(out.admit("ann", then)),
+            "row" => drop(out.get(&WORDS, &"word", then)),
+            "cancelled" => {
+                let token = out.call("mute", &"silent", then);
+                out.cancel(token);
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&self, out: &mut Out<'_, Self>) {
+        out.save();
+        self.tell("saved", "", out);
+    }
+
+    fn tell(&self, what: &str, told: &str, out: &mut Out<'_, Self>) {
+        let name = self.name.as_deref().unwrap_or("nobody");
+        out.send(Stream::OWN, format!("{name} {what} {told}\n").as_bytes());
     }
 
     fn say(&self, tally: &Tally, out: &mut Out<'_, Self>) {
