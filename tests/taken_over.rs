@@ -1,7 +1,9 @@
 //! A component that does not come back from an event costs that session, and no other: a fresh worker goes on with all else.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -165,6 +167,38 @@ fn a_session_that_is_stuck_while_it_is_opened_is_closed_and_the_next_ones_are_op
 }
 
 #[test]
+fn connections_go_on_being_taken_where_a_path_is_listened_at() {
+    let mut place = Place::start(1);
+    let mut before = place.connect_to_path();
+    says_back(&mut before, "before");
+
+    let mut held = place.hold(1);
+    // They are in the queue while nobody takes them.
+    let mut queued: Vec<UnixStream> = (0..4).map(|_| place.connect_to_path()).collect();
+    queued.iter_mut().for_each(|line| line.write_all(b"queued\n").unwrap());
+    let mut gone = place.connect_to_path();
+    gone.write_all(b"nobody reads the answer\n").unwrap();
+    drop(gone);
+
+    for line in &mut queued {
+        hears(line, "queued");
+        says_back(line, "after");
+    }
+    settled(1, || place.gateway.status().count("worker-taken-over"));
+    held.closed().unwrap();
+    says_back(&mut before, "after");
+    says_back(&mut place.connect_to_path(), "new");
+
+    // It is listened at until it is stopped, and by nobody then.
+    place.let_go();
+    settled(1, || place.gateway.status().count("thread-returned"));
+    says_back(&mut place.connect_to_path(), "at last");
+    let status = place.gateway.stop(libc::SIGTERM, Duration::from_secs(5) + SLACK);
+    assert_eq!(status.code(), Some(0), "{}", place.gateway.log());
+    assert!(UnixStream::connect(&place.unix).is_err());
+}
+
+#[test]
 fn a_worker_that_is_held_while_it_stops_is_taken_over_and_stops() {
     let mut place = Place::start(1);
     let mut line = place.gateway.connect(place.lines);
@@ -214,6 +248,7 @@ struct Place {
     network: TcpListener,
     _app: Upstream,
     lines: u16,
+    unix: PathBuf,
     web: u16,
     front: u16,
     kept: u16,
@@ -231,13 +266,14 @@ impl Place {
             .library_as(&asks(Some("resident")), "libtandem_asks.so");
         let comes_back = builder.scratch("comes back");
         let opening = builder.scratch("holds opening");
+        let unix = builder.scratch("lines.sock");
         let text = format!(
             r#"
 workers = {workers}
 shutdown = "5s"
 [service.lines]
 component = "misbehaving-careless"
-listen = ["tcp://127.0.0.1:{lines}", "udp://127.0.0.1:{lines}"]
+listen = ["tcp://127.0.0.1:{lines}", "udp://127.0.0.1:{lines}", "unix://{}"]
 config = {{ comes_back_with = "{}", opens_without = "{}" }}
 [service.network]
 component = "misbehaving-careless"
@@ -261,13 +297,20 @@ config = {{ serves = true }}
 versions = {{ keep = 0 }}
 rollback = {{ failures = 1000 }}
 "#,
+            unix.display(),
             comes_back.display(),
             opening.display(),
             network.local_addr().unwrap(),
             app.address(),
         );
         let gateway = builder.toml(&text).start();
-        Place { gateway, network, _app: app, lines, web, front, kept, comes_back }
+        Place { gateway, network, _app: app, lines, unix, web, front, kept, comes_back }
+    }
+
+    fn connect_to_path(&self) -> UnixStream {
+        let stream = UnixStream::connect(&self.unix).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
     }
 
     /// A connection whose session holds its worker, once it does.
@@ -287,6 +330,17 @@ rollback = {{ failures = 1000 }}
 fn echoes(line: &mut Client, text: &str) {
     line.send(format!("{text}\n").as_bytes()).unwrap();
     assert_eq!(line.line().unwrap(), text);
+}
+
+fn says_back(line: &mut UnixStream, text: &str) {
+    line.write_all(format!("{text}\n").as_bytes()).unwrap();
+    hears(line, text);
+}
+
+fn hears(line: &mut UnixStream, text: &str) {
+    let mut back = vec![0; text.len() + 1];
+    line.read_exact(&mut back).unwrap();
+    assert_eq!(back, format!("{text}\n").as_bytes());
 }
 
 fn says(client: &mut Client, line: &str) -> String {
