@@ -281,4 +281,101 @@ mod tests {
         }
         assert_eq!(skip(&mut &[0xc1][..]), None);
     }
+
+    /// A table with a column of each kind.
+    fn table() -> Table {
+        let kinds = ["integer", "real", "text", "blob", "boolean", "nested"];
+        let columns: Vec<_> = kinds.iter().map(|kind| serde_json::json!({"name": kind, "kind": kind})).collect();
+        let manifest = serde_json::json!({"name": "t", "key": ["integer"], "columns": columns});
+        Table::of("smpp", &serde_json::from_value(manifest).unwrap()).unwrap()
+    }
+
+    fn packed(value: &rmpv::Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        rmpv::encode::write_value(&mut bytes, value).unwrap();
+        bytes
+    }
+
+    fn struct_of(fields: &[(&str, rmpv::Value)]) -> rmpv::Value {
+        rmpv::Value::Map(fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
+    }
+
+    /// What is read of one column, either way of reading, which agree.
+    fn read_one(column: &str, value: &rmpv::Value) -> Result<Value, String> {
+        let table = table();
+        let bytes = packed(&struct_of(&[(column, value.clone())]));
+        let columns = read(&table, &bytes);
+        assert_eq!(columns, read_value(&table, rmpv::decode::read_value_ref(&mut &bytes[..]).unwrap()));
+        let mut columns = columns?;
+        assert_eq!((columns.len(), columns[0].0), (1, table.column(column).unwrap()));
+        Ok(columns.remove(0).1)
+    }
+
+    #[test]
+    fn a_value_of_each_kind_comes_back_as_it_went() {
+        use rmpv::Value as V;
+        let nested = struct_of(&[("list", V::Array(vec![1.into(), "two".into(), V::Nil])), ("map", struct_of(&[]))]);
+        let rows = [
+            [V::from(i64::MIN), V::F64(-0.5), "ä".into(), V::Binary(vec![0, 255]), true.into(), nested],
+            [V::from(i64::MAX), V::F64(f64::MAX), "".into(), V::Binary(Vec::new()), false.into(), V::Array(Vec::new())],
+            [V::from(0), V::Nil, V::Nil, V::Nil, V::Nil, V::Nil],
+        ];
+        let table = table();
+        for values in rows {
+            let names = table.columns.iter().map(|column| column.name.as_str());
+            let fields: Vec<(&str, V)> = names.zip(values).collect();
+            let bytes = packed(&struct_of(&fields));
+            let columns = read(&table, &bytes).unwrap();
+            assert!(columns.iter().map(|(at, _)| *at).eq(0..table.columns.len()));
+
+            let values: Vec<Value> = columns.into_iter().map(|(_, value)| value).collect();
+            let mut written = Vec::new();
+            write(&table, &values, &mut written);
+
+            let written = rmpv::decode::read_value(&mut &written[..]).unwrap();
+            assert_eq!(written, struct_of(&fields));
+        }
+    }
+
+    #[test]
+    fn what_a_column_takes_is_made_its_kind() {
+        use rmpv::Value as V;
+        assert_eq!(read_one("real", &V::F32(0.5)), Ok(Value::Real(0.5)));
+        assert_eq!(read_one("real", &V::from(-3)), Ok(Value::Real(-3.0)));
+        assert_eq!(read_one("boolean", &V::from(true)), Ok(Value::Integer(1)));
+        let numbers = |numbers: &[i64]| V::Array(numbers.iter().map(|number| V::from(*number)).collect());
+        assert_eq!(read_one("blob", &numbers(&[0, 7, 255])), Ok(Value::Blob(vec![0, 7, 255])));
+        assert_eq!(read_one("blob", &numbers(&[])), Ok(Value::Blob(Vec::new())));
+        for nested in [V::from(1), "text".into(), V::Binary(vec![1]), numbers(&[1]), struct_of(&[("a", V::F64(1.5))])] {
+            assert_eq!(read_one("nested", &nested), Ok(Value::Blob(packed(&nested))));
+        }
+        for column in ["integer", "real", "text", "blob", "boolean", "nested"] {
+            assert_eq!(read_one(column, &V::Nil), Ok(Value::Null), "{column}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_said_with_its_column() {
+        use rmpv::Value as V;
+        let wrong = [
+            ("integer", V::F64(1.0), "integer", "a real"),
+            ("integer", V::from(u64::MAX), "integer", "an integer (or one beyond 64 bits with a sign)"),
+            ("real", "1.5".into(), "real", "a text (or one that is not UTF-8)"),
+            ("text", V::Binary(b"text".to_vec()), "text", "bytes"),
+            ("blob", V::Array(vec![256.into()]), "blob", "a list"),
+            ("blob", V::Array(vec![V::from(-1)]), "blob", "a list"),
+            ("blob", "text".into(), "blob", "a text (or one that is not UTF-8)"),
+            ("boolean", V::from(1), "boolean", "an integer (or one beyond 64 bits with a sign)"),
+            ("integer", true.into(), "integer", "a boolean"),
+            ("text", struct_of(&[]), "text", "a nested value"),
+            ("text", V::Ext(1, vec![2]), "text", "an extension"),
+        ];
+        for (column, value, kind, found) in wrong {
+            let kind = Kind::of(kind).unwrap();
+            let said = format!("column `{column}` of table `t` holds {kind}, not {found}");
+            assert_eq!(read_one(column, &value), Err(said));
+        }
+        let of_no_column = read_one("colour", &V::from(1)).unwrap_err();
+        assert_eq!(of_no_column, "table `t` has no column `colour`");
+    }
 }
