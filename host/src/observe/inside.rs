@@ -487,4 +487,50 @@ mod tests {
         assert_eq!(said.recv().unwrap().ok(), Some("what it kept"));
         assert!(said.recv_timeout(Duration::from_millis(50)).is_err() && !thread.is_finished());
     }
+
+    #[test]
+    fn what_is_called_has_a_name_in_this_run_and_the_next() {
+        let events = [
+            "opened",
+            "bytes",
+            "end",
+            "datagram",
+            "dialed",
+            "forwarded",
+            "timeout",
+            "writable",
+            "closed",
+            "drain",
+            "last words",
+            "rows",
+            "store failed",
+            "request",
+            "withdrawn",
+            "answer",
+            "authenticated",
+            "routed",
+            "admitted",
+        ];
+        let named: Vec<String> = (1..=kind::ADMITTED).map(|kind| What::event(kind).to_string()).collect();
+        for name in events {
+            assert!(named.contains(&format!("in the event `{name}`")), "{name}: {named:?}");
+        }
+        assert!(named.iter().all(|name| events.iter().any(|event| name.contains(event))), "{named:?}");
+        assert_eq!(What::event(247).to_string(), "in event 247");
+        let calls = [
+            (What::CLEAR, "running what it has left behind"),
+            (What::START, "being started"),
+            (What::STOP, "being stopped"),
+            (What::OPEN, "opening it"),
+            (What::EXPORT, "exporting it"),
+            (What::RESUME, "resuming it"),
+            (What::BOUNDARY, "looking for its boundary"),
+            (What::CLOSE, "closing it"),
+        ];
+        for (what, name) in calls {
+            assert_eq!(what.to_string(), name);
+            assert_eq!(What::numbered(what.number()), Some(what));
+        }
+        assert_eq!((What::numbered(0), What::numbered(256)), (None, None));
+    }
 }
