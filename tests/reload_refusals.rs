@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::{Client, Gateway, Reload, fixture, free_port, libraries, relabel, rewrite};
+use support::{Client, Gateway, Reload, eventually, fixture, free_port, libraries, relabel, rewrite};
 
 const FILE: &str = "libtandem_echo.so";
 
@@ -266,6 +266,25 @@ fn a_key_that_takes_a_restart() {
     let mut serving = Serving::start();
     serving.gateway.configure(|text| format!("workers = 7\n{text}"));
     serving.changes_nothing(&["workers", "restart"]);
+}
+
+#[test]
+fn another_directory_for_data_takes_a_restart() {
+    let mut serving = Serving::start();
+    serving.gateway.configure(|text| text.replace("data = \"data\"", "data = \"elsewhere\""));
+    // By the signal: a command asks whom its configuration names.
+    serving.gateway.sighup();
+    eventually("it is said", || {
+        let log = serving.gateway.log();
+        let line = log.lines().find(|line| line.contains("data: "))?;
+        assert!(line.contains("is in use") && line.contains("elsewhere takes a restart"), "{line}");
+        Some(())
+    });
+    assert!(!serving.gateway.scratch("elsewhere").exists());
+
+    serving.gateway.configure(|text| text.replace("\"elsewhere\"", "\"data\""));
+    assert!(serving.gateway.reload().ok);
+    serving.serves_on();
 }
 
 #[test]
