@@ -1,7 +1,7 @@
 //! A conversation of datagrams is one session, whoever sends them and wherever they come in: through swaps, and, since it saves
 //! itself, through crashes.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -330,4 +330,94 @@ fn a_datagram_whose_event_writes_finds_its_conversation_all_the_same() {
         assert_eq!(parts(&say(&two, &format!("{name} also"))).0, 2);
     }
     assert_eq!(gateway.status().count("datagram-lost"), 0);
+}
+
+#[test]
+fn of_two_that_begin_it_at_once_both_are_counted_in_it() {
+    let (gateway, port) = start("");
+    let peers = [peer(port), peer(port)];
+    for (at, peer) in peers.iter().enumerate() {
+        say(peer, &format!("own{at}"));
+    }
+    let store = locked(&gateway);
+
+    for peer in &peers {
+        peer.send(b"ann").unwrap();
+        hears_nothing(peer);
+    }
+    store.execute_batch("ROLLBACK").unwrap();
+
+    let mut counts = peers.each_ref().map(|peer| parts(&heard(peer)).0);
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2]);
+}
+
+#[test]
+fn one_whose_time_is_up_and_that_goes_while_it_is_begun_anew_begins() {
+    let (gateway, port) = start("bindings = { idle = \"1s\" }");
+    let peer = peer(port);
+    say(&peer, "ann");
+    assert_eq!(parts(&say(&peer, "ann")).0, 2);
+    let store = locked(&gateway);
+    thread::sleep(Duration::from_millis(1100));
+
+    // It is there still when it is looked for, and not when it would be changed.
+    peer.send(b"ann").unwrap();
+    hears_nothing(&peer);
+    assert_eq!(store.execute("DELETE FROM \"tandem.bindings\"", []).unwrap(), 1);
+    store.execute_batch("COMMIT").unwrap();
+
+    assert_eq!(parts(&heard(&peer)).0, 1);
+    assert_eq!(gateway.status().count("session-broken"), 0);
+}
+
+/// The store, to which nobody else writes until this has rolled back.
+fn locked(gateway: &Gateway) -> rusqlite::Connection {
+    let store = rusqlite::Connection::open(gateway.scratch("data/store.sqlite")).unwrap();
+    store.busy_timeout(PATIENCE).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store
+}
+
+/// Nothing is said while it cannot be kept.
+fn hears_nothing(peer: &UdpSocket) {
+    peer.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    assert!(peer.recv(&mut [0; 512]).is_err(), "nothing is said while it cannot be kept");
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+}
+
+#[test]
+fn a_session_that_breaks_a_rule_about_names_ends_and_that_is_said() {
+    let app = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (gateway, port) = start(&format!("[upstream.app]\nservers = [\"tcp://{}\"]", app.local_addr().unwrap()));
+    gateway.swap(&tally(None), "1.0.0");
+    let said = |reason: &str| {
+        settled(true, || gateway.status().notice("session-broken").is_some_and(|told| told.contains(reason)));
+    };
+    let connections = [
+        ("wrong two\n", "it has named two conversations in one event"),
+        ("wrong labels\n", "it has named two conversations in one event, or labelled one"),
+        ("wrong late\n", "it has named the conversation of an exchange that it consumes: name it first"),
+        ("wrong late label\n", "it has labelled an exchange that it consumes: label it first"),
+        ("wrong nameless\n", "a conversation's name has 1 to 255 bytes, and this one 0"),
+        ("wrong long\n", "a conversation's name has 1 to 255 bytes, and this one 256"),
+        ("wrong saved\n", "a session is saved under its key, and this one has none: route it first"),
+        ("ann asks dial\nbob\n", "it has named another conversation while it waits for something"),
+    ];
+    for (lines, reason) in connections {
+        let mut client = gateway.connect(port);
+        client.send(lines.as_bytes()).unwrap();
+        while client.line().is_ok() {}
+        said(reason);
+    }
+    let datagrams = [
+        ("wrong timer", "it has named a conversation where there is no datagram"),
+        ("cy elsewhere", "it has named the conversation that it is"),
+    ];
+    for (datagram, reason) in datagrams {
+        peer(port).send(datagram.as_bytes()).unwrap();
+        said(reason);
+    }
+    // Nobody else has noticed.
+    assert_eq!(parts(&say(&peer(port), "dan")), (1, "1.0.0".into()));
 }

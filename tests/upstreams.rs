@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -272,6 +273,34 @@ fn a_server_that_takes_no_more_of_a_body_is_504() {
 }
 
 #[test]
+fn a_server_that_reads_no_more_of_a_body_may_still_answer_and_if_not_it_is_504() {
+    for (answer, status) in [("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", 413), ("", 504)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = format!("unix://{}", path.display());
+        // Not because nothing moves: the server would be given a minute for that.
+        let place = Place::at(&[server], "", "timeouts = { body = \"60s\", response_head = \"500ms\" }");
+        let mut client = place.connect();
+        client.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n").unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            server.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        // What a peer over TCP does not hear, one at a path does.
+        server.shutdown(Shutdown::Read).unwrap();
+
+        client.send(b"a part of the body").unwrap();
+        server.write_all(answer.as_bytes()).unwrap();
+
+        assert_eq!(client.answer("POST").unwrap().status, status);
+    }
+}
+
+#[test]
 fn an_upstream_that_no_route_may_name_is_refused_before_it_serves() {
     let place = Place::start(&[loopback(free_port())], "", "");
     place.gateway.configure(|text| text.replace("upstream = \"app\"", "upstream = \"nowhere\""));
@@ -319,8 +348,14 @@ struct Place {
 impl Place {
     /// One worker, so that there is one pool.
     fn start(servers: &[SocketAddr], upstream: &str, service: &str) -> Self {
+        let servers: Vec<String> = servers.iter().map(|server| format!("tcp://{server}")).collect();
+        Place::at(&servers, upstream, service)
+    }
+
+    /// The same, of servers wherever they are.
+    fn at(servers: &[String], upstream: &str, service: &str) -> Self {
         let port = free_port();
-        let servers: Vec<String> = servers.iter().map(|server| format!("\"tcp://{server}\"")).collect();
+        let servers: Vec<String> = servers.iter().map(|server| format!("\"{server}\"")).collect();
         let gateway = Gateway::builder()
             .library(&libraries().http)
             .toml(&format!(

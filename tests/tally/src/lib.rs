@@ -8,6 +8,8 @@
 //! | `NAME unsaved` | as the first, and nothing is saved |
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
 //! | `NAME asks WHAT…` | `NAME saved`: it has asked for each (see `Count::ask`) in the event that saves it, and says what it is told |
+//! | `NAME elsewhere` | it names another conversation, which one of datagrams may not |
+//! | `wrong HOW` | nothing: it breaks a rule about names (see `Count::wrong`) |
 //! | `NAME asked WHAT…` | the same, saved in the next event, before it is told anything |
 
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub enum Waiting {
     Later,
     /// The time to save.
     Save,
+    /// The time to name a conversation where nothing has come in.
+    Name,
     /// What is told is said, with what was asked.
     Told(String),
     /// The stream on which it is asked for what a stream is needed for, and then saved.
@@ -70,6 +74,7 @@ impl Session for Count {
 
     fn handle(&mut self, tally: &Tally, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
         match event {
+            Event::Datagram { bytes } if bytes.starts_with(b"wrong ") => Count::wrong(&bytes[6..], out),
             Event::Datagram { bytes } if self.name.is_none() && !self.failed => {
                 let name = first_word(bytes);
                 if bytes.ends_with(b" also") {
@@ -80,6 +85,10 @@ impl Session for Count {
             Event::Datagram { bytes } => self.hear(tally, bytes, out),
             Event::Bytes { bytes, .. } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+                if bytes.starts_with(b"wrong ") {
+                    Count::wrong(&bytes[6..end], out);
+                    return Ok(());
+                }
                 if !std::mem::take(&mut self.routed) {
                     self.name = Some(String::from_utf8_lossy(first_word(&bytes[..end])).into_owned());
                     out.route(first_word(&bytes[..end]));
@@ -93,6 +102,7 @@ impl Session for Count {
                 self.failed = bound.is_err();
             }
             Event::Timeout { then: Waiting::Later } => self.say(tally, out),
+            Event::Timeout { then: Waiting::Name } => out.route(b"late"),
             Event::Timeout { then: Waiting::Told(what) } => self.tell(&what, "rang", out),
             Event::Writable { then: Waiting::Told(what) } => self.tell(&what, "left", out),
             Event::Writable { then: Waiting::Save } => self.keep(out),
@@ -141,6 +151,7 @@ impl Count {
                 return out.close(Stream::OWN);
             }
             [_, "unsaved"] => return self.say(tally, out),
+            [_, "elsewhere"] => return out.route(b"elsewhere"),
             [_, "asks", ref asked @ ..] => {
                 asked.iter().for_each(|what| Count::ask(what, out));
                 return self.keep(out);
@@ -157,6 +168,26 @@ impl Count {
             _ => self.say(tally, out),
         }
         out.save();
+    }
+
+    fn wrong(how: &[u8], out: &mut Out<'_, Self>) {
+        match how {
+            b"two" => [b"one", b"two"].iter().for_each(|name| out.route(*name)),
+            b"labels" => ["one", "two"].iter().for_each(|label| out.label(label)),
+            b"late" => {
+                out.consume(1);
+                out.route(b"late");
+            }
+            b"late label" => {
+                out.consume(1);
+                out.label("late");
+            }
+            b"nameless" => out.route(b""),
+            b"long" => out.route(&[b'x'; 256]),
+            b"saved" => out.save(),
+            b"timer" => drop(out.after(Duration::ZERO, Waiting::Name)),
+            _ => {}
+        }
     }
 
     fn ask(what: &str, out: &mut Out<'_, Self>) {
