@@ -420,4 +420,11 @@ fn a_session_that_breaks_a_rule_about_names_ends_and_that_is_said() {
     }
     // Nobody else has noticed.
     assert_eq!(parts(&say(&peer(port), "dan")), (1, "1.0.0".into()));
+
+    let (gateway, port) = start("policy = \"renew\"");
+    let mut client = gateway.connect(port);
+    client.send(b"ann\n").unwrap();
+    while client.line().is_ok() {}
+    let reason = "a session of policy renew keeps nothing between two exchanges";
+    settled(true, || gateway.status().notice("session-broken").is_some_and(|told| told.contains(reason)));
 }
