@@ -137,6 +137,12 @@ impl Around for OnFloor {
         Ok(Box::new(InShop(shop)))
     }
 
+    fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        // The host waits for it, and none of these components takes its time.
+        work();
+        Ok(())
+    }
+
     fn aside(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         if self.0.at_once.get() {
             work();

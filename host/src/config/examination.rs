@@ -9,7 +9,7 @@ use crate::loader::examine::Limits;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Examination {
-    /// How long it may take.
+    /// How long it may take, and how long a start may take afterwards in the host.
     pub limit: Span,
     /// How much memory it may take, the library's own among it.
     pub memory: Size,

@@ -69,7 +69,13 @@ pub trait Around {
     /// The file is no store, or cannot be opened.
     fn open_store(&self, file: &Path, deliver: Deliver) -> Result<Box<dyn Store>, OpenError>;
 
-    /// Has something done beside this thread, which may take as long as a component wants.
+    /// Has a component started beside this thread, which waits for it, though not for ever.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+    /// Has a component stopped beside this thread, which may take as long as the component wants.
     ///
     /// # Errors
     /// No thread can be had.
@@ -132,6 +138,10 @@ impl Around for Process {
 
     fn open_store(&self, file: &Path, deliver: Deliver) -> Result<Box<dyn Store>, OpenError> {
         Ok(Box::new(Sqlite::open(file, deliver)?))
+    }
+
+    fn start(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        std::thread::Builder::new().name("starting".into()).spawn(work).map(drop)
     }
 
     fn aside(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {

@@ -20,6 +20,7 @@ mod publication;
 mod reload;
 mod retire;
 mod rollouts;
+mod starting;
 mod status;
 pub(crate) mod tables;
 pub(crate) mod trust;
@@ -68,7 +69,8 @@ pub enum Event {
     Reopen,
     /// The last lease of an instance is gone.
     Returned(Box<Instance>),
-    /// The component of an instance, by its number, has stopped.
+    /// The component of an instance, by its number, has stopped; or its start, that nobody waits for any more, has come back, and
+    /// nothing is left of it.
     Stopped(u32),
 }
 

@@ -11,21 +11,20 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use tandem_component::Starting;
 
-use super::versions::{Running, Stop, Version};
-use super::{Event, Host, trust};
+use super::versions::Version;
+use super::{Host, trust};
 use crate::admin::{FileReport, Outcome, Refused, Report};
 use crate::config::{Config, Source};
 use crate::loader::code::Code;
 use crate::loader::examine::Trial;
 use crate::loader::signature;
-use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Records;
 use crate::system;
 use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
 use crate::version::stage::{Stage, Step};
-use crate::version::{Counts, Instance, Lease, Started};
+use crate::version::{Instance, Lease, Started};
 
 /// A file in the components directory.
 pub(super) struct Found {
@@ -335,8 +334,9 @@ impl Host {
         }
         // What is to be started is tried in a child first, also when only the configuration is new.
         let unseen = matches!(self.versions[at].stage, Stage::Found);
-        let trials: Vec<Trial> =
-            plans.iter().filter(|plan| unseen || self.standing(at, plan).is_none()).map(Plan::trial).collect();
+        let new = |plan: &&Plan| self.standing(at, plan).is_none();
+        plans.iter().filter(new).try_for_each(|plan| self.versions[at].check_not_held(plan))?;
+        let trials: Vec<Trial> = plans.iter().filter(|plan| unseen || new(plan)).map(Plan::trial).collect();
         if unseen || !trials.is_empty() {
             self.compare_tables(at)?;
             self.examine(at, &trials, config)?;
@@ -345,7 +345,7 @@ impl Host {
         for plan in plans {
             let instance = match self.standing(at, &plan) {
                 Some(instance) => instance,
-                None => self.start(at, &plan)?,
+                None => self.start(at, &plan, config.examination.limit)?,
             };
             instances.push((plan.number, instance));
         }
@@ -395,32 +395,7 @@ impl Host {
             .cloned()
     }
 
-    fn start(&mut self, at: usize, plan: &Plan) -> Result<Lease<Instance>, String> {
-        let code = self.load(at)?;
-        self.instances += 1;
-        let number = self.instances;
-        let name: Arc<str> = self.versions[at].name().into();
-        let counts = Arc::new(Counts::default());
-        let (version, service) = (name.to_string(), plan.service.clone());
-        inside::name(number, inside::Name { version, service, counts: Arc::clone(&counts) });
-        self.begun.add(number, self.versions[at].whose(&plan.service));
-        let object = code.start(&plan.starting, &plan.settings, number).inspect_err(|_| {
-            inside::forget(number);
-            self.begun.remove(number);
-        })?;
-        let running =
-            Running { number, service: plan.number, counts: Arc::clone(&counts), drain_due: None, stop: Stop::NotYet };
-        self.versions[at].running.push(running);
-        let identity: Arc<str> = self.versions[at].identity().into();
-        let instance = Instance::new(object, (name, identity), plan.policy, counts, plan.started.clone());
-        let events = self.events.clone();
-        Ok(Lease::new(instance, move |instance| {
-            // Where the host's thread has ended, the process ends, and all libraries stay mapped until then.
-            let _ = events.send(Event::Returned(Box::new(instance)));
-        }))
-    }
-
-    fn load(&mut self, at: usize) -> Result<Arc<Code>, String> {
+    pub(super) fn load(&mut self, at: usize) -> Result<Arc<Code>, String> {
         if let Some(code) = &self.versions[at].code {
             return Ok(Arc::clone(code));
         }
@@ -549,13 +524,13 @@ impl Host {
 }
 
 /// How a version is to be started for a service.
-pub(crate) struct Plan {
-    service: String,
-    number: usize,
-    starting: Vec<u8>,
-    settings: Vec<u8>,
-    policy: tandem_component::Policy,
-    started: Started,
+pub(super) struct Plan {
+    pub(super) service: String,
+    pub(super) number: usize,
+    pub(super) starting: Vec<u8>,
+    pub(super) settings: Vec<u8>,
+    pub(super) policy: tandem_component::Policy,
+    pub(super) started: Started,
 }
 
 impl Plan {

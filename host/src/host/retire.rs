@@ -52,6 +52,7 @@ impl Host {
         inside::forget(number);
         self.begun.remove(number);
         for version in &mut self.versions {
+            version.held.remove(&number);
             version.running.retain(|running| {
                 let is_gone = running.number == number;
                 if is_gone {
@@ -62,7 +63,7 @@ impl Host {
         }
     }
 
-    /// The component of an instance was dropped, and has nothing left on the thread that did it.
+    /// The component of an instance was dropped, or never came to be, and has nothing left on the thread that did it.
     pub(super) fn stopped(&mut self, number: u32) {
         self.forget_instance(number);
         for at in 0..self.versions.len() {

@@ -1,6 +1,6 @@
 //! What the host knows of each version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::observe::notice::{self, Notice};
 use crate::version::canary::Counted;
 use crate::version::rollout::Candidate;
 use crate::version::stage::{Stage, Step};
-use crate::version::{Counts, Instance, Lease};
+use crate::version::{Counts, Instance, Lease, Started};
 
 use super::around::Passed;
 
@@ -35,6 +35,8 @@ pub(super) struct Version {
     pub(super) lingering: Vec<Lingering>,
     /// Its instances that are not gone.
     pub(super) running: Vec<Running>,
+    /// The starts that nobody waits for any more and that have not come back, by the numbers of their instances.
+    pub(super) held: BTreeMap<u32, Started>,
     /// What was counted of those that are.
     pub(super) past: Past,
     /// Held so that it can be gone back to.
@@ -144,7 +146,7 @@ pub(super) enum Stop {
     NotYet,
     /// The last lease is gone, and its component is dropped, on a thread of its own, until then.
     By(Instant),
-    /// Its component has not come back from that in time. What an operator is told of it.
+    /// Its component has not come back from that in time, or from its start. What an operator is told of it.
     Overdue(String),
 }
 
@@ -173,6 +175,7 @@ impl Version {
             code: None,
             lingering: Vec::new(),
             running: Vec::new(),
+            held: BTreeMap::new(),
             past: Past::default(),
             kept: Vec::new(),
             refusal: None,
