@@ -35,6 +35,7 @@
 
 mod admissions;
 mod calls;
+mod rereading;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -111,6 +112,8 @@ struct Host {
     saved: Option<Vec<u8>>,
     /// The bytes of answers that have some, by token.
     found: HashMap<u64, Vec<u8>>,
+    /// What rows were asked for, by the token of the answer.
+    asked: HashMap<u64, rereading::Question>,
     /// Nothing can be stored, for this reason.
     unstored: Option<StoreFailure>,
     /// How many events in a row could not be stored.
@@ -201,6 +204,7 @@ impl<C: Component> Harness<C> {
             routing: false,
             saved: None,
             found: HashMap::new(),
+            asked: HashMap::new(),
             unstored: None,
             failures: 0,
             blamed: Vec::new(),
@@ -432,7 +436,7 @@ impl<C: Component> Harness<C> {
     }
 
     /// Carries the session to another version: exported by this one, resumed by `D`, with streams, timers, dials and
-    /// forwards left where they are.
+    /// forwards left where they are. Rows that it is still to be told of are read again, as `D` sees them.
     ///
     /// # Errors
     /// Where `D` refuses the configuration or the state; the host would leave the session where it is.
@@ -441,6 +445,7 @@ impl<C: Component> Harness<C> {
         let component = start::<D>(config)?;
         let session = boxed::resume(&component, &self.host.opening(), &state)?;
         let mut harness = Harness { component, session, host: self.host };
+        harness.host.read_again(D::TABLES);
         harness.turn();
         Ok(harness)
     }
@@ -614,6 +619,7 @@ impl Host {
         }
         let (mut tables, mut writes) = (self.tables.clone(), false);
         let mut answers: Vec<(u32, u32, Vec<u8>, u64)> = Vec::new();
+        let mut asked = Vec::new();
         // Up to the end of what is done on condition it is not.
         let mut skips = false;
         for effect in &self.batch.effects {
@@ -632,7 +638,10 @@ impl Host {
             match tables.carry_out(declared, &told)? {
                 rows::Outcome::Silent => {}
                 rows::Outcome::Failed(why) => return Ok(Some(why)),
-                rows::Outcome::Answer(kind, detail, bytes) => answers.push((kind, detail, bytes, token)),
+                rows::Outcome::Answer(kind, detail, bytes) => {
+                    asked.extend(rereading::Question::of(&told).map(|question| (token, question)));
+                    answers.push((kind, detail, bytes, token));
+                }
             }
         }
         let unstored = self.unstored.map(number);
@@ -640,6 +649,7 @@ impl Host {
             return Ok(Some(why));
         }
         self.tables = tables;
+        self.asked.extend(asked);
         for (kind, detail, bytes, token) in answers {
             let (kind, detail) = unstored.map_or((kind, detail), |why| (kind::STORE_FAILED, why));
             self.found.insert(token, bytes);

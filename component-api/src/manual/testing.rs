@@ -24,8 +24,8 @@
 //! # Another version in the middle
 //!
 //! [`carry`](crate::harness::Harness::carry) exports the session, lets another component resume it, and leaves all else where it is:
-//! unread bytes, timers, streams, dials, forwards. A component that can be carried at every byte has nothing hidden
-//! outside its state:
+//! unread bytes, timers, streams, dials, forwards. Rows that were asked for and not yet told are read again, with the columns that
+//! the other one declares. A component that can be carried at every byte has nothing hidden outside its state:
 //!
 //! ```
 //! # mod component { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/lines.rs")); }
