@@ -120,6 +120,16 @@ fn what_is_under_way_on_a_stream_and_the_stream_is_closed() {
 }
 
 #[test]
+fn a_stream_that_it_has_given_up_is_not_closed() {
+    for how in ["release", "close", "abort"] {
+        let mut place = Place::start();
+        place.saved(&format!("ann dials {how}"));
+        let ([], client) = place.told();
+        place.waits_for_nothing(client);
+    }
+}
+
+#[test]
 fn a_timer_rings_when_it_is_due_and_not_early() {
     for how in ["asks", "asked"] {
         let mut place = Place::start();

@@ -91,7 +91,7 @@ impl Driver<'_, '_> {
             Some(remainder) => remainder.merge(state),
             None => state,
         };
-        let streams = session.streams_told().collect();
+        let streams = session.streams_kept(batch).collect();
         let saved = Saved { state, waits: self.waits(batch), streams, requests: session.requests_open().collect() };
         let saved = saved.write()?;
         Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
@@ -229,11 +229,19 @@ impl Session {
         }
     }
 
-    /// The streams beside its own that it knows of: a dial that it has not heard of is only one that has failed.
-    fn streams_told(&self) -> impl Iterator<Item = u64> + '_ {
+    /// The streams beside its own that it knows of, and has not given up by these effects: a dial that it has not heard of is
+    /// only one that has failed.
+    fn streams_kept(&self, batch: &Batch) -> impl Iterator<Item = u64> {
         let untold = |number| self.answers.iter().any(|answer| answer.kind == kind::DIALED && answer.stream == number);
-        let up = self.pipes.iter().filter(|pipe| matches!(pipe.socket, Link::Up(_)));
-        up.map(|pipe| pipe.number).filter(move |number| *number > 0 && !untold(*number))
+        let given_up = |number| {
+            let gives_up = |effect: &Effect| match *effect {
+                Effect::Release { stream } | Effect::Close { stream } | Effect::Abort { stream } => stream == number,
+                _ => false,
+            };
+            batch.effects.iter().any(gives_up)
+        };
+        let up = self.pipes.iter().filter(|pipe| matches!(pipe.socket, Link::Up(_)) && !pipe.closing);
+        up.map(|pipe| pipe.number).filter(move |number| *number > 0 && !untold(*number) && !given_up(*number))
     }
 
     /// What it waits for now. `wall` says when in nanoseconds since 1970 something is due.

@@ -8,6 +8,7 @@
 //! | `NAME unsaved` | as the first, and nothing is saved |
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
 //! | `NAME asks WHAT…` | `NAME saved`: it has asked for each (see `Count::ask`) in the event that saves it, and says what it is told |
+//! | `NAME dials HOW` | `NAME saved`, when it has a stream and gives it up: `release`, `close` or `abort` |
 //! | `NAME elsewhere` | it names another conversation, which one of datagrams may not |
 //! | `wrong HOW` | nothing: it breaks a rule about names (see `Count::wrong`) |
 //! | `NAME asked WHAT…` | the same, saved in the next event, before it is told anything |
@@ -48,6 +49,8 @@ pub enum Waiting {
     Name,
     /// What is told is said, with what was asked.
     Told(String),
+    /// The stream that is given up by this, in the event that saves it.
+    GivenUp(String),
     /// The stream on which it is asked for what a stream is needed for, and then saved.
     Stream,
 }
@@ -107,6 +110,14 @@ impl Session for Count {
             Event::Writable { then: Waiting::Told(what) } => self.tell(&what, "left", out),
             Event::Writable { then: Waiting::Save } => self.keep(out),
             Event::Answer { then: Waiting::Told(what), answer } => self.tell(&what, &format!("{answer:?}"), out),
+            Event::Answer { then: Waiting::GivenUp(how), answer: Answer::Dialed { stream, .. } } => {
+                match &*how {
+                    "close" => out.close(stream),
+                    "abort" => out.abort(stream),
+                    _ => out.release(stream),
+                }
+                self.keep(out);
+            }
             Event::Answer { then: Waiting::Stream, answer: Answer::Dialed { stream, .. } } => {
                 out.writable(Stream::OWN, Waiting::Save);
                 out.forward(Forward::to_end(stream, Stream::OWN), Waiting::Told("forward".to_owned()));
@@ -158,6 +169,10 @@ impl Count {
             }
             [_, "asked", "stream"] => {
                 out.dial("app", Waiting::Stream);
+                return;
+            }
+            [_, "dials", how] => {
+                out.dial("app", Waiting::GivenUp(how.to_owned()));
                 return;
             }
             [_, "asked", ref asked @ ..] => {
