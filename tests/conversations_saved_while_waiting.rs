@@ -9,13 +9,15 @@ use support::{Client, Gateway, asks, free_port, tally};
 struct Place {
     gateway: Gateway,
     port: u16,
+    /// Where what is said may be that another service is asked.
+    front: u16,
     /// Takes connections, and neither reads nor says anything.
     _app: TcpListener,
 }
 
 impl Place {
     fn start() -> Self {
-        let port = free_port();
+        let (port, front) = (free_port(), free_port());
         let app = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = app.local_addr().unwrap();
         let gateway = Gateway::builder()
@@ -23,11 +25,12 @@ impl Place {
             .library_as(&asks(None), "libtandem_asks.so")
             .toml(&format!(
                 "[service.tally]\ncomponent = \"tally\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
+                 [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\n\
                  [service.mute]\ncomponent = \"asks\"\nconfig = {{ serves = true }}\n\
                  [upstream.app]\nservers = [\"tcp://{server}\"]\n"
             ))
             .start();
-        Place { gateway, port, _app: app }
+        Place { gateway, port, front, _app: app }
     }
 
     /// Has a conversation say something that it is saved with, and ends the gateway at once.
@@ -126,6 +129,30 @@ fn a_stream_that_it_has_given_up_is_not_closed() {
         place.saved(&format!("ann dials {how}"));
         let ([], client) = place.told();
         place.waits_for_nothing(client);
+    }
+}
+
+#[test]
+fn a_request_is_withdrawn_that_it_has_not_answered() {
+    for (request, answered) in [("answer", true), ("keep", false)] {
+        let mut place = Place::start();
+        let (mut client, mut caller) = (place.gateway.connect(place.port), place.gateway.connect(place.front));
+        client.send(b"ann serves\n").unwrap();
+        assert_eq!(client.line().unwrap(), "ann serving ");
+        caller.send(format!("ask tally {request}\n").as_bytes()).unwrap();
+        assert_eq!(client.line().unwrap(), "ann saved ");
+        if answered {
+            assert_eq!(caller.line().unwrap(), "answered");
+        }
+        place.gateway.kill_and_start();
+        if answered {
+            let ([], client) = place.told();
+            place.waits_for_nothing(client);
+        } else {
+            let (told, client) = place.told();
+            assert_eq!(told, ["ann request withdrawn"]);
+            place.waits_for_nothing(client);
+        }
     }
 }
 

@@ -92,7 +92,10 @@ impl Driver<'_, '_> {
             None => state,
         };
         let streams = session.streams_kept(batch).collect();
-        let saved = Saved { state, waits: self.waits(batch), streams, requests: session.requests_open().collect() };
+        let answers =
+            |id| batch.effects.iter().any(|effect| matches!(*effect, Effect::Answer { request, .. } if request == id));
+        let requests = session.requests_open().filter(|id| !answers(*id)).collect();
+        let saved = Saved { state, waits: self.waits(batch), streams, requests };
         let saved = saved.write()?;
         Ok(Some(self.worker.save(session.service, keyed.key(), &lease.identity, (saved, keyed.saves), self.wall)))
     }

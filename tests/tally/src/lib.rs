@@ -9,6 +9,7 @@
 //! | `NAME over` | `NAME over COUNT`, and the conversation ends |
 //! | `NAME asks WHAT…` | `NAME saved`: it has asked for each (see `Count::ask`) in the event that saves it, and says what it is told |
 //! | `NAME dials HOW` | `NAME saved`, when it has a stream and gives it up: `release`, `close` or `abort` |
+//! | `NAME serves` | `NAME serving`: it takes requests, of which it answers those that say `answer`, and `NAME saved` with each |
 //! | `NAME elsewhere` | it names another conversation, which one of datagrams may not |
 //! | `wrong HOW` | nothing: it breaks a rule about names (see `Count::wrong`) |
 //! | `NAME asked WHAT…` | the same, saved in the next event, before it is told anything |
@@ -125,6 +126,14 @@ impl Session for Count {
                 out.send(stream, &vec![b'x'; 14 << 20]);
                 out.writable(stream, Waiting::Told("writable".to_owned()));
             }
+            Event::Request { id, request } => {
+                let text: String = request.read().map_err(|misfit| misfit.to_string())?;
+                if text == "answer" {
+                    out.answer(id, &"answered");
+                }
+                self.keep(out);
+            }
+            Event::Withdrawn { .. } => self.tell("request", "withdrawn", out),
             Event::Closed { stream } if stream != Stream::OWN => self.tell("stream", "closed", out),
             _ => {}
         }
@@ -170,6 +179,10 @@ impl Count {
             [_, "asked", "stream"] => {
                 out.dial("app", Waiting::Stream);
                 return;
+            }
+            [_, "serves"] => {
+                out.serve(true);
+                return self.tell("serving", "", out);
             }
             [_, "dials", how] => {
                 out.dial("app", Waiting::GivenUp(how.to_owned()));
