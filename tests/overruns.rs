@@ -1,6 +1,7 @@
 //! An event that takes too long is said while it runs: whose it is, and what it is about.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use support::{Gateway, eventually, fixture, free_port, settled};
 
@@ -45,4 +46,35 @@ config = {{ comes_back_with = "{}" }}
         assert_eq!(client.read(6).unwrap(), b"quick\n");
         settled(round, || gateway.status().count("event-overrun"));
     }
+}
+
+/// A session whose events take too long, many of them on their way, has one at a time.
+#[test]
+fn others_have_their_turns_between_events_that_take_too_long() {
+    const NAPS: usize = 60;
+    let port = free_port();
+    let gateway = Gateway::builder()
+        .library(&fixture("careless"))
+        .toml(&format!(
+            r#"
+workers = 1
+overrun = {{ report = "20ms", abandon = "1h" }}
+[component.misbehaving-careless]
+rollback = {{ failures = 0 }}
+[service.careless]
+component = "misbehaving-careless"
+listen = ["tcp://127.0.0.1:{port}"]
+"#
+        ))
+        .start();
+    let (mut sleepy, mut awake) = (gateway.connect(port), gateway.connect(port));
+    awake.send(b"quick\n").unwrap();
+    assert_eq!(awake.read(6).unwrap(), b"quick\n");
+    sleepy.send(&b"nap\n".repeat(NAPS)).unwrap();
+    assert_eq!(sleepy.read(4).unwrap(), b"nap\n");
+    awake.send(b"quick\n").unwrap();
+    assert_eq!(awake.read(6).unwrap(), b"quick\n");
+    let answered = Instant::now();
+    sleepy.read(4 * (NAPS - 1)).unwrap();
+    assert!(Instant::now() > answered + Duration::from_secs(1), "it had to wait for all of them, or nearly");
 }

@@ -47,6 +47,7 @@ mod draining;
 mod following;
 mod handle;
 mod inlets;
+mod later;
 mod listing;
 mod residents;
 mod routing;
@@ -560,6 +561,7 @@ impl Future for Task {
             return Poll::Ready(None);
         };
         session.set_waker(cx.waker());
+        let late = inside::late();
         let (turn, again) = worker.running.lend(&mut *session, |session| {
             let turn = Driver::new(worker, session, cx).turn();
             // By what it was told just now it may have become one that moves: not only with its next event.
@@ -579,7 +581,7 @@ impl Future for Task {
         // Only now: what is not in its place has ended, for the sweep, and would never be woken again.
         worker.sweep_alarms();
         if again {
-            cx.waker().wake_by_ref();
+            later::wake(cx.waker(), inside::late() == late);
         }
         Poll::Pending
     }

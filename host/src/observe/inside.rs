@@ -150,6 +150,8 @@ struct Words {
     whose: AtomicU64,
     /// How many calls there were, and in the lowest byte what is called now; [`ABANDONED`] once it is.
     turn: AtomicU64,
+    /// How many of these calls were seen to take too long.
+    late: AtomicU64,
 }
 
 /// A thread that is watched.
@@ -174,7 +176,7 @@ const WHAT_BITS: u32 = 8;
 
 impl Words {
     const fn new() -> Self {
-        Words { whose: AtomicU64::new(0), turn: AtomicU64::new(0) }
+        Words { whose: AtomicU64::new(0), turn: AtomicU64::new(0), late: AtomicU64::new(0) }
     }
 
     fn look(&self) -> Option<Seen> {
@@ -192,6 +194,17 @@ impl Place {
     pub fn look(&self) -> Option<Seen> {
         self.words.look()
     }
+
+    /// Lets the thread know that a call of its takes too long.
+    pub fn say_late(&self) {
+        self.words.late.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many calls of this thread were seen to take too long. Where that grows others have waited, and are to have their turn.
+#[inline]
+pub fn late() -> u64 {
+    here(|words| words.late.load(Ordering::Relaxed))
 }
 
 /// The call that this thread is in, where it is in one. A signal may interrupt it, and ask the same.

@@ -17,6 +17,7 @@ use super::pipe::{Link, Pipe};
 use super::{Answer, Session};
 use crate::clock::Nanos;
 use crate::loader::code::Failure;
+use crate::observe::inside;
 use crate::observe::notice::Notice;
 use crate::worker::Worker;
 
@@ -100,7 +101,9 @@ impl<'w, 'c> Driver<'w, 'c> {
         if self.session.held.is_some() {
             self.settle();
         }
-        while self.steps < STEPS_MAX {
+        // A session whose events take too long has one of them at a time, and the others their turns between.
+        let late = inside::late();
+        while self.steps < STEPS_MAX && inside::late() == late {
             self.steps += 1;
             if self.session.conversation.is_none() {
                 turn = self.close_out();
@@ -143,6 +146,10 @@ impl<'w, 'c> Driver<'w, 'c> {
             }
             turn = Turn::Waits;
             break;
+        }
+        // What it has said by then is not held up by what it takes over the next one.
+        if turn == Turn::Again && inside::late() != late && self.session.busy {
+            self.work();
         }
         for pipe in &mut self.session.pipes {
             pipe.read_asked = false;

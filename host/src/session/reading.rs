@@ -7,6 +7,7 @@ use tokio::io::ReadBuf;
 use super::Session;
 use super::driver::{Driver, UNSENT_HIGH};
 use super::pipe::Link;
+use crate::observe::inside;
 
 /// So many bytes are kept unread before the kernel is asked for no more.
 const UNREAD_HIGH: usize = 64 * 1024;
@@ -58,6 +59,7 @@ impl Driver<'_, '_> {
 
     /// Gives bytes that were just read to whom they are for; what is left is kept as unread.
     fn take_in(&mut self, stream: u64, mut fresh: &[u8]) {
+        let late = inside::late();
         loop {
             // First, since a session that renews another may have other wishes.
             let takes = self.follows();
@@ -71,6 +73,8 @@ impl Driver<'_, '_> {
             } else if pipe.forward.is_some() {
                 self.session.busy = true;
                 self.session.forward_fresh(at, fresh, self.now, self.cx)
+            } else if inside::late() != late {
+                0
             } else if takes && self.session.answers.is_empty() && self.session.unsent() < UNSENT_HIGH {
                 self.offer_bytes(stream, fresh)
             } else {

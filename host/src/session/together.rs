@@ -13,6 +13,7 @@ use super::calls::{BYTES_MAX, Causes};
 use super::driver::{Driver, UNSENT_HIGH};
 use super::{Answer, Session};
 use crate::loader::code::Conversation;
+use crate::observe::inside;
 
 /// So many are told together at most.
 const TOGETHER_MAX: usize = 256;
@@ -34,7 +35,9 @@ impl Driver<'_, '_> {
         let session = &mut *self.session;
         // What one of them leads to is a part of its row of calls.
         let (mut told, mut causes) = (Vec::new(), Causes::default());
+        let late = inside::late();
         while told.len() < TOGETHER_MAX
+            && inside::late() == late
             && let Some(answer) = session.answers.pop_front_if(|answer| answer.is_joined())
         {
             let mark = batch.effects.len();
@@ -77,8 +80,10 @@ impl Driver<'_, '_> {
         }
         let mut rest = event.bytes.as_slice();
         let (mut mark, mut unsent) = (0, session.unsent());
+        let late = inside::late();
         while let Some(consumed) = consumed(batch, mark)
             && self.more < TOGETHER_MAX
+            && inside::late() == late
         {
             // As before any other offer.
             unsent += sends(batch, mark);

@@ -216,7 +216,10 @@ impl Watched {
         let Some(call) = call else { return };
         match due {
             Due::Nothing => {}
-            Due::Report => call.report(self.worker),
+            Due::Report => {
+                self.estate.place().say_late();
+                call.report(self.worker);
+            }
             Due::Count => call.count(),
             Due::TakeOver => self.take_over(call.seen),
         }

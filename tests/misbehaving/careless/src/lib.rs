@@ -160,6 +160,8 @@ export_component!(Careless);
 /// How long it lets a worker wait: long enough for peers to say something meanwhile.
 const DAWDLE: Duration = Duration::from_secs(2);
 
+/// How long it sleeps where it is told `nap`.
+const NAP: Duration = Duration::from_millis(100);
 /// What `leak` does not free.
 const LEAK: usize = 4321;
 /// What `hoard` keeps as long as the library is there.
@@ -203,6 +205,7 @@ fn act(line: &[u8]) {
         b"exit" => std::process::exit(3),
         b"abort" => std::process::abort(),
         b"overflow" => drop(std::hint::black_box(deep(0))),
+        b"nap" => std::thread::sleep(NAP),
         b"hang" => {
             tracing::info!("hangs");
             hang()
