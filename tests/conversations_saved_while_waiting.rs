@@ -24,7 +24,8 @@ impl Place {
             .library_as(&tally(None), "libtandem_tally.so")
             .library_as(&asks(None), "libtandem_asks.so")
             .toml(&format!(
-                "[service.tally]\ncomponent = \"tally\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
+                // One, since what a session serves another worker hears of by the post.
+                "workers = 1\n[service.tally]\ncomponent = \"tally\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n\
                  [service.front]\ncomponent = \"asks\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\n\
                  [service.mute]\ncomponent = \"asks\"\nconfig = {{ serves = true }}\n\
                  [upstream.app]\nservers = [\"tcp://{server}\"]\n"
