@@ -87,6 +87,10 @@ fn whatever_is_deployed_no_exchange_fails_but_those_of_a_bad_version() {
     println!("{shares:?}: of {whole} peers {expected} are a share of {SHARE}");
     assert!(shares.canaries > 0 && shares.theirs > 0 && shares.spared > 0);
     assert!((shares.theirs as f64) < most, "{shares:?}: at most {most}");
+    assert!(
+        shares.beside <= 1 + shares.spared / 20,
+        "{shares:?}: what fails is a canary's, but for what one before it has left"
+    );
 
     rounds.assert_memory_is_flat();
     // What serves, what is kept for a way back, and what comes or goes: of each.

@@ -62,6 +62,8 @@ pub struct Shares {
     pub theirs: u64,
     /// How many peers were certainly asked beside one, and answered by what serves.
     pub spared: u64,
+    /// How many of these had an exchange that failed all the same.
+    pub beside: u64,
 }
 
 #[derive(Debug, Default)]
@@ -173,8 +175,11 @@ impl Blame {
                 said.iter().filter(out).filter(|one| one.by == By::Active).map(|one| one.peer).collect();
             let bad = said.iter().filter(|one| matches!(one.by, By::Bad | By::Failed));
             let theirs: BTreeSet<Ipv4Addr> = bad.map(|one| one.peer).collect();
-            let both: Vec<&Ipv4Addr> = spared.intersection(&theirs).collect();
-            assert!(both.is_empty(), "{both:?} were no peers of {canary:?}, and had to do with it");
+            let answered = said.iter().filter(|one| one.by == By::Bad).map(|one| one.peer).collect();
+            let both: Vec<&Ipv4Addr> = spared.intersection(&answered).collect();
+            assert!(both.is_empty(), "{both:?} were no peers of {canary:?}, and were answered by it");
+            // What fails may also have failed by what a bad version before has left behind.
+            shares.beside += spared.intersection(&theirs).count() as u64;
             shares.theirs += theirs.len() as u64;
             shares.spared += spared.len() as u64;
         }
