@@ -36,8 +36,9 @@ impl Driver<'_, '_> {
         // What one of them leads to is a part of its row of calls.
         let (mut told, mut causes) = (Vec::new(), Causes::default());
         let late = inside::late();
+        // One in any case: the watchdog may say at any time what it has seen a while ago.
         while told.len() < TOGETHER_MAX
-            && inside::late() == late
+            && (told.is_empty() || inside::late() == late)
             && let Some(answer) = session.answers.pop_front_if(|answer| answer.is_joined())
         {
             let mark = batch.effects.len();
