@@ -42,7 +42,7 @@ pub enum How {
     Fails,
     /// It takes its time, or says so.
     Slow,
-    /// It gives up at a line that comes while it has more than [so many](CROWD) sessions.
+    /// It gives up at a line that comes while it has more than `CROWD` sessions.
     Crowded,
 }
 
