@@ -62,12 +62,12 @@ pub struct Shares {
     pub theirs: u64,
     /// How many peers were certainly asked beside one, and answered by what serves.
     pub spared: u64,
-    /// How many of these had an exchange that failed all the same.
-    pub beside: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// How the bad version that came last breaks.
+    breaks: &'static str,
     turns: Turns,
     begun: Option<Instant>,
     first: Option<Instant>,
@@ -110,10 +110,21 @@ impl Blame {
     }
 
     /// A bad version is about to be deployed.
-    pub fn begins(&self, which: Which, reach: Reach) {
+    pub fn begins(&self, which: Which, reach: Reach, breaks: &'static str) {
         let mut state = self.state();
         *state.turn(which, reach) += 1;
+        state.breaks = breaks;
         (state.begun, state.first, state.hundredth, state.failed) = (Some(Instant::now()), None, None, 0);
+    }
+
+    /// By whom an exchange was answered that went well, of a session that was opened for it, or of one that may have stood before: what a
+    /// version refuses to take over stays where it is, and is well there.
+    pub fn well(&self, opened: bool) -> By {
+        match self.state().breaks {
+            "seldom" | "overruns" => By::Either,
+            "opens" if !opened => By::Either,
+            _ => By::Active,
+        }
     }
 
     /// It is gone. A canary was certainly out in between these times.
@@ -175,11 +186,8 @@ impl Blame {
                 said.iter().filter(out).filter(|one| one.by == By::Active).map(|one| one.peer).collect();
             let bad = said.iter().filter(|one| matches!(one.by, By::Bad | By::Failed));
             let theirs: BTreeSet<Ipv4Addr> = bad.map(|one| one.peer).collect();
-            let answered = said.iter().filter(|one| one.by == By::Bad).map(|one| one.peer).collect();
-            let both: Vec<&Ipv4Addr> = spared.intersection(&answered).collect();
-            assert!(both.is_empty(), "{both:?} were no peers of {canary:?}, and were answered by it");
-            // What fails may also have failed by what a bad version before has left behind.
-            shares.beside += spared.intersection(&theirs).count() as u64;
+            let both: Vec<&Ipv4Addr> = spared.intersection(&theirs).collect();
+            assert!(both.is_empty(), "{both:?} were no peers of {canary:?}, and had to do with it");
             shares.theirs += theirs.len() as u64;
             shares.spared += spared.len() as u64;
         }
