@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Client, Gateway, free_port, libraries};
+use support::{Client, Gateway, fixture, free_port, libraries, settled};
 
 /// The worker forgets the alarms of connections that have ended once there are some thousand of them; those that are
 /// there keep theirs.
@@ -41,4 +41,26 @@ timeouts = {{ idle = "{}s" }}
         client.closed().expect("it is closed in order");
     }
     assert!(begun.elapsed() >= IDLE);
+}
+
+/// A session that is at its end waits for its peer to close for two seconds, also where it had half closed before.
+#[test]
+fn a_session_that_half_closed_and_ended_is_gone_soon_whatever_its_peer_does() {
+    /// The component guide says two seconds; a peer that takes nothing has thirty, and the gateway ten for its end.
+    const SOON: Duration = Duration::from_secs(7);
+    let port = free_port();
+    let mut gateway = Gateway::builder()
+        .library(&fixture("careless"))
+        .toml(&format!(
+            "[service.careless]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\n"
+        ))
+        .start();
+    let mut client = gateway.connect(port);
+    client.send(b"finish\n").unwrap();
+    assert_eq!(client.read(7).unwrap(), b"finish\n");
+    client.closed().expect("it has half closed");
+    client.send(b"leave\n").unwrap();
+    settled(0, || gateway.status().versions.iter().map(|version| version.sessions).sum::<u64>());
+
+    assert_eq!(gateway.stop(libc::SIGTERM, SOON).code(), Some(0), "and nothing of it is left to be cut");
 }

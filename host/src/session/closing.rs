@@ -63,9 +63,13 @@ impl Driver<'_, '_> {
             }
             if !own.finished {
                 own.finished = true;
-                own.linger = Some(self.now.saturating_add(LINGER_READ));
                 socket.finish();
             }
+            // Also where it was finished before: by its session, which may have half closed it, or with its last event's other work.
+            let most = *own.linger_most.get_or_insert_with(|| {
+                own.linger = Some(self.now.saturating_add(LINGER_READ));
+                self.now.saturating_add(LINGER)
+            });
             if own.ended {
                 return Turn::Over;
             }
@@ -78,7 +82,6 @@ impl Driver<'_, '_> {
                 // What comes in now is for nobody.
                 Poll::Ready(Ok(())) if nothing => own.ended = true,
                 Poll::Ready(Ok(())) => {
-                    let most = *own.linger_most.get_or_insert(self.now.saturating_add(LINGER));
                     own.linger = Some(most.min(self.now.saturating_add(LINGER_READ)));
                 }
             }

@@ -48,6 +48,9 @@ pub struct Conversation {
     begun: bool,
     /// After `dawdle` it takes its time over its goodbye.
     dawdles: bool,
+    /// After `finish` it has half closed, and closes with the next line.
+    #[serde(default)]
+    finished: bool,
     /// After `hold at goodbye` it does not come back from it.
     #[serde(default)]
     holds: bool,
@@ -107,6 +110,10 @@ impl Session for Conversation {
         match event {
             Event::Bytes { stream, bytes } => {
                 let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(()) };
+                if self.finished {
+                    out.close(stream);
+                    return Ok(());
+                }
                 match &bytes[..end] {
                     b"begin" => self.begun = true,
                     b"end" => self.begun = false,
@@ -116,6 +123,10 @@ impl Session for Conversation {
                     line => act(line),
                 }
                 out.send(stream, &bytes[..=end]);
+                if &bytes[..end] == b"finish" {
+                    out.finish(stream);
+                    self.finished = true;
+                }
                 out.consume(end + 1);
                 self.lines += 1;
             }
