@@ -16,6 +16,7 @@ use crate::named;
 use crate::out::Out;
 use crate::rows::{Row, Rows, StoreFailure};
 use crate::session::{Fault, Session, Then};
+use crate::trace::Sampling;
 
 /// A session with what it waits for: what a host's session handle points to.
 pub(crate) struct Boxed<S: Session> {
@@ -77,22 +78,32 @@ struct Wait<T> {
     then: T,
 }
 
+/// A component at work, with what is the same for all its sessions.
+pub(crate) struct Started<C> {
+    pub(crate) component: C,
+    sampling: Sampling,
+}
+
 /// Starts a component from MessagePack.
-pub(crate) fn start<C: Component>(starting: &[u8], config: &[u8]) -> Result<C, Refusal> {
+pub(crate) fn start<C: Component>(starting: &[u8], config: &[u8]) -> Result<Started<C>, Refusal> {
     let starting: Starting<'_> =
         rmp_serde::from_slice(starting).map_err(|error| Refusal::from(format!("the host's greeting: {error}")))?;
-    C::start(read_config(config)?, &starting)
+    let sampling = starting.traces.unwrap_or_default();
+    Ok(Started { component: C::start(read_config(config)?, &starting)?, sampling })
 }
 
 /// Opens a session from MessagePack of its `Opening`.
-pub(crate) fn open<C: Component>(component: &C, opening: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
+pub(crate) fn open<C: Component>(
+    Started { component, .. }: &Started<C>,
+    opening: &[u8],
+) -> Result<Boxed<C::Session>, Refusal> {
     let opening = read_opening(opening)?;
     Ok(Boxed { session: component.open(&opening)?, waits: Waits::default() })
 }
 
 /// Opens a session for one request of another service.
 pub(crate) fn open_for_request<C: Component>(
-    component: &C,
+    Started { component, .. }: &Started<C>,
     service: &str,
     session: u64,
     at: Time,
@@ -112,7 +123,11 @@ pub(crate) fn open_for_request<C: Component>(
 }
 
 /// Resumes a session from what `export` wrote, in this version or another.
-pub(crate) fn resume<C: Component>(component: &C, opening: &[u8], state: &[u8]) -> Result<Boxed<C::Session>, Refusal> {
+pub(crate) fn resume<C: Component>(
+    Started { component, .. }: &Started<C>,
+    opening: &[u8],
+    state: &[u8],
+) -> Result<Boxed<C::Session>, Refusal> {
     let opening = read_opening(opening)?;
     let Import { mut session, waits, minted }: Import<C::Session, <C::Session as Session>::Then> =
         named::read(state).map_err(|(path, why)| Refusal::from(format!("cannot resume the state at {path}: {why}")))?;
@@ -150,18 +165,19 @@ pub(crate) fn session<S: Session>(boxed: &Boxed<S>) -> &S {
 /// Hands a session one event. One whose kind is unknown, or whose token was cancelled, is passed over.
 #[inline]
 pub(crate) fn deliver<C: Component>(
-    component: &C,
+    Started { component, sampling }: &Started<C>,
     boxed: &mut Boxed<C::Session>,
     raw: &RawEvent<'_>,
     sink: Sink<'_>,
 ) -> Result<(), Fault> {
     let Boxed { session, waits } = boxed;
+    let now = Time::from_nanos(raw.now);
     if raw.kind == kind::LAST_WORDS {
-        session.last_words(component, &mut Out::new(sink, waits, Time::from_nanos(raw.now)));
+        session.last_words(component, &mut Out::new(sink, waits, now, *sampling));
         return Ok(());
     }
     let Some(event) = read_event(raw, waits) else { return Ok(()) };
-    session.handle(component, event, &mut Out::new(sink, waits, Time::from_nanos(raw.now)))
+    session.handle(component, event, &mut Out::new(sink, waits, now, *sampling))
 }
 
 #[inline]

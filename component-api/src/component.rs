@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::Ledger;
 use crate::session::Session;
 use crate::table::Table;
+use crate::trace::Sampling;
 
 /// One protocol at one version, at work for one service with one configuration.
 ///
@@ -99,6 +100,10 @@ pub struct Starting<'a> {
     /// Whether records of exchanges are wanted. Where that changes it is started anew.
     #[serde(default)]
     pub records: bool,
+    /// Where traces are exported, the share of those that begin here which is [sampled](crate::Trace::is_sampled). What belongs to a
+    /// trace is then to be told to others, in the way that the protocol has for it. Where that changes it is started anew.
+    #[serde(default)]
+    pub traces: Option<Sampling>,
 }
 
 /// What a session is told when it opens, and again when it is resumed by another version.

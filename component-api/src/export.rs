@@ -14,7 +14,7 @@ use crate::abi::{
     ComponentTable, ComponentTableRef, DONE, FAULT, HostTableRef, PANIC, PANICKED, REVISION, RawEvent, Reply, Sink,
     UNCOUNTED,
 };
-use crate::boxed::{self, Boxed};
+use crate::boxed::{self, Boxed, Started};
 use crate::component::{Component, Refusal, Time};
 use crate::memory::Memory;
 use crate::session::Fault;
@@ -188,7 +188,7 @@ extern "C" fn start<C: Component>(starting: RSlice<'_, u8>, config: RSlice<'_, u
 
 unsafe extern "C" fn stop<C: Component>(component: *mut ()) {
     // SAFETY: the host passes what `start` of this table returned, once; no session of it is left (leases).
-    let component = unsafe { Box::from_raw(component.cast::<C>()) };
+    let component = unsafe { Box::from_raw(component.cast::<Started<C>>()) };
     drop_quietly(component);
 }
 
@@ -199,7 +199,7 @@ unsafe extern "C" fn open<C: Component>(
 ) -> *mut () {
     // SAFETY: the host passes what `start` of this table returned and keeps it alive during the call; a `Component` is
     // `Sync`, so that several workers may.
-    let component = unsafe { &*component.cast::<C>() };
+    let component = unsafe { &*component.cast::<Started<C>>() };
     made(reply, || boxed::open(component, opening.as_slice()))
 }
 
@@ -211,7 +211,7 @@ unsafe extern "C" fn open_for_request<C: Component>(
     reply: &mut Reply<'_>,
 ) -> *mut () {
     // SAFETY: as in `open`.
-    let component = unsafe { &*component.cast::<C>() };
+    let component = unsafe { &*component.cast::<Started<C>>() };
     made(reply, || boxed::open_for_request(component, service.as_str(), session, Time::from_nanos(at)))
 }
 
@@ -222,7 +222,7 @@ unsafe extern "C" fn resume<C: Component>(
     reply: &mut Reply<'_>,
 ) -> *mut () {
     // SAFETY: as in `open`.
-    let component = unsafe { &*component.cast::<C>() };
+    let component = unsafe { &*component.cast::<Started<C>>() };
     made(reply, || boxed::resume(component, opening.as_slice(), state.as_slice()))
 }
 
@@ -258,7 +258,7 @@ unsafe extern "C" fn handle<C: Component>(
     reply: &mut Reply<'_>,
 ) -> u32 {
     // SAFETY: as in `open`.
-    let component = unsafe { &*component.cast::<C>() };
+    let component = unsafe { &*component.cast::<Started<C>>() };
     // SAFETY: the host passes what `open` or `resume` of this table returned, and this is the only call on it.
     let session = unsafe { &mut *session.cast::<Boxed<C::Session>>() };
     match catch_unwind(AssertUnwindSafe(|| boxed::deliver(component, session, event, sink.reborrow()))) {

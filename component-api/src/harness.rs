@@ -46,7 +46,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::abi::{RawEvent, Sink, TO_END, authenticated, failure, kind, row, unstored};
-use crate::boxed::{self, Boxed};
+use crate::boxed::{self, Boxed, Started};
 use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
 use crate::effects::{Batch, Effect, Range};
 use crate::event::{DialFailure, Server, Stream};
@@ -60,7 +60,7 @@ pub use calls::Calling;
 
 /// One session of `C` and all that a host would hold for it.
 pub struct Harness<C: Component> {
-    component: C,
+    component: Started<C>,
     session: Boxed<C::Session>,
     host: Host,
 }
@@ -910,9 +910,15 @@ impl Forwarding {
     }
 }
 
-fn start<C: Component>(config: &impl Serialize) -> Result<C, Refusal> {
-    let starting =
-        Starting { service: "test", version: "test@0.0.0#000000", upstreams: vec!["app"], run: 1, records: true };
+fn start<C: Component>(config: &impl Serialize) -> Result<Started<C>, Refusal> {
+    let starting = Starting {
+        service: "test",
+        version: "test@0.0.0#000000",
+        upstreams: vec!["app"],
+        run: 1,
+        records: true,
+        traces: None,
+    };
     let starting = rmp_serde::to_vec_named(&starting).expect("texts can be serialized");
     let mut bytes = Vec::new();
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable();

@@ -102,7 +102,7 @@ pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
 pub use table::{Column, Index, Kind, Literal, Table};
 pub use tandem_component_derive::Then;
-pub use trace::Trace;
+pub use trace::{Sampling, Span, Trace};
 
 /// All that a component needs, for one `use`.
 pub mod prelude {
@@ -110,8 +110,8 @@ pub mod prelude {
     pub use crate::{
         Account, Admission, Alarm, Allowance, Allowances, Answer, Call, CallFailure, Column, Component, Dial,
         DialFailure, Event, Fault, Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy,
-        Record, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Starting, StoreFailure, Stream, Table,
-        Then, Time, Token, Trace, Transport, Writes, export_component,
+        Record, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Span, Starting, StoreFailure, Stream,
+        Table, Then, Time, Token, Trace, Transport, Writes, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -15,7 +15,7 @@ use crate::record::{Record, Whole};
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
-use crate::trace::Trace;
+use crate::trace::{Sampling, Span, Trace};
 
 /// Takes the effects of one event. They happen, in the order in which they were told, once `handle` has returned `Ok`;
 /// after a panic or a [`Fault`](crate::Fault) none of them does.
@@ -71,6 +71,7 @@ pub struct Out<'a, S: Session> {
     sink: Sink<'a>,
     waits: &'a mut Waits<S::Then>,
     now: Time,
+    sampling: Sampling,
 }
 
 /// Names one thing that is waited for, so that it can be [cancelled](Out::cancel). Data: it may be kept in the state.
@@ -157,8 +158,8 @@ impl Forward {
 }
 
 impl<'a, S: Session> Out<'a, S> {
-    pub(crate) fn new(sink: Sink<'a>, waits: &'a mut Waits<S::Then>, now: Time) -> Self {
-        Out { sink, waits, now }
+    pub(crate) fn new(sink: Sink<'a>, waits: &'a mut Waits<S::Then>, now: Time, sampling: Sampling) -> Self {
+        Out { sink, waits, now, sampling }
     }
 
     /// The same sink, for a session that this one has inside of it and hands its event to: one that is made of another, with
@@ -214,7 +215,7 @@ impl<'a, S: Session> Out<'a, S> {
     /// # assert_eq!(visit.sent(Stream::OWN), b"hello, goodbye");
     /// ```
     pub fn inside<T: Session<Then = S::Then>>(&mut self) -> Out<'_, T> {
-        Out { sink: self.sink.reborrow(), waits: self.waits, now: self.now }
+        Out { sink: self.sink.reborrow(), waits: self.waits, now: self.now, sampling: self.sampling }
     }
 
     /// The time of this event. It does not advance within one.
@@ -506,7 +507,15 @@ impl<'a, S: Session> Out<'a, S> {
 
     /// A trace that begins here, for what this session asks others: of an exchange that has brought none.
     pub fn begin_trace(&mut self) -> Trace {
-        Trace::begin(self.random(), self.random(), self.random())
+        Trace::begin(self.random(), self.random(), self.random(), self.sampling)
+    }
+
+    /// The next step of a trace, or the first of one that begins here: for an exchange that others may have led to.
+    pub fn begin_span(&mut self, of: Option<Trace>) -> Span {
+        match of {
+            Some(trace) => Span::within(trace, self.random()),
+            None => self.begin_trace().into(),
+        }
     }
 
     /// A random number, from the host; the harness's are reproducible.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::trace::TraceId;
+use crate::trace::Span;
 
 /// What the record of an exchange says whatever the protocol. The rest is the component's: see [`Out::record`](crate::Out::record).
 ///
@@ -27,15 +27,15 @@ pub struct Record<'a> {
     pub bytes_in: u64,
     /// How many bytes went out.
     pub bytes_out: u64,
-    /// What it is a part of. Where it is left out, that of the request which the event is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<TraceId>,
+    /// Which step of a trace it is. Where it is left out, one that follows from the request which the event is about.
+    #[serde(flatten, serialize_with = "crate::trace::write_flat")]
+    pub span: Option<Span>,
 }
 
 impl Record<'_> {
     /// Of an exchange without an account, that took no time and moved nothing.
     pub const fn of(outcome: Outcome) -> Self {
-        Record { account: "", outcome, duration: Duration::ZERO, bytes_in: 0, bytes_out: 0, trace: None }
+        Record { account: "", outcome, duration: Duration::ZERO, bytes_in: 0, bytes_out: 0, span: None }
     }
 }
 

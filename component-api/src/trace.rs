@@ -27,16 +27,42 @@ pub struct Trace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(u128);
 
+/// A step of a trace, such as one exchange: whatever it asks others is [within](Span::trace) it, and its [record](crate::Record) is
+/// what is exported of it. Data: an exchange that outlasts an event keeps it in the state.
+///
+/// ```
+/// # use tandem_component::prelude::*;
+/// # fn exchange<S: Session<Then = ()>>(out: &mut Out<'_, S>) {
+/// let said: Option<Trace> = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok();
+/// let span = out.begin_span(said);
+/// assert_eq!((span.trace().id(), span.parent()), (said.unwrap().id(), Some(0xf067aa0ba902b7)));
+/// out.call(Call::to("messages").trace(span.trace()), &"hi", ());
+/// out.record(Record { span: Some(span), ..Record::of(Outcome::Done) }, &());
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Span {
+    trace: Trace,
+    parent: Option<u64>,
+}
+
+/// Which share of the traces that begin here is sampled, between 0 and 1. Which ones follows from their ids, so that whoever else
+/// samples by those takes the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sampling(f64);
+
 /// It is no `traceparent` that anybody may go on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTrace;
 
 impl Trace {
-    /// One that begins, of random numbers. `None` for those that stand for none.
+    /// One that begins, of random numbers.
     #[doc(hidden)]
-    pub fn begin(high: u64, low: u64, span: u64) -> Self {
+    pub fn begin(high: u64, low: u64, span: u64, sampling: Sampling) -> Self {
         let id = u128::from(high) << 64 | u128::from(low);
-        Trace { id: TraceId(id.max(1)), span: span.max(1), flags: 0 }
+        let flags = if sampling.takes(low) { SAMPLED } else { 0 };
+        Trace { id: TraceId(id.max(1)), span: span.max(1), flags }
     }
 
     /// What the `traceparent` fields of a request say: where there is just one, and it is one (W3C Trace Context, section 3.2).
@@ -84,6 +110,63 @@ impl Trace {
         let (id, span) = (u128::from_be_bytes(*id), u64::from_be_bytes(*span));
         (id > 0 && span > 0).then_some(Trace { id: TraceId(id), span, flags: *flags.first()? })
     }
+}
+
+impl Span {
+    /// The next step of a trace, or of one that has begun here, with a number of its own.
+    #[doc(hidden)]
+    pub fn within(trace: Trace, number: u64) -> Self {
+        Span { trace: trace.within(number), parent: Some(trace.span) }
+    }
+
+    /// What it asks others is a part of this, and led to by it.
+    pub fn trace(&self) -> Trace {
+        self.trace
+    }
+
+    /// The step that has led to this one, where it is not the first.
+    pub fn parent(&self) -> Option<u64> {
+        self.parent
+    }
+}
+
+impl From<Trace> for Span {
+    /// The first step of a trace that [begins](crate::Out::begin_trace) here.
+    fn from(begun: Trace) -> Self {
+        Span { trace: begun, parent: None }
+    }
+}
+
+impl Sampling {
+    /// This share of them. `None` for what is no share.
+    pub fn share(share: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&share).then_some(Sampling(share))
+    }
+
+    /// By the lower 56 bits of an id, which are the random ones (W3C Trace Context level 2, section 3.2.2.3).
+    fn takes(self, low: u64) -> bool {
+        const BITS: u32 = 56;
+        #[expect(clippy::cast_precision_loss, reason = "a share is not as exact as that")]
+        let random = (low & ((1 << BITS) - 1)) as f64;
+        #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
+        let all = (1_u64 << BITS) as f64;
+        random < self.0 * all
+    }
+}
+
+/// As a record has it: what those who look for what belongs together read.
+pub(crate) fn write_flat<S: Serializer>(span: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = serializer.serialize_map(None)?;
+    if let Some(Span { trace, parent }) = span {
+        map.serialize_entry("trace", &trace.id)?;
+        map.serialize_entry("span", &format_args!("{:016x}", trace.span))?;
+        if let Some(parent) = parent {
+            map.serialize_entry("parent", &format_args!("{parent:016x}"))?;
+        }
+        map.serialize_entry("sampled", &trace.is_sampled())?;
+    }
+    map.end()
 }
 
 /// So many bytes it has as it crosses the boundary.
@@ -194,7 +277,16 @@ mod tests {
         let written = crate::named::write(&trace).unwrap();
         assert_eq!(crate::named::read::<Trace>(&written), Ok(trace));
         assert_eq!(crate::named::read::<&str>(&written), Ok(GOOD));
-        assert_eq!(Trace::begin(0, 0, 0).to_string().parse(), Ok(Trace::begin(0, 0, 0)));
+        let none = Trace::begin(0, 0, 0, Sampling::default());
+        assert_eq!(none.to_string().parse(), Ok(none));
         assert_eq!(trace.within(0x17).to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000017-01");
+    }
+
+    #[test]
+    fn a_share_of_the_traces_is_sampled_and_it_is_the_same_ones_everywhere() {
+        let sampled = |share, low| Trace::begin(7, low, 7, Sampling::share(share).unwrap()).is_sampled();
+        assert!([0, 1, u64::MAX].iter().all(|low| sampled(1.0, *low) && !sampled(0.0, *low)));
+        assert_eq!([0xff_3f_ff_ff_ff_ff_ff_ff, 0x40_00_00_00_00_00_00].map(|low| sampled(0.25, low)), [true, false]);
+        assert_eq!([-0.1, 1.1, f64::NAN].map(Sampling::share), [None; 3]);
     }
 }

@@ -26,12 +26,14 @@ mod examination;
 mod lines;
 mod overrun;
 mod records;
+mod traces;
 
 pub use admin::Admin;
 pub use component::{Canary, Component, Memory, Rollback, Share, Versions};
 pub use examination::Examination;
 pub use overrun::Overrun;
 pub use records::{Records, Size};
+pub use traces::Traces;
 
 /// The upstreams by name, with the health of their servers, in the order of the servers.
 pub type Upstreams = BTreeMap<String, (Settings, Vec<Arc<Health>>)>;
@@ -87,6 +89,8 @@ pub struct Config {
     /// How libraries are examined.
     #[serde(default)]
     pub examination: Examination,
+    /// Where traces are exported to; nowhere where it is not said.
+    pub traces: Option<Traces>,
 }
 
 /// `[service.NAME]`

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use serde::Deserialize;
 use slab::Slab;
-use tandem_component::trace::TraceId;
 use tandem_component::{Peer, Role};
 use tokio::sync::{Notify, mpsc};
 
@@ -27,7 +25,6 @@ use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
-use crate::observe::records::Line;
 use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Ending, Session, Turn};
 use crate::store::bindings::Bindings;
@@ -52,6 +49,7 @@ mod listing;
 mod residents;
 mod routing;
 mod scratch;
+mod steps;
 mod storing;
 mod takeover;
 mod watchdog;
@@ -62,6 +60,7 @@ pub use draining::{Drained, Draining};
 pub use following::{Following, Moves};
 pub use handle::{Command, Handle, Seat};
 pub use listing::{Listed, Listing};
+pub use steps::Begun;
 pub use watchdog::Watchdog;
 
 use conversations::Conversations;
@@ -472,34 +471,6 @@ impl Worker {
         self.index
     }
 
-    /// Writes the record of an exchange.
-    pub fn record(&self, session: &Session, wall: u64, fields: &[u8], trace: Option<TraceId>) {
-        let line = self.look(|snapshot| {
-            let service = &snapshot.services[session.service];
-            if service.canary.is_some()
-                && let Some(instance) = session.instance()
-                && let Ok(Ended { outcome, duration_us }) = rmp_serde::from_slice(fields)
-            {
-                instance.counts.exchanges.count(outcome == "failed", duration_us);
-            }
-            service.records.clone().map(|records| {
-                let line = Line {
-                    time: wall,
-                    service: service.name.to_string(),
-                    version: session.instance().map_or_else(String::new, |instance| instance.version.to_string()),
-                    session: session.id,
-                    peer: session.peer().to_string(),
-                    fields: fields.to_vec(),
-                    trace,
-                };
-                (records, line)
-            })
-        });
-        if let Some((records, line)) = line {
-            records.push(line);
-        }
-    }
-
     /// Gives a notice about a session.
     pub fn notice(&self, session: &Session, notice: Notice, reason: &str) {
         notice::give(notice, &self.about(session, reason));
@@ -521,13 +492,6 @@ impl Worker {
         };
         notice::give(Notice::DatagramLost, &reason);
     }
-}
-
-/// What is compared of exchanges, among the fields of a record.
-#[derive(Deserialize)]
-struct Ended<'a> {
-    outcome: &'a str,
-    duration_us: u64,
 }
 
 /// A session that was opened. Its task goes on without whoever has this.

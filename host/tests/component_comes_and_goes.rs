@@ -33,6 +33,7 @@ fn lives_of_a_component_stay_flat_free_what_they_allocate_and_leave_no_mapping()
         upstreams: Vec::new(),
         run: 1,
         records: false,
+        traces: None,
     };
     let trial = |act: &str| Trial {
         service: "one".to_owned(),

@@ -279,13 +279,14 @@ impl Play {
             88..94 if self.breaks == Break::PublishesAnOlder => {
                 let host = self.host();
                 let now = host.snapshot();
-                let Snapshot { number, services, upstreams, accounts, agreements } = &*now;
+                let Snapshot { number, services, upstreams, accounts, agreements, traces } = &*now;
                 host.publish(Snapshot {
                     number: number.saturating_sub(1),
                     services: services.clone(),
                     upstreams: upstreams.clone(),
                     accounts: accounts.clone(),
                     agreements: agreements.clone(),
+                    traces: traces.clone(),
                 });
             }
             88..94 if self.breaks == Break::KeepsALease && self.keeps.is_none() => {

@@ -156,6 +156,8 @@ struct Request {
     chunked: bool,
     expects: bool,
     key: Option<String>,
+    /// What it says of a trace, line by line.
+    trace: String,
 }
 
 /// How an answer goes out.
@@ -209,6 +211,7 @@ impl<'s> Connection<'s> {
                 self.body(request, |piece| text.push_str(&String::from_utf8_lossy(piece)))?;
                 self.say(200, &text)
             }
+            "trace" => self.say(200, &request.trace),
             "bytes" => self.bytes(number().unwrap_or(0), &Framing::Length),
             "chunked" => self.bytes(number().unwrap_or(0), &Framing::Chunked),
             "until-close" => self.bytes(number().unwrap_or(0), &Framing::Close),
@@ -328,6 +331,12 @@ impl<'s> Connection<'s> {
                     chunked: field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
                     expects: field("expect").is_some(),
                     key: field("sec-websocket-key"),
+                    trace: head
+                        .headers
+                        .iter()
+                        .filter(|field| field.name.to_ascii_lowercase().starts_with("trace"))
+                        .map(|field| format!("{}: {}\n", field.name, String::from_utf8_lossy(field.value)))
+                        .collect(),
                 };
                 self.unread.drain(..length);
                 return Ok(Some(request));

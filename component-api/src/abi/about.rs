@@ -39,11 +39,12 @@ impl<'a> About<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Sampling;
 
     #[test]
     fn what_is_written_is_read() {
         for (from, account) in [("esme", "acme"), ("esme", ""), ("", "acme"), ("s\u{fc}d", "k\u{f6}ln")] {
-            let about = About { from, account, trace: Trace::begin(1, 2, 3) };
+            let about = About { from, account, trace: Trace::begin(1, 2, 3, Sampling::default()) };
             let mut bytes = Vec::new();
             about.write(&mut bytes);
             assert_eq!(About::read(&bytes), Some(about));
@@ -51,7 +52,7 @@ mod tests {
         }
         let long = "x".repeat(1 << 16);
         let mut bytes = Vec::new();
-        About { from: &long, account: "acme", trace: Trace::begin(1, 2, 3) }.write(&mut bytes);
+        About { from: &long, account: "acme", trace: Trace::begin(1, 2, 3, Sampling::default()) }.write(&mut bytes);
         assert_eq!(About::read(&bytes).map(|about| (about.from, about.account)), Some(("", "acme")));
     }
 }

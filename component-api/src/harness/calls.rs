@@ -10,7 +10,7 @@ use super::Harness;
 use crate::abi::{About, RawEvent, authenticated, kind, uncalled};
 use crate::calls::{Call, CallFailure, RequestId};
 use crate::component::{Component, Time};
-use crate::trace::Trace;
+use crate::trace::{Sampling, Trace};
 
 /// A call of the session that the test has not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl<C: Component> Harness<C> {
         calls.requests += 1;
         let id = calls.requests;
         let asked = rmp_serde::to_vec_named(asked).expect("what a test asks can be serialized");
-        let trace = call.trace.unwrap_or_else(|| Trace::begin(id, id, id)).within(id);
+        let trace = call.trace.unwrap_or_else(|| Trace::begin(id, id, id, Sampling::default())).within(id);
         let until = self.host.now.saturating_add(call.within);
         let mut about = Vec::new();
         About { from, account: call.account, trace }.write(&mut about);
@@ -213,7 +213,7 @@ impl Calls {
         self.made.push_back(Calling {
             service: service.to_owned(),
             account: account.to_owned(),
-            trace: trace.unwrap_or_else(|| Trace::begin(token, token, token)),
+            trace: trace.unwrap_or_else(|| Trace::begin(token, token, token, Sampling::default())),
             asked: asked.to_vec(),
             deadline: open.map_or(deadline, |behalf| behalf.until.min(deadline)),
             token,

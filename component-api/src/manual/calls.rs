@@ -114,11 +114,11 @@
 //! answer, and which [trace](crate::Request::trace) it is a part of. The host carries them along: what the event of a request asks of
 //! others, and what the answer to such a call leads to, is for the same account and in the same trace, and has no longer than that
 //! request has, for as long as that is not answered. An edge, where an exchange comes in by a protocol, says the account that it has
-//! authenticated, and the trace that the protocol brings ([`Trace::of_fields`](crate::Trace::of_fields)) or that
-//! [begins](crate::Out::begin_trace) there. What is done later, by a timer or of a row, says what it has kept: both are data.
+//! authenticated, and [begins a step](crate::Out::begin_span) of the trace that the protocol brings
+//! ([`Trace::of_fields`](crate::Trace::of_fields)), or of a new one. What is done later, by a timer or of a row, says what it has kept: both are data.
 //!
-//! The account of a call decides as well which version answers it, where a canary is out: always the same one. The trace is in the record
-//! of the exchange.
+//! The account of a call decides as well which version answers it, where a canary is out: always the same one. The step is in the record
+//! of the exchange, and exported where an operator wants that.
 //!
 //! # Versions
 //!

@@ -52,6 +52,8 @@ pub struct Http {
     /// connection.
     endings: [[Vec<u8>; 3]; 2],
     access_log: bool,
+    /// Servers are told which step of which trace has led to them.
+    traces: bool,
     /// What names a conversation that stays with its version.
     sticky: Option<Sticky>,
     /// What labels a request.
@@ -92,6 +94,7 @@ impl Component for Http {
             via,
             served_by: served_by.into_bytes(),
             access_log: config.access_log.unwrap_or(starting.records),
+            traces: starting.traces.is_some(),
             label: match (config.label, &config.sticky) {
                 (Some(_), Some(_)) => {
                     return Err(Refusal::from("label: what is sticky stays with its version, whatever its label"));

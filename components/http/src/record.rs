@@ -15,7 +15,7 @@ pub(crate) struct Entry {
     host: String,
     user_agent: String,
     referer: String,
-    trace: Option<Trace>,
+    pub(crate) span: Option<Span>,
 }
 
 /// The record's fields.
@@ -33,8 +33,9 @@ struct Fields<'a> {
 }
 
 impl Entry {
-    /// What the head says.
-    pub(crate) fn new(head: &RequestHead<'_, '_>) -> Self {
+    /// What the head says. A trace is gone on with, and begun where traces are exported.
+    pub(crate) fn new<S: Session>(head: &RequestHead<'_, '_>, traces: bool, out: &mut Out<'_, S>) -> Self {
+        let said = Trace::of_fields(head.fields.all("traceparent"));
         let text = |name| head.fields.find(name).map(|value| String::from_utf8_lossy(value).into_owned());
         Entry {
             method: head.method.into(),
@@ -42,7 +43,7 @@ impl Entry {
             host: String::from_utf8_lossy(head.host.unwrap_or_default()).into_owned(),
             user_agent: text("user-agent").unwrap_or_default(),
             referer: text("referer").unwrap_or_default(),
-            trace: Trace::of_fields(head.fields.all("traceparent")),
+            span: (traces || said.is_some()).then(|| out.begin_span(said)),
         }
     }
 
@@ -61,7 +62,7 @@ impl Entry {
             duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
-            trace: self.trace.map(|trace| trace.id()),
+            span: self.span,
         };
         let fields = Fields {
             method: &self.method,

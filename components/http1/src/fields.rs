@@ -178,6 +178,14 @@ impl<'h, 'b> Fields<'h, 'b> {
         self.list.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// Where the fields of this name are.
+    pub fn named(&self, name: &str) -> Mask {
+        let mut named = Mask::NONE;
+        let fields = self.list.iter().enumerate().filter(|(_, field)| field.name.eq_ignore_ascii_case(name));
+        fields.for_each(|(at, _)| named.add(at));
+        named
+    }
+
     /// The values of some fields, in their order.
     pub fn values(&self, mut some: Mask) -> impl Iterator<Item = &'b [u8]> {
         std::iter::from_fn(move || some.pop()).map(|at| self.list[at].value)

@@ -39,7 +39,7 @@ pub(crate) fn record(message: &Message, out: &mut Out<'_, Desk>) {
         account: &message.account,
         duration: Duration::from_nanos(u64::try_from(took).unwrap_or_default()),
         bytes_in: text as u64,
-        trace: message.trace.map(|trace| trace.id()),
+        span: message.trace.map(|trace| out.begin_span(Some(trace))),
         ..Record::of(outcome)
     };
     let fields = Fields {

@@ -56,7 +56,7 @@ impl Entry {
             duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
-            trace: exchange.trace.map(|trace| trace.id()),
+            span: exchange.span,
         };
         let fields = Fields {
             method: &self.method,

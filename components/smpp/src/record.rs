@@ -91,9 +91,9 @@ impl Bind {
         if matches!(noted.command, pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM) && !self.is_esme() {
             noted.about.message_id = named(&response[HEADER..]);
         }
-        let trace = noted.trace.map(|trace| trace.id());
+        let span = noted.trace.map(Span::from);
         let bytes_out = response.len() as u64;
-        let record = Record { bytes_in: noted.bytes, bytes_out, trace, ..Record::of(outcome(status)) };
+        let record = Record { bytes_in: noted.bytes, bytes_out, span, ..Record::of(outcome(status)) };
         self.write(record, noted.at, ("peer", noted.command), Some(status), &noted.about, out);
     }
 
@@ -105,6 +105,9 @@ impl Bind {
         frame: &Frame<'_>,
         out: &mut Out<'_, Bind>,
     ) {
+        if !self.requests.wanted {
+            return;
+        }
         let message_id = match request {
             Request::Receipt { id } => id.clone(),
             Request::Submit { .. } if frame.status == 0 => named(frame.body),
@@ -112,16 +115,17 @@ impl Bind {
         };
         let bytes_in = frame.length() as u64;
         let record = Record { bytes_in, bytes_out: bytes, ..Record::of(outcome(frame.status)) };
-        let record = request.behalf().map_or(record, |behalf| behalf.of(record));
+        let record = request.behalf().map_or(record, |behalf| behalf.of(record, out));
         let about = About { message_id, ..About::default() };
         self.write(record, at, ("us", request.command()), Some(frame.status), &about, out);
     }
 
     /// Nobody answers these requests of ours.
     pub(crate) fn unanswered<'a>(&self, asked: impl Iterator<Item = &'a Asked>, out: &mut Out<'_, Bind>) {
+        let asked = asked.filter(|_| self.requests.wanted);
         for Asked { what, at, bytes } in asked.filter(|asked| !matches!(asked.what, Request::EnquireLink)) {
             let record = Record { bytes_out: *bytes, ..Record::of(Outcome::Failed) };
-            let record = what.behalf().map_or(record, |behalf| behalf.of(record));
+            let record = what.behalf().map_or(record, |behalf| behalf.of(record, out));
             self.write(record, *at, ("us", what.command()), None, &About::default(), out);
         }
     }
@@ -130,8 +134,8 @@ impl Bind {
     pub(crate) fn abandon_requests(&mut self, out: &mut Out<'_, Bind>) {
         self.unanswered(self.window.open(), out);
         for noted in std::mem::take(&mut self.requests.open).into_values() {
-            let trace = noted.trace.map(|trace| trace.id());
-            let record = Record { bytes_in: noted.bytes, trace, ..Record::of(Outcome::Abandoned) };
+            let span = noted.trace.map(Span::from);
+            let record = Record { bytes_in: noted.bytes, span, ..Record::of(Outcome::Abandoned) };
             self.write(record, noted.at, ("peer", noted.command), None, &noted.about, out);
         }
     }
@@ -160,8 +164,8 @@ impl Bind {
 }
 
 impl Behalf {
-    fn of<'a>(&'a self, record: Record<'a>) -> Record<'a> {
-        Record { account: &self.account, trace: Some(self.trace.id()), ..record }
+    fn of<'a>(&'a self, record: Record<'a>, out: &mut Out<'_, Bind>) -> Record<'a> {
+        Record { account: &self.account, span: Some(out.begin_span(Some(self.trace))), ..record }
     }
 }
 

@@ -57,8 +57,10 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             .iter()
             .filter(|(_, service)| service.component == manifest.name)
             .map(|(service, settings)| {
-                let records = settings.records.is_some();
-                let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records };
+                let records = settings.records.is_some() || config.traces.is_some();
+                let traces = config.traces.as_ref().map(|traces| traces.sample);
+                let starting =
+                    Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records, traces };
                 Ok(Trial {
                     service: service.clone(),
                     starting: rmp_serde::to_vec_named(&starting)?,

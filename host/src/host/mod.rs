@@ -44,6 +44,7 @@ use crate::loader::examine;
 use crate::loader::shelf::Shelf;
 use crate::observe::crash;
 use crate::observe::records::Records;
+use crate::observe::traces::Traces;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::system::{self, Progress, Signal};
@@ -96,6 +97,7 @@ pub struct Host {
     handed: Handed,
     connections: Vec<connectors::Kept>,
     records: BTreeMap<PathBuf, Records>,
+    traces: Option<Arc<Traces>>,
     upstreams: Arc<Upstreams>,
     /// How the sessions follow the last publication.
     following: Arc<Following>,
@@ -252,6 +254,7 @@ impl Host {
             handed: Handed::default(),
             connections: Vec::new(),
             records: BTreeMap::new(),
+            traces: None,
             upstreams: Arc::default(),
             following: Arc::new(Following::new(0, clock::instant(), 0)),
             refused: Vec::new(),
@@ -448,6 +451,7 @@ impl Host {
         let overdue = self.stop_all(received);
         self.settle_agreements();
         self.records.values().for_each(Records::flush);
+        self.traces.iter().for_each(|traces| traces.flush());
         overdue
     }
 

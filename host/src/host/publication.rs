@@ -62,7 +62,7 @@ impl Host {
         let (upstreams, accounts) = (Arc::clone(&self.upstreams), Arc::new(config.account.clone()));
         let agreements = config.agreement.iter().map(|(name, one)| (name.clone(), Arc::new(one.clone())));
         let agreements = Arc::new(agreements.collect());
-        self.table.publish(Snapshot { number, services, upstreams, accounts, agreements });
+        self.table.publish(Snapshot { number, services, upstreams, accounts, agreements, traces: self.traces.clone() });
         self.auditor.keep(self.ledgers());
         self.usage.renew();
         // What is bound now may be on its way to the store: it is looked for a while later.

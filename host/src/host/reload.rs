@@ -20,6 +20,7 @@ use crate::loader::examine::Trial;
 use crate::loader::signature;
 use crate::observe::notice::{self, Notice};
 use crate::observe::records::Records;
+use crate::observe::traces::Traces;
 use crate::system;
 use crate::transport::{Address, Bound, bind};
 use crate::version::rollout;
@@ -123,6 +124,7 @@ impl Host {
         self.check_component_changes(&config, &decisions)?;
         let bound = self.bind_new(&config)?;
         self.open_records(&config)?;
+        self.open_traces(&config)?;
         self.read_agreements(&config)?;
         let tried = |decision: &Decision| decision.canary.as_ref().map(|canary| canary.version);
         self.migrate_tables(decisions.iter().flat_map(|decision| decision.version.into_iter().chain(tried(decision))))?;
@@ -321,14 +323,17 @@ impl Host {
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let version = self.versions[at].name();
-            // A canary is compared by the records of both.
-            let records = service.records.is_some() || config.component(component).canary.is_some();
+            // A canary is compared by the records of both, and they are the steps of traces.
+            let records =
+                service.records.is_some() || config.component(component).canary.is_some() || config.traces.is_some();
+            let traces = config.traces.as_ref().map(|traces| traces.sample);
             let (upstreams, run) = (upstreams.clone(), self.run);
-            let starting = Starting { service: name, version: &version, upstreams, run, records };
+            let starting = Starting { service: name, version: &version, upstreams, run, records, traces };
             let starting = rmp_serde::to_vec_named(&starting).map_err(|error| error.to_string())?;
             let settings = rmp_serde::to_vec_named(&service.config).map_err(|error| error.to_string())?;
             let policy = service.policy.unwrap_or(self.versions[at].manifest.policy);
-            let with = rmp_serde::to_vec(&(name, &settings, policy, records)).map_err(|error| error.to_string())?;
+            let with =
+                rmp_serde::to_vec(&(name, &settings, policy, records, traces)).map_err(|error| error.to_string())?;
             let started = Started { with, upstreams: config.upstream.keys().cloned().collect() };
             plans.push(Plan { service: name.clone(), number, starting, settings, policy, started });
         }
@@ -489,6 +494,17 @@ impl Host {
         let used: BTreeSet<_> =
             config.service.values().filter_map(|service| Some(&service.records.as_ref()?.file)).collect();
         self.records.retain(|path, _| used.contains(path));
+        Ok(())
+    }
+
+    fn open_traces(&mut self, config: &Config) -> anyhow::Result<()> {
+        let Some(settings) = &config.traces else {
+            self.traces = None;
+            return Ok(());
+        };
+        if !self.traces.as_ref().is_some_and(|traces| traces.stands(settings)) {
+            self.traces = Some(Arc::new(Traces::open(settings).context("traces: they cannot be exported")?));
+        }
         Ok(())
     }
 

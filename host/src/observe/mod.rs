@@ -5,3 +5,4 @@ pub mod inside;
 pub mod log;
 pub mod notice;
 pub mod records;
+pub mod traces;

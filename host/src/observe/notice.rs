@@ -86,6 +86,8 @@ pub enum Notice {
     ServerEjected,
     /// Records were dropped, because they could not be written as fast as they came.
     RecordsLost,
+    /// Steps of traces were dropped: a collector did not take them, or not as fast as they came.
+    TracesLost,
     /// Nothing can be written to the store.
     StoreFailing,
     /// … and now it can again.

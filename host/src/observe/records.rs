@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tandem_component::trace::TraceId;
+use tandem_component::Trace;
 
 use self::file::Rotating;
 use self::table::Rows;
@@ -67,7 +67,7 @@ enum Entry {
 }
 
 /// One record, as a worker hands it over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line {
     /// Nanoseconds since 1970.
     pub time: u64,
@@ -81,8 +81,8 @@ pub struct Line {
     pub peer: String,
     /// The component's fields: MessagePack of a map.
     pub fields: Vec<u8>,
-    /// What it is a part of, where the component does not say it.
-    pub trace: Option<TraceId>,
+    /// What has led to it, where the component does not say it.
+    pub trace: Option<Trace>,
 }
 
 impl Records {
@@ -205,16 +205,26 @@ fn tell(written: io::Result<()>) {
 impl Line {
     /// What the component says, and what it is a part of.
     fn read_fields(&self) -> Map<String, Value> {
+        let mut fields = self.read();
+        // That is for those who export it.
+        fields.remove("sampled");
+        fields
+    }
+
+    /// … and whether it is sampled.
+    pub(super) fn read(&self) -> Map<String, Value> {
         let mut fields = rmp_serde::from_slice(&self.fields)
             .unwrap_or_else(|error| Map::from_iter([("unreadable".to_owned(), error.to_string().into())]));
-        if let Some(trace) = self.trace {
-            fields.entry("trace").or_insert_with(|| trace.to_string().into());
+        if let (Some(trace), false) = (self.trace, fields.contains_key("trace")) {
+            fields.insert("trace".into(), trace.id().to_string().into());
+            fields.insert("parent".into(), format!("{:016x}", trace.span()).into());
+            fields.insert("sampled".into(), trace.is_sampled().into());
         }
         fields
     }
 
     /// `http`, of `http@1.2.0#3fa9c1`.
-    fn component(&self) -> &str {
+    pub(super) fn component(&self) -> &str {
         self.version.split_once('@').map_or("", |(component, _)| component)
     }
 

@@ -20,7 +20,7 @@ use crate::observe::notice::Notice;
 use crate::service::Request;
 use crate::store::Home;
 use crate::version::{Instance, Lease};
-use crate::worker::{Mail, Worker};
+use crate::worker::{Begun, Mail, Worker};
 
 /// So many calls a session may have under way.
 const CALLS_MAX: usize = 1024;
@@ -54,7 +54,9 @@ pub struct Made {
     /// The request that it follows from, or 0.
     follows: u64,
     /// What was said about it.
-    about: Arc<[u8]>,
+    pub about: Arc<[u8]>,
+    /// When and in which step it was made, where that is exported.
+    pub step: Option<Box<Begun>>,
     /// The place of the service in the snapshot.
     pub service: usize,
     /// The session that has it.
@@ -182,12 +184,13 @@ impl Driver<'_, '_> {
             calls.open.iter().find(|open| open.id == cause.request).map_or(Nanos::MAX, |open| open.deadline);
         let deadline = deadline.min(waited_for);
         let until = self.wall.saturating_add(deadline.saturating_sub(self.now));
-        let about = {
+        let (about, parent) = {
             let inherited = cause.about();
             let account = if account.is_empty() { inherited.map_or("", |about| about.account) } else { account };
             let trace = Trace::from_bytes(trace).or_else(|| inherited.map(|about| about.trace));
-            self.worker.about_call(session.service, account, trace, id)
+            (self.worker.about_call(session.service, account, trace, id), trace.map(|trace| trace.span()))
         };
+        let step = self.worker.begin_step(&about, parent);
         let follows = cause.request;
         calls.made.push_back(Made {
             id,
@@ -197,6 +200,7 @@ impl Driver<'_, '_> {
             depth,
             follows,
             about: Arc::clone(&about),
+            step,
             to: None,
         });
         session.due_changed = true;
@@ -246,6 +250,7 @@ impl Driver<'_, '_> {
         let Some(calls) = &mut self.session.calls else { return };
         if let Some(at) = calls.made.iter().position(|made| made.token == token) {
             let Some(made) = calls.made.remove(at) else { return };
+            self.worker.end_step(self.session, &made, Some("cancelled"));
             self.withdraw(&made);
         }
     }
@@ -257,6 +262,7 @@ impl Driver<'_, '_> {
         let late: Vec<u64> = calls.made.iter().filter(|made| made.deadline <= now).map(|made| made.id).collect();
         let late: Vec<Made> = late.into_iter().filter_map(|id| calls.take_made(id)).collect();
         for made in late {
+            self.worker.end_step(self.session, &made, Some(not_answered(uncalled::TIMED_OUT)));
             self.withdraw(&made);
             let name = self.worker.with_service_name(made.service, str::to_owned);
             self.fail_call(made.token, &name, uncalled::TIMED_OUT);
@@ -274,7 +280,10 @@ impl Driver<'_, '_> {
             self.worker.tell_serving(self.session.service, self.home(), false);
             self.give_back_undelivered();
         }
-        made.iter().for_each(|made| self.withdraw(made));
+        for made in &made {
+            self.worker.end_step(self.session, made, Some("whoever asked has ended"));
+            self.withdraw(made);
+        }
         let open = self.session.calls.take().map_or_else(VecDeque::new, |calls| calls.open);
         for open in open {
             self.worker.tell_outcome(open.caller, open.id, Err(uncalled::ENDED));
@@ -506,7 +515,12 @@ fn call_failed(token: u64, detail: u32) -> Answer {
 
 /// What an operator reads of a call that has failed.
 pub fn call_failure(service: &str, why: u32) -> String {
-    let why = match why {
+    format!("a call to `{service}` failed: {}", not_answered(why))
+}
+
+/// The reason alone.
+pub fn not_answered(why: u32) -> &'static str {
+    match why {
         uncalled::UNKNOWN => "there is no such service, or its component takes no requests",
         uncalled::FULL => "there are as many requests as there may be",
         uncalled::TIMED_OUT => "it was not answered in time",
@@ -514,8 +528,7 @@ pub fn call_failure(service: &str, why: u32) -> String {
         uncalled::NOT_ADMITTED => "its service requires an admission, and it holds none",
         uncalled::TOO_DEEP => "it would be the ninth in a row; services call each other in a circle",
         _ => "no session of it takes requests now",
-    };
-    format!("a call to `{service}` failed: {why}")
+    }
 }
 
 #[cfg(test)]

@@ -89,12 +89,7 @@ impl Driver<'_, '_> {
                 Effect::Done { token } => self.session.done(token),
                 Effect::Record { fields } => {
                     let about = self.causes.at(at).about();
-                    self.worker.record(
-                        self.session,
-                        self.wall,
-                        batch.bytes(fields),
-                        about.map(|about| about.trace.id()),
-                    );
+                    self.worker.record(self.session, self.wall, batch.bytes(fields), about.map(|about| about.trace));
                 }
             }
         }

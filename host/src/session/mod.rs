@@ -42,7 +42,7 @@ use moving::Behind;
 
 pub use accounts::Identity;
 pub use alarms::Alarms;
-pub use calls::{Made, Untaken, call_failure};
+pub use calls::{Made, Untaken, call_failure, not_answered};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
 pub use holding::Holding;

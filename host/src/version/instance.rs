@@ -13,6 +13,7 @@ use crate::agreement::Agreements;
 use crate::config;
 use crate::loader::code::{Failure, Object};
 use crate::observe::records::Records;
+use crate::observe::traces::Traces;
 use crate::store::table::Table;
 
 /// A version at work for a service with one configuration.
@@ -164,14 +165,16 @@ pub struct Snapshot {
     pub accounts: Arc<Accounts>,
     /// The agreements.
     pub agreements: Arc<Agreements>,
+    /// Where traces are exported to.
+    pub traces: Option<Arc<Traces>>,
 }
 
 impl Snapshot {
     /// The next one, with other instances and all else as it is.
     pub fn followed_by(&self, services: Vec<Service>) -> Self {
-        let Snapshot { number, upstreams, accounts, agreements, .. } = self;
+        let Snapshot { number, upstreams, accounts, agreements, traces, .. } = self;
         let (upstreams, accounts, agreements) = (Arc::clone(upstreams), Arc::clone(accounts), Arc::clone(agreements));
-        Snapshot { number: number + 1, services, upstreams, accounts, agreements }
+        Snapshot { number: number + 1, services, upstreams, accounts, agreements, traces: traces.clone() }
     }
 }
 

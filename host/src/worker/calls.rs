@@ -24,7 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::{Inlet, Worker};
 use crate::observe::notice::{self, Notice};
 use crate::service::{Callees, Request};
-use crate::session::{Letter, Made, Session, Untaken, call_failure};
+use crate::session::{Letter, Made, Session, Untaken, call_failure, not_answered};
 use crate::store::Home;
 
 /// What workers tell each other, and themselves, about calls.
@@ -356,6 +356,7 @@ impl Worker {
         let why = outcome.as_ref().err().copied();
         let settled = self.with_session(caller, |session| {
             let made = session.take_outcome(id, outcome)?;
+            self.end_step(session, &made, why.map(not_answered));
             let name = |service: usize| self.with_service_name(service, str::to_owned);
             let said = why.map(|why| self.about(session, &call_failure(&name(made.service), why)));
             Some((made, said))
@@ -432,7 +433,11 @@ impl Worker {
     /// What is said about a call of a service, which is the span of this number. Without a trace it begins one.
     pub fn about_call(&self, from: usize, account: &str, trace: Option<Trace>, span: u64) -> Arc<[u8]> {
         let draw = |half: u8| self.post.traces.hash_one((span, half));
-        let trace = trace.unwrap_or_else(|| Trace::begin(draw(0), draw(1), span)).within(span);
+        let begin = || {
+            let sampling = self.look(|snapshot| snapshot.traces.as_ref().map(|traces| traces.sampling()));
+            Trace::begin(draw(0), draw(1), span, sampling.unwrap_or_default())
+        };
+        let trace = trace.unwrap_or_else(begin).within(span);
         let buffer = &mut *self.post.about.borrow_mut();
         buffer.clear();
         self.with_service_name(from, |from| About { from, account, trace }.write(buffer));

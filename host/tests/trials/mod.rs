@@ -21,8 +21,14 @@ pub(crate) fn tried(library: &Shelved, configs: &[Value]) -> Result<Examined, Re
 }
 
 pub(crate) fn trial(service: &str, config: &Value) -> Trial {
-    let starting =
-        Starting { service, version: "misbehaving-trials@0.1.0#abcdef", upstreams: Vec::new(), run: 1, records: false };
+    let starting = Starting {
+        service,
+        version: "misbehaving-trials@0.1.0#abcdef",
+        upstreams: Vec::new(),
+        run: 1,
+        records: false,
+        traces: None,
+    };
     Trial {
         service: service.to_owned(),
         starting: rmp_serde::to_vec_named(&starting).unwrap(),

@@ -86,7 +86,7 @@ impl Conversation {
             ..Exchange::default()
         };
         if http.access_log {
-            self.entry = Some(Box::new(Entry::new(head)));
+            self.entry = Some(Box::new(Entry::new(head, http.traces, out)));
         }
         match self.route(http, head) {
             Ok((target, Found::Route(route::Target::Upstream(name)))) => {

@@ -34,8 +34,11 @@ impl Connection {
 
     fn ask(&mut self, rest: &Rest, asked: &Asked, out: &mut Out<'_, Conversation>) {
         self.stage = Stage::Ask;
-        let Exchange { account, trace, .. } = &self.exchange;
-        let call = Call::to(&rest.config.submit_to).within(rest.config.timeouts.answer).account(account).trace(*trace);
+        let Exchange { account, span, .. } = &self.exchange;
+        let call = Call::to(&rest.config.submit_to)
+            .within(rest.config.timeouts.answer)
+            .account(account)
+            .trace(span.map(|span| span.trace()));
         out.call(call, asked, Then::Asked);
     }
 

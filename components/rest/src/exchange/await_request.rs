@@ -62,7 +62,7 @@ impl Connection {
             head_only: head.method == "HEAD",
             keep: head.connection.persists(head.minor),
             expects: head.expects_continue,
-            trace: Trace::of_fields(head.fields.all("traceparent")).or_else(|| Some(out.begin_trace())),
+            span: Some(out.begin_span(Trace::of_fields(head.fields.all("traceparent")))),
             entry: rest.access_log.then(|| Box::new(Entry::new(head))),
             ..Exchange::default()
         };

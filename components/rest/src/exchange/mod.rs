@@ -95,7 +95,7 @@ pub(crate) struct Exchange {
     /// … and who does.
     pub(crate) account: String,
     /// What it is a part of: as its `traceparent` says, or one that it begins.
-    pub(crate) trace: Option<Trace>,
+    pub(crate) span: Option<Span>,
     /// What is still to come of its body, and how much of it nobody wanted.
     body: Framing,
     discarded: u64,

@@ -136,7 +136,7 @@ impl Connection {
 impl Submission {
     /// Asks for as many as may be asked at a time.
     fn ask(&mut self, rest: &Rest, exchange: &Exchange, out: &mut Out<'_, Conversation>) {
-        let Exchange { account, trace, key, .. } = exchange;
+        let Exchange { account, span, key, .. } = exchange;
         while self.open < TOGETHER && self.outcomes.len() < self.draft.to.len() {
             let n = self.outcomes.len();
             let left = self.until.since(out.now());
@@ -148,7 +148,8 @@ impl Submission {
             // One key is for a request; each of its messages has one of its own, whatever the order of the recipients.
             let key = key.as_ref().map(|key| format!("{key}/{to}"));
             let submit = self.draft.submit(account, to, format!("{}-{n}", self.id), key);
-            let call = Call::to(&rest.config.submit_to).within(left).account(account).trace(*trace);
+            let call =
+                Call::to(&rest.config.submit_to).within(left).account(account).trace(span.map(|span| span.trace()));
             let sender = submit.sms.source.digits.clone();
             out.call(call.label(&sender), &Asked::Submit(submit), Then::Submitted { n });
             self.outcomes.push(Outcome::Asked);

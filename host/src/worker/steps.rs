@@ -1,0 +1,99 @@
+//! What a worker tells of exchanges and of calls: their records, and the steps of traces that they are.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tandem_component::Trace;
+use tandem_component::abi::About;
+
+use super::Worker;
+use crate::observe::records::Line;
+use crate::observe::traces::Call;
+use crate::session::{Made, Session};
+
+/// What is known of a step when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// The step that has led to it.
+    parent: Option<u64>,
+    /// When, in nanoseconds since 1970.
+    at: u64,
+}
+
+/// What is compared of exchanges, among the fields of a record.
+#[derive(Deserialize)]
+struct Ended<'a> {
+    outcome: &'a str,
+    duration_us: u64,
+}
+
+impl Worker {
+    /// Takes the record of an exchange. `led_by`: the call that it follows from.
+    pub fn record(&self, session: &Session, wall: u64, fields: &[u8], led_by: Option<Trace>) {
+        let told = self.look(|snapshot| {
+            let service = &snapshot.services[session.service];
+            if service.canary.is_some()
+                && let Some(instance) = session.instance()
+                && let Ok(Ended { outcome, duration_us }) = rmp_serde::from_slice(fields)
+            {
+                instance.counts.exchanges.count(outcome == "failed", duration_us);
+            }
+            let (records, traces) = (service.records.clone(), snapshot.traces.clone());
+            (records.is_some() || traces.is_some()).then(|| {
+                let line = Line {
+                    time: wall,
+                    service: service.name.to_string(),
+                    version: version_of(session),
+                    session: session.id,
+                    peer: session.peer().to_string(),
+                    fields: fields.to_vec(),
+                    trace: led_by,
+                };
+                (records, traces, line)
+            })
+        });
+        let Some((records, traces, line)) = told else { return };
+        match (records, traces) {
+            (Some(records), Some(traces)) => {
+                traces.push_exchange(line.clone());
+                records.push(line);
+            }
+            (Some(records), None) => records.push(line),
+            (None, Some(traces)) => traces.push_exchange(line),
+            (None, None) => {}
+        }
+    }
+
+    /// A call begins, about which this is said. `None` where nobody wants to know.
+    pub fn begin_step(&self, about: &[u8], parent: Option<u64>) -> Option<Box<Begun>> {
+        let exported = self.look(|snapshot| snapshot.traces.is_some());
+        let sampled = exported && About::read(about).is_some_and(|about| about.trace.is_sampled());
+        sampled.then(|| Box::new(Begun { parent, at: self.now().1 }))
+    }
+
+    /// … and is over. `failed`: why there is no answer.
+    pub fn end_step(&self, session: &Session, made: &Made, failed: Option<&'static str>) {
+        let Some(Begun { parent, at }) = made.step.as_deref() else { return };
+        let Some(about) = About::read(&made.about) else { return };
+        let told = self.look(|snapshot| {
+            let name = |service: usize| snapshot.services[service].name.to_string();
+            Some((Arc::clone(snapshot.traces.as_ref()?), name(session.service), name(made.service)))
+        });
+        let Some((traces, from, to)) = told else { return };
+        traces.push_call(Call {
+            trace: about.trace,
+            parent: *parent,
+            began: *at,
+            ended: self.now().1,
+            from,
+            version: version_of(session),
+            to,
+            account: about.account.to_owned(),
+            failed,
+        });
+    }
+}
+
+fn version_of(session: &Session) -> String {
+    session.instance().map_or_else(String::new, |instance| instance.version.to_string())
+}
