@@ -145,12 +145,11 @@ impl Sampling {
 
     /// By the lower 56 bits of an id, which are the random ones (W3C Trace Context level 2, section 3.2.2.3).
     fn takes(self, low: u64) -> bool {
-        const BITS: u32 = 56;
-        #[expect(clippy::cast_precision_loss, reason = "a share is not as exact as that")]
-        let random = (low & ((1 << BITS) - 1)) as f64;
+        const ALL: u64 = 1 << 56;
         #[expect(clippy::cast_precision_loss, reason = "it is a power of two")]
-        let all = (1_u64 << BITS) as f64;
-        random < self.0 * all
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is between 0 and 1")]
+        let taken = (self.0 * ALL as f64) as u64;
+        low & (ALL - 1) < taken
     }
 }
 
