@@ -10,6 +10,7 @@ Each work stands in a module of its own; this one takes the arguments and prints
     scripts/bench --work carry,idle-memory          what many sessions cost that last
     scripts/bench --work durable,smpp-submit        what is on the disk before it is answered; messages of ESMEs to an SMSC
     scripts/bench --work admission,calls            an agreement's admission, a call between services
+    scripts/bench --work overhead                   what metrics, records and traces cost
     scripts/bench --work messages                   messages kept, acknowledged and sent, beside Kannel and Jasmin
 """
 
@@ -31,6 +32,7 @@ import instructions
 import latency
 import messages
 import meter
+import overhead
 import submit
 import swaps
 import targets
@@ -40,7 +42,7 @@ from rounds import side_by_side
 from works import PROXY_SMALL, SIDE_BY_SIDE
 
 PEERS = {"tandem": tandem, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "relay": relay}
-WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit", "messages", "admission", "calls"]
+WORKS = [*SIDE_BY_SIDE, "instructions", "swaps", "reload-latency", "carry", "idle-memory", "durable", "smpp-submit", "messages", "admission", "calls", "overhead"]
 
 
 def main():
@@ -90,6 +92,8 @@ def run(name, options):
         return run_calls(options)
     if name == "messages":
         return run_messages(options)
+    if name == "overhead":
+        return run_overhead(options)
     return run_side_by_side(SIDE_BY_SIDE[name], options)
 
 
@@ -206,6 +210,19 @@ def run_calls(options):
     shown = show(targets.of_calls(found))
     print()
     return {"rounds": found, "targets": shown}
+
+
+def run_overhead(options):
+    figures = overhead.measure(options, say)
+    rows = {name: medians(rounds) for name, rounds in figures.items()}
+    print(f"\noverhead: {PROXY_SMALL.title}; medians of {options.rounds} rounds of {options.seconds} s")
+    print(figures_table("seen by", rows))
+    plain = figures.pop(overhead.NOTHING)
+    found = {name: ratios(rounds, plain) for name, rounds in figures.items()}
+    print("\n" + ratios_table(f"to {overhead.NOTHING}", found))
+    shown = show(targets.of_overhead(figures, plain))
+    print()
+    return {"medians": rows, "ratios": found, "targets": shown}
 
 
 def show(found):

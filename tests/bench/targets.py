@@ -144,6 +144,11 @@ def of_admission(found):
     ]
 
 
+def of_overhead(figures, plain):
+    rates = {name: ratio_of("req_s", rounds, plain) for name, rounds in figures.items()}
+    return [Target(f"requests a second with {name}, to those with nothing", rate, 0.95, ">=") for name, rate in rates.items()]
+
+
 def of_calls(found):
     return [Target("CPU of a call and its answer, median", median(one["call_ns"] for one in found), 300, "<=", " ns", 0)]
 

@@ -5,8 +5,9 @@ from peers import built
 LIBRARY = "libtandem_http.so"
 
 
-def command(setting, work, named=False):
-    """With `named`, each answer says in `x-served-by` which version it is from."""
+def command(setting, work, named=False, service="", more=""):
+    """With `named`, each answer says in `x-served-by` which version it is from. `service` is more of its service's configuration,
+    `more` of all."""
     host = built(setting, "tandem")
     library = built(setting, LIBRARY)
     components(setting).mkdir()
@@ -22,6 +23,7 @@ workers = 1
 [service.web]
 component = "http"
 listen = ["tcp://127.0.0.1:{setting.port}"]
+{service}
 [service.web.config]
 routes = [{{ path = "/", {route} }}]
 {served_by}
@@ -30,6 +32,8 @@ routes = [{{ path = "/", {route} }}]
 
 [component.http]
 versions = {{ keep = 0 }}
+
+{more}
 """)
     return [host, "run", "--config", configuration(setting)]
 
