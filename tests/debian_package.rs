@@ -53,6 +53,13 @@ fn it_is_installed_started_upgraded_removed_and_purged() {
     ] {
         assert!(root.path(path).is_file(), "{path}");
     }
+    // What is linked, with the texts that come with it.
+    let others = Command::new("zcat").arg(root.path("usr/share/doc/tandem/third-party.gz")).output().unwrap();
+    let others = String::from_utf8_lossy(&others.stdout).into_owned();
+    for said in ["\ntokio 1.", "\nrusqlite 0.", ": Apache-2.0", "Permission is hereby granted, free of charge"] {
+        assert!(others.contains(said), "{said}: {} letters", others.len());
+    }
+    assert!(!others.contains("\ntempfile "), "what only tests want is in no program");
 
     // The configuration that comes with it, with this root's paths and a free port.
     let port = free_port();
