@@ -39,6 +39,7 @@ fn lives_of_a_component_stay_flat_free_what_they_allocate_and_leave_no_mapping()
         service: "one".to_owned(),
         starting: rmp_serde::to_vec_named(&starting).unwrap(),
         config: rmp_serde::to_vec_named(&json!({"act": act})).unwrap(),
+        states: Vec::new(),
     };
     let (well, badly) = (trial("nothing"), trial("panic"));
     let host = Path::new(env!("CARGO_BIN_EXE_tandem"));

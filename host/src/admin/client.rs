@@ -130,9 +130,9 @@ impl Client<'_> {
             Request::Ledger => connection.send(Method::GET, "/v1/ledger", &()).await,
             Request::Rollback(rollback) => connection.send(Method::POST, "/v1/rollback", rollback).await,
             Request::Promote(promote) => connection.send(Method::POST, "/v1/promote", promote).await,
-            Request::Sessions { named, most } => {
+            Request::Sessions { named, most, states } => {
                 let of = named.as_deref().map(|named| format!("of={}&", escaped(named))).unwrap_or_default();
-                connection.send(Method::GET, &format!("/v1/sessions?{of}limit={most}"), &()).await
+                connection.send(Method::GET, &format!("/v1/sessions?{of}limit={most}&states={states}"), &()).await
             }
             Request::Drain(drain) => connection.send(Method::POST, "/v1/drain", drain).await,
             Request::Account(AccountRequest::List) => connection.send(Method::GET, "/v1/accounts", &()).await,

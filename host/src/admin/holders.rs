@@ -48,6 +48,18 @@ pub struct SessionStatus {
     pub stays: Option<String>,
     /// It was told to say goodbye, and is ended at this time.
     pub ends: Option<u64>,
+    /// What another version would go on with, where that was asked for and the session is in the middle of nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<SessionState>,
+}
+
+/// What another version is given to go on with a session, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionState {
+    /// MessagePack of how it was opened: service, peer, times.
+    pub opening: String,
+    /// MessagePack of its state. What a peer has shown to prove who it is may be in it.
+    pub state: String,
 }
 
 /// What holds a version and is no session.

@@ -25,7 +25,7 @@ use crate::store::ledger::Balance;
 pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
 pub use client::{AdminError, ask, ask_for, stop};
-pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionStatus};
+pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionState, SessionStatus};
 pub use problem::Problem;
 pub use server::{Beside, serve};
 
@@ -53,6 +53,8 @@ pub enum Request {
         named: Option<String>,
         /// So many sessions at most.
         most: usize,
+        /// With what another version would go on with.
+        states: bool,
     },
     /// Have the sessions of a version leave it. It is answered once that is over.
     Drain(DrainRequest),

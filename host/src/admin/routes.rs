@@ -135,14 +135,17 @@ struct Which {
     of: Option<String>,
     /// So many sessions at most: 100 where it is not said
     limit: Option<u32>,
+    /// With the state that another version would go on with, of those that are in the middle of nothing
+    states: Option<bool>,
 }
 
 /// Who holds versions
 #[utoipa::path(get, path = "/v1/sessions", params(Which),
     responses((status = 200, body = Holders), (status = 400, body = Problem), (status = 409, body = Problem)))]
 async fn sessions(State(host): State<Host>, which: Result<Query<Which>, QueryRejection>) -> Result<Answer, Problem> {
-    let Query(Which { of, limit }) = which?;
-    host.ask(Request::Sessions { named: of, most: limit.unwrap_or(100) as usize }).await
+    let Query(Which { of, limit, states }) = which?;
+    host.ask(Request::Sessions { named: of, most: limit.unwrap_or(100) as usize, states: states.unwrap_or_default() })
+        .await
 }
 
 /// Every account, by name

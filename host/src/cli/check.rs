@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tandem_component::{Starting, abi};
 
 use super::say;
-use crate::config::{Config, Source};
+use crate::config::{Config, Service, Source};
 use crate::host::trust;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -18,7 +18,6 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let config = source.read()?;
     let places = [trust::check_own(&config, source), trust::check_components(&config)];
     let mut findings: Vec<String> = places.into_iter().filter_map(Result::err).collect();
-    let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
     let mut files: Vec<_> = std::fs::read_dir(&config.components)
         .map_err(|error| anyhow::anyhow!("components: {} cannot be read: {error}", config.components.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -51,25 +50,9 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
             }
         };
         there.push(manifest.name.clone());
-        let version = format!("{}@{}", manifest.name, manifest.version);
-        let trials: Result<Vec<Trial>, rmp_serde::encode::Error> = config
-            .service
-            .iter()
-            .filter(|(_, service)| service.component == manifest.name)
-            .map(|(service, settings)| {
-                let records = settings.records.is_some() || config.traces.is_some();
-                let traces = config.traces.as_ref().map(|traces| traces.sample);
-                let starting =
-                    Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records, traces };
-                Ok(Trial {
-                    service: service.clone(),
-                    starting: rmp_serde::to_vec_named(&starting)?,
-                    config: rmp_serde::to_vec_named(&settings.config)?,
-                })
-            })
-            .collect();
+        let trials = trials(&config, &manifest)?;
         let library = Shelved { digest: Digest::of(&content), path: file.canonicalize()?, len: content.len() as u64 };
-        match examine::examine(&host, &library, &trials?, config.examination.limits()) {
+        match examine::examine(&host, &library, &trials, config.examination.limits()) {
             Ok(_) => served.push(manifest.name),
             Err(refused) => findings.push(format!("{name}: {refused}")),
         }
@@ -91,7 +74,26 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn trusted(config: &Config, file: &Path, content: &[u8]) -> Result<(), Untrusted> {
+/// A version at work for each service of its component, as it will be tried.
+pub(super) fn trials(config: &Config, manifest: &Manifest) -> Result<Vec<Trial>, rmp_serde::encode::Error> {
+    let version = format!("{}@{}", manifest.name, manifest.version);
+    let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
+    let services = config.service.iter().filter(|(_, service)| service.component == manifest.name);
+    let trial = |(service, settings): (&String, &Service)| {
+        let records = settings.records.is_some() || config.traces.is_some();
+        let traces = config.traces.as_ref().map(|traces| traces.sample);
+        let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records, traces };
+        Ok(Trial {
+            service: service.clone(),
+            starting: rmp_serde::to_vec_named(&starting)?,
+            config: rmp_serde::to_vec_named(&settings.config)?,
+            states: Vec::new(),
+        })
+    };
+    services.map(trial).collect()
+}
+
+pub(super) fn trusted(config: &Config, file: &Path, content: &[u8]) -> Result<(), Untrusted> {
     if config.trust.is_empty() {
         return Ok(());
     }

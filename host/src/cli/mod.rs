@@ -1,5 +1,5 @@
 //! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `backup`,
-//! `restore`, `stop`, `inspect`, `completions`, `man`.
+//! `restore`, `stop`, `inspect`, `verify`, `completions`, `man`.
 
 mod account;
 mod backup;
@@ -14,6 +14,7 @@ mod rollout;
 mod sessions;
 mod status;
 mod stop;
+mod verify;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -88,6 +89,10 @@ enum Verb {
         /// So many sessions at most: first those that do not run on what serves, and of these the longest there
         #[arg(long, value_name = "COUNT", default_value_t = 100)]
         limit: usize,
+        /// Write into this file what another version would go on with, for `tandem verify`: what peers have shown to prove who they are may
+        /// be in it
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        record: Option<PathBuf>,
     },
     /// Have the sessions of a version that serves no more leave it: those that can move do, the others are told goodbye in their
     /// protocol's way, so many a second, and those that are left are ended. Waits for it; exit code 1 where some are still there
@@ -134,6 +139,21 @@ enum Verb {
         /// The library
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Say before it is deployed whether a library can take over from another: its number, its tables, what its sessions may wait for, its
+    /// examination with the services of the configuration, and sessions that were recorded; exit code 1 where it cannot
+    Verify {
+        /// The library that serves
+        #[arg(value_hint = ValueHint::FilePath)]
+        old: PathBuf,
+        /// The library that is to follow it
+        #[arg(value_hint = ValueHint::FilePath)]
+        new: PathBuf,
+        /// Sessions that are to go on, as `tandem sessions --record FILE` has written them
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        states: Option<PathBuf>,
         #[command(flatten)]
         configured: Configured,
     },
@@ -192,8 +212,8 @@ pub fn main() -> ExitCode {
         Verb::Status { configured, .. } => status::status(&configured.source(), configured.json),
         Verb::Rollback { configured, component } => rollout::rollback(&configured.source(), component, configured.json),
         Verb::Promote { configured, version } => rollout::promote(&configured.source(), &version, configured.json),
-        Verb::Sessions { configured, version, limit } => {
-            sessions::sessions(&configured.source(), version, limit, configured.json)
+        Verb::Sessions { configured, version, limit, record } => {
+            sessions::sessions(&configured.source(), version, limit, record.as_deref(), configured.json)
         }
         Verb::Drain { configured, version, within, rate } => {
             drain::drain(&configured.source(), &version, within, rate, configured.json)
@@ -205,6 +225,9 @@ pub fn main() -> ExitCode {
         Verb::Restore { file, configured } => backup::restore(&configured.source(), &file, configured.json),
         Verb::Stop(configured) => stop::stop(&configured.source(), configured.json),
         Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),
+        Verb::Verify { old, new, states, configured } => {
+            verify::verify(&old, &new, states.as_deref(), &configured.source(), configured.json)
+        }
         Verb::Completions { shell } => completions::completions(shell),
         Verb::Man { directory } => man::man(&directory),
         Verb::Examine { without } => return examine::child::main(without),

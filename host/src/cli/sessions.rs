@@ -1,27 +1,56 @@
 //! `tandem sessions`: who holds a version, since when, and for what.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::say;
 use crate::admin::{Answer, Holders, OtherHolder, Request, SessionStatus, ask};
 use crate::clock::time_of_day;
 use crate::config::Source;
+use crate::system;
 
-pub(super) fn sessions(source: &Source, named: Option<String>, most: usize, json: bool) -> anyhow::Result<ExitCode> {
-    let holders = match ask(&source.admin(), &Request::Sessions { named, most })? {
+pub(super) fn sessions(
+    source: &Source,
+    named: Option<String>,
+    most: usize,
+    record: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let states = record.is_some();
+    let mut holders = match ask(&source.admin(), &Request::Sessions { named, most, states })? {
         Answer::Holders(holders) => holders,
         Answer::Refused(reason) => bail!(reason),
         other => bail!("the host answered something else: {other:?}"),
     };
+    if let Some(file) = record {
+        keep(&mut holders, file)?;
+    }
     if json {
         say(serde_json::to_string(&holders)?);
     } else {
         lines(&holders, time_of_day()).iter().for_each(say);
     }
     Ok(if holders.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes the states into a file that nobody else reads, and says of the others how many they are.
+fn keep(holders: &mut Holders, file: &Path) -> anyhow::Result<()> {
+    let failed = || format!("{} cannot be written", file.display());
+    let text = serde_json::to_string(holders)?;
+    system::make_private_file(file).with_context(failed)?;
+    std::fs::write(file, text).with_context(failed)?;
+    let all = holders.sessions.len();
+    let kept = holders.sessions.iter_mut().filter_map(|session| session.state.take()).count();
+    if kept < all {
+        let busy = all - kept;
+        holders
+            .findings
+            .push(format!("{busy} of {all} sessions are in the middle of something, and were not recorded"));
+    }
+    Ok(())
 }
 
 fn lines(holders: &Holders, now: u64) -> Vec<String> {

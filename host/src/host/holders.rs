@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use super::Host;
 use super::versions::Stop;
-use crate::admin::{Answer, Holders, OtherHolder, Reply, SessionStatus};
+use crate::admin::{Answer, Holders, OtherHolder, Reply, SessionState, SessionStatus};
 use crate::clock::{self, Clock, Nanos, time_of_day};
-use crate::session::Holding;
+use crate::session::{Holding, State};
 use crate::worker::{Command, Listed, Listing};
 
 /// So many sessions are told at most, and so many conversations of each version.
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Host {
     /// Says who holds the versions of a component, one of them, or all. It is answered once the workers have told.
-    pub(super) fn holders(&mut self, named: Option<&str>, most: usize, reply: Reply) {
+    pub(super) fn holders(&mut self, named: Option<&str>, most: usize, states: bool, reply: Reply) {
         let most = most.min(MOST);
         let versions = match self.versions_named(named) {
             Ok(versions) => versions,
@@ -32,7 +34,7 @@ impl Host {
         });
         let others = self.other_holders(&versions, most);
         let (told, tells) = channel();
-        let listing = Listing { instances, most, told };
+        let listing = Listing { instances, most, states, told };
         let asked: BTreeSet<usize> = (0..self.workers.len())
             .filter(|worker| self.workers[*worker].tell(Command::List(listing.clone())))
             .collect();
@@ -166,6 +168,7 @@ fn status(service: &str, worker: usize, holding: Holding, time: impl Fn(Nanos) -
         conversation,
         stays,
         ends,
+        state,
     } = holding;
     SessionStatus {
         version,
@@ -181,6 +184,10 @@ fn status(service: &str, worker: usize, holding: Holding, time: impl Fn(Nanos) -
         conversation: conversation.map(|key| text(&key)),
         stays,
         ends: ends.map(time),
+        state: state.map(|State { opening, state }| SessionState {
+            opening: HEXLOWER.encode(&opening),
+            state: HEXLOWER.encode(&state),
+        }),
     }
 }
 

@@ -341,8 +341,8 @@ impl Host {
                     let rolled = self.promote(&component, version.as_deref());
                     let _ = reply.send(rolled.map_or_else(Answer::Refused, Answer::Rolled));
                 }
-                Event::Asked(Request::Sessions { named, most }, reply) => {
-                    self.holders(named.as_deref(), most, reply);
+                Event::Asked(Request::Sessions { named, most, states }, reply) => {
+                    self.holders(named.as_deref(), most, states, reply);
                 }
                 Event::Asked(Request::Drain(request), reply) => self.drain(&request, reply),
                 Event::Asked(Request::Ledger, reply) => self.auditor.ask(reply),

@@ -551,7 +551,12 @@ pub(super) struct Plan {
 
 impl Plan {
     fn trial(&self) -> Trial {
-        Trial { service: self.service.clone(), starting: self.starting.clone(), config: self.settings.clone() }
+        Trial {
+            service: self.service.clone(),
+            starting: self.starting.clone(),
+            config: self.settings.clone(),
+            states: Vec::new(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Behind, Session};
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
 use crate::version::{Instance, Lease, Service};
+use crate::worker::Worker;
 
 /// What is said of a session.
 #[derive(Clone, Debug)]
@@ -34,6 +35,17 @@ pub struct Holding {
     pub stays: Option<String>,
     /// It was told to say goodbye, and is ended at this time.
     pub ends: Option<Nanos>,
+    /// What another version would go on with, where that is asked for and it is in the middle of nothing.
+    pub state: Option<State>,
+}
+
+/// What another version is given to go on with a session.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// MessagePack of its `Opening`.
+    pub opening: Vec<u8>,
+    /// What its version exports.
+    pub state: Vec<u8>,
 }
 
 impl Session {
@@ -67,7 +79,23 @@ impl Session {
             conversation: self.keyed.as_ref().map(|keyed| keyed.key().to_vec()),
             stays: self.stays(lease, self.to_be_served_by(services)),
             ends: self.drained,
+            state: None,
         })
+    }
+
+    /// What another version would be given to go on with it. Nothing where it is in the middle of something, or cannot be exported.
+    pub fn state(&self, worker: &Worker) -> Option<State> {
+        let conversation = self.conversation.as_ref().filter(|_| self.held.is_none() && self.routing.is_none())?;
+        if !conversation.at_boundary() {
+            return None;
+        }
+        let state = conversation.export(self.id).ok()?;
+        let state = match &self.remainder {
+            Some(remainder) => remainder.merge(state),
+            None => state,
+        };
+        let (now, wall) = worker.now();
+        Some(State { opening: self.opening(worker, now, wall), state })
     }
 
     fn stays(&self, here: &Lease<Instance>, to: Option<Lease<Instance>>) -> Option<String> {

@@ -45,7 +45,7 @@ pub use alarms::Alarms;
 pub use calls::{Made, Untaken, call_failure, not_answered};
 pub use driver::{Driver, Turn};
 pub use ending::Ending;
-pub use holding::Holding;
+pub use holding::{Holding, State};
 pub use moving::Followed;
 pub use pipe::Pipe;
 pub use routing::Letter;

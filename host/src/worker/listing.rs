@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 
 use super::Worker;
 use super::following::GO;
-use crate::session::Holding;
+use crate::session::{Holding, State};
 
 /// Which sessions are asked for.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Listing {
     pub instances: Option<BTreeSet<u32>>,
     /// So many of them at most.
     pub most: usize,
+    /// With what another version would go on with.
+    pub states: bool,
     /// Who is told.
     pub told: Sender<Listed>,
 }
@@ -46,7 +48,7 @@ impl Worker {
     }
 
     async fn list_all(&self, listing: &Listing) {
-        let Listing { instances, most, told } = listing;
+        let Listing { instances, most, states, told } = listing;
         let keys: Vec<usize> = self.sessions().iter().map(|(key, _)| key).collect();
         let (mut count, mut first) = (0, BinaryHeap::new());
         let mut until = self.time() + GO;
@@ -77,7 +79,10 @@ impl Worker {
                     Some((Arc::clone(&snapshot.services.get(session.service)?.name), holding))
                 })
             });
-            sessions.extend(listed);
+            sessions.extend(listed.map(|(service, holding)| {
+                let state = if *states { self.state_of(key, id) } else { None };
+                (service, Holding { state, ..holding })
+            }));
             if now >= until {
                 tokio::task::yield_now().await;
                 until = self.time() + GO;
@@ -85,5 +90,15 @@ impl Worker {
         }
         // Who has asked may have given up.
         let _ = told.send(Listed { worker: self.index, count, sessions });
+    }
+
+    /// What another version would go on with. The session is out of the slab meanwhile, as for a turn: it runs its component's code.
+    fn state_of(&self, key: usize, id: u64) -> Option<State> {
+        let mut session = self.sessions().get_mut(key)?.take_if(|session| session.id == id)?;
+        let state = self.running.lend(&mut *session, |session| session.state(self));
+        if let Some(place) = self.sessions().get_mut(key) {
+            *place = Some(session);
+        }
+        state
     }
 }

@@ -244,7 +244,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _entered = runtime.enter();
         let (told, tells) = channel();
-        let listing = Listing { instances: None, most: 1, told };
+        let listing = Listing { instances: None, most: 1, states: false, told };
         let draining = Arc::new(Draining::new(None, (Duration::ZERO, None), Duration::ZERO, 1));
         let following = Arc::new(Following::new(0, clock::instant(), 1));
         let before: &Rc<Worker> = Box::leak(Box::new(worker()));

@@ -33,6 +33,7 @@ pub(crate) fn trial(service: &str, config: &Value) -> Trial {
         service: service.to_owned(),
         starting: rmp_serde::to_vec_named(&starting).unwrap(),
         config: rmp_serde::to_vec_named(config).unwrap(),
+        states: Vec::new(),
     }
 }
 

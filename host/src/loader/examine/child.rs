@@ -19,7 +19,7 @@ use abi_stable::std_types::RSlice;
 use tandem_component::abi::{self, ComponentTableRef, REVISION, Reply, Reports};
 
 use super::confine::confine;
-use super::{Layer, Line, Request, Step, Trial};
+use super::{Layer, Line, Request, Resumed, Step, Trial};
 use crate::loader::library::{Closed, Library};
 use crate::loader::manifest::{self, Manifest};
 use crate::loader::threads;
@@ -34,7 +34,7 @@ pub fn main(without: impl IntoIterator<Item = Layer>) -> ExitCode {
         };
         let lacks = confine(request.limits, without.into_iter().collect(), &verdicts)?;
         say(Line::Lacks(lacks))?;
-        match check(&request, &mut |step| say(Line::Entering(step)))? {
+        match check(&request, &mut |line| say(line))? {
             Ok(lingers) => {
                 say(Line::Entering(Step::End))?;
                 say(Line::Passed { lingers })
@@ -52,10 +52,7 @@ pub fn main(without: impl IntoIterator<Item = Layer>) -> ExitCode {
 }
 
 /// Goes through the steps. The outer error is ours, the inner one says what is wrong with the library.
-fn check(
-    request: &Request,
-    enter: &mut dyn FnMut(Step) -> io::Result<()>,
-) -> io::Result<Result<Option<String>, String>> {
+fn check(request: &Request, say: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<Result<Option<String>, String>> {
     /// Leaves with what is wrong.
     macro_rules! fit {
         ($result:expr) => {
@@ -65,6 +62,7 @@ fn check(
             }
         };
     }
+    let mut enter = |step| say(Line::Entering(step));
     let shelf = request.library.parent().unwrap_or(Path::new("/"));
     threads::watch(shelf).map_err(io::Error::other)?;
 
@@ -107,6 +105,15 @@ fn check(
         enter(Step::Start(trial.service.clone()))?;
         started.push((trial, fit!(start(table, trial))));
     }
+    for (trial, component) in &started {
+        for (which, session) in trial.states.iter().enumerate() {
+            say(Line::Entering(Step::Resume(trial.service.clone())))?;
+            if let Err(reason) = resume(table, *component, session) {
+                say(Line::Refused { service: trial.service.clone(), which, reason })?;
+            }
+        }
+    }
+    let mut enter = |step| say(Line::Entering(step));
     for (trial, component) in started {
         enter(Step::Stop(trial.service.clone()))?;
         // SAFETY: the pointer is from `start` of this table, it has no sessions, and it is used no more.
@@ -170,6 +177,21 @@ fn start(table: ComponentTableRef, trial: &Trial) -> Result<*mut (), String> {
     let panic = LAST_PANIC.lock().ok().and_then(|mut last| last.take());
     let reason = panic.unwrap_or_else(|| String::from_utf8_lossy(&reason).into_owned());
     Err(format!("service `{}`: {reason}", trial.service))
+}
+
+/// Goes on with a session of another version, and ends it.
+fn resume(table: ComponentTableRef, component: *mut (), session: &Resumed) -> Result<(), String> {
+    let mut reason = Vec::new();
+    let (opening, state) = (RSlice::from_slice(&session.opening), RSlice::from_slice(&session.state));
+    // SAFETY: the pointer is from `start` of this table, and is stopped only after its sessions.
+    let resumed = unsafe { (table.resume())(component, opening, state, &mut Reply::new(&mut reason)) };
+    if resumed.is_null() {
+        let panic = LAST_PANIC.lock().ok().and_then(|mut last| last.take());
+        return Err(panic.unwrap_or_else(|| String::from_utf8_lossy(&reason).into_owned()));
+    }
+    // SAFETY: the pointer is from `resume` of this table and is used no more.
+    unsafe { (table.close())(resumed) };
+    Ok(())
 }
 
 /// Closes the library. What it leaves running is against the rules, what it leaves mapped is said.

@@ -44,6 +44,18 @@ pub struct Trial {
     pub starting: Vec<u8>,
     /// MessagePack of the service's configuration.
     pub config: Vec<u8>,
+    /// Sessions of another version that it is to go on with.
+    #[serde(default)]
+    pub states: Vec<Resumed>,
+}
+
+/// A session of another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// MessagePack of its `Opening`.
+    pub opening: Vec<u8>,
+    /// What that version has exported.
+    pub state: Vec<u8>,
 }
 
 /// A library's content that has passed its examination.
@@ -54,6 +66,8 @@ pub struct Examined {
     pub lingers: Option<String>,
     /// In what the child was not confined, since the kernel has nothing to do it by.
     pub lacks: Vec<String>,
+    /// The sessions of a trial that it does not go on with: which service, which of them, and why.
+    pub refused: Vec<(String, usize, String)>,
 }
 
 impl Examined {
@@ -104,7 +118,8 @@ pub fn examine(host: &Path, library: &Shelved, trials: &[Trial], limits: Limits)
     group.hang_up();
     let mut report = report?;
     let lacks = std::mem::take(&mut report.lacks);
-    report.judge(limits.time).map(|lingers| Examined { digest: library.digest, lingers, lacks })
+    let refused = std::mem::take(&mut report.refused);
+    report.judge(limits.time).map(|lingers| Examined { digest: library.digest, lingers, lacks, refused })
 }
 
 /// Hears the child to its end or to the deadline, and then all that is still under way.
@@ -238,6 +253,8 @@ pub enum Step {
     Panic,
     /// It starts with the configuration of this service.
     Start(String),
+    /// It goes on with a session of another version, for this service.
+    Resume(String),
     /// It stops for this service.
     Stop(String),
     /// It is closed.
@@ -255,6 +272,7 @@ impl fmt::Display for Step {
             Self::Manifest => f.write_str("while its manifest was compared"),
             Self::Panic => f.write_str("while it was made to panic"),
             Self::Start(service) => write!(f, "in `start` for service `{service}`"),
+            Self::Resume(service) => write!(f, "while it resumed a session of service `{service}`"),
             Self::Stop(service) => write!(f, "while it was stopped for service `{service}`"),
             Self::Unload => f.write_str("while it was closed"),
             Self::End => f.write_str("at the end of the process, after it was closed"),
@@ -286,6 +304,12 @@ enum Line {
     /// In what the child is not confined.
     Lacks(Vec<String>),
     Tried(Act),
+    /// A session that it does not go on with.
+    Refused {
+        service: String,
+        which: usize,
+        reason: String,
+    },
     Passed {
         lingers: Option<String>,
     },
@@ -326,6 +350,7 @@ fn listen((mut to, stdout, stderr): Talk, request: Vec<u8>) -> io::Result<mpsc::
 struct Report {
     step: Option<Step>,
     lacks: Vec<String>,
+    refused: Vec<(String, usize, String)>,
     tried: Option<Act>,
     verdict: Option<Result<Option<String>, String>>,
     stderr: String,
@@ -340,6 +365,7 @@ impl Report {
         match heard {
             Heard::Line(Line::Entering(step)) => self.step = Some(step),
             Heard::Line(Line::Lacks(lacks)) => self.lacks = lacks,
+            Heard::Line(Line::Refused { service, which, reason }) => self.refused.push((service, which, reason)),
             Heard::Line(Line::Tried(act)) => self.tried = Some(act),
             Heard::Line(Line::Passed { lingers }) => self.verdict = Some(Ok(lingers)),
             Heard::Line(Line::Unfit { reason }) => self.verdict = Some(Err(reason)),
@@ -349,7 +375,7 @@ impl Report {
 
     /// A verdict counts only if the child also ended well, and with it all that it had started.
     fn judge(self, limit: Duration) -> Result<Option<String>, Refused> {
-        let Self { step, verdict, stderr, end, left, tried, lacks: _ } = self;
+        let Self { step, verdict, stderr, end, left, tried, lacks: _, refused: _ } = self;
         // A signal that was blocked ends the child before it can say what it tried: see `confine::calls`.
         let tried = tried.or_else(|| (end.and_then(signal) == Some(SIGSYS)).then_some(Act::Start));
         if let Some(act) = tried {
