@@ -159,7 +159,7 @@ fn binds_of_a_pinned_version_are_unbound_so_many_a_second() {
     assert!(times[0] >= Duration::from_secs(1), "{times:?}: they have their time");
     // As many as both workers may tell in a second, and one of each that begins it.
     let in_a_second =
-        |from: Duration| times.iter().filter(|at| (from..from + Duration::from_secs(1)).contains(at)).count();
+        |from: Duration| times.iter().filter(|at| (from..from + Duration::from_secs(1)).contains(*at)).count();
     let most = times.iter().map(|from| in_a_second(*from)).max().unwrap();
     assert!(most <= 2 * (RATE + 1), "{most} in one second: {times:?}");
     assert!(times[BINDS - 1] - times[0] >= Duration::from_secs(1), "{times:?}");

@@ -118,6 +118,7 @@ pub(crate) fn open_for_request<C: Component>(
         established: at,
         idle_since: at,
         key: None,
+        tls: None,
     };
     Ok(Boxed { session: component.open(&opening)?, waits: Waits::default() })
 }

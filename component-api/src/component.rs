@@ -128,6 +128,34 @@ pub struct Opening<'a> {
     /// The conversation that the session is, where it was opened or resumed because another had [named](crate::Out::route) it.
     #[serde(default, borrow, with = "serde_bytes", skip_serializing_if = "Option::is_none")]
     pub key: Option<&'a [u8]>,
+    /// What was agreed on with the other side, where there is TLS on the connection: the host has it, and the session's bytes are
+    /// plain either way. `None` as well where an older host does not tell.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Secured<'a>>,
+}
+
+/// What was agreed on with the other side of a connection with TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Secured<'a> {
+    /// The protocol that both speak (ALPN), of those that the configuration names: `h2`.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<&'a str>,
+    /// The name by which a client has asked for us (SNI).
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<&'a str>,
+    /// Whose certificate the other side has shown and proven to be its own, as RFC 4514 writes it: `CN=alice,O=Example`. Of a
+    /// client there is one only where the configuration asks for it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<&'a str>,
+}
+
+impl<'a> Secured<'a> {
+    /// With this protocol, this name and this subject.
+    pub fn new(alpn: Option<&'a str>, server_name: Option<&'a str>, subject: Option<&'a str>) -> Self {
+        Secured { alpn, server_name, subject }
+    }
 }
 
 /// What carries the bytes of a session's own stream.

@@ -669,6 +669,7 @@ impl Host {
             established: Time::from_nanos(self.opening.established),
             idle_since: Time::from_nanos(self.opening.idle_since),
             key: self.key.as_deref(),
+            tls: None,
         };
         rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
     }

@@ -93,7 +93,7 @@ pub use admission::{Admission, Limit};
 pub use alarm::Alarm;
 pub use allowance::{Allowance, Allowances};
 pub use calls::{Account, Call, CallFailure, Misfit, Request, RequestId, Response};
-pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Starting, Time, Transport};
+pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Secured, Starting, Time, Transport};
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use ledger::Ledger;
 pub use out::{Dial, Forward, Out, Token, Writes};
@@ -110,8 +110,8 @@ pub mod prelude {
     pub use crate::{
         Account, Admission, Alarm, Allowance, Allowances, Answer, Call, CallFailure, Column, Component, Dial,
         DialFailure, Event, Fault, Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy,
-        Record, Refusal, RequestId, Role, Row, Rows, Scan, Server, Session, Span, Starting, StoreFailure, Stream,
-        Table, Then, Time, Token, Trace, Transport, Writes, export_component,
+        Record, Refusal, RequestId, Role, Row, Rows, Scan, Secured, Server, Session, Span, Starting, StoreFailure,
+        Stream, Table, Then, Time, Token, Trace, Transport, Writes, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

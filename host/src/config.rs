@@ -17,6 +17,7 @@ use crate::loader::signature::Keys;
 use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
+use crate::tls;
 use crate::transport::Address;
 
 mod admin;
@@ -24,6 +25,7 @@ mod component;
 mod connect;
 mod examination;
 mod lines;
+mod listen;
 mod overrun;
 mod records;
 mod traces;
@@ -31,6 +33,7 @@ mod traces;
 pub use admin::Admin;
 pub use component::{Canary, Component, Memory, Rollback, Share, Versions};
 pub use examination::Examination;
+pub use listen::Listen;
 pub use overrun::Overrun;
 pub use records::{Records, Size};
 pub use traces::Traces;
@@ -65,6 +68,9 @@ pub struct Config {
     /// Services by name.
     #[serde(default)]
     pub service: BTreeMap<String, Service>,
+    /// What listeners serve by TLS with, by name.
+    #[serde(default)]
+    pub tls: BTreeMap<String, tls::Settings>,
     /// Upstreams by name.
     #[serde(default)]
     pub upstream: BTreeMap<String, Settings>,
@@ -101,7 +107,7 @@ pub struct Service {
     pub component: String,
     /// Where it listens; nowhere where only other services call it.
     #[serde(default)]
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listen>,
     /// Where it is connected to, for as long as it is here.
     #[serde(default)]
     pub connect: Vec<Address>,
@@ -342,6 +348,9 @@ impl Config {
                 let reason = "at least 1ms: within no time nothing is bound".into();
                 return at(&["service", name, "bindings", "idle"], reason);
             }
+            if let Some(reason) = service.listen.iter().find_map(|listen| listen.check(&self.tls).err()) {
+                return at(&["service", name, "listen"], reason);
+            }
             if let Some(records) = &service.records {
                 if let Err((key, reason)) = records.check() {
                     return at(&["service", name, "records", key], reason);
@@ -352,10 +361,15 @@ impl Config {
                     return at(&["service", name, "records"], reason);
                 }
             }
-            for address in &service.listen {
+            for Listen { address, .. } in &service.listen {
                 if let Some(other) = taken.insert(address, name) {
                     return at(&["service", name, "listen"], format!("{address} is taken by service.{other}"));
                 }
+            }
+        }
+        for (name, settings) in &self.tls {
+            if let Err((key, reason)) = settings.check() {
+                return at(&["tls", name, key], reason);
             }
         }
         for (name, upstream) in &self.upstream {
@@ -421,6 +435,7 @@ impl Config {
         resolve(&mut self.components);
         resolve(&mut self.data);
         self.admin.resolve(directory);
+        self.tls.values_mut().for_each(|settings| settings.resolve(directory));
         let records = self.service.values_mut().filter_map(|service| service.records.as_mut());
         records.map(|records| &mut records.file).for_each(resolve);
     }

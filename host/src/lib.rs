@@ -6,6 +6,7 @@
 //! | [`account`] | who is on the other side, and how that is proven |
 //! | [`agreement`] | what an account may use of a service, counted for all versions together |
 //! | [`transport`] | addresses, listening sockets, connections |
+//! | [`tls`] | what TLS is agreed on by: certificates, keys, names |
 //! | [`session`] | what the host holds of each session, and the driver that takes it from event to event |
 //! | [`worker`] | a thread with its runtime, its sessions, its pools |
 //! | [`service`] | what services use of the host besides their own connections |
@@ -36,6 +37,7 @@ pub mod session;
 pub mod store;
 mod sync;
 pub mod system;
+pub mod tls;
 pub mod transport;
 pub mod version;
 pub mod worker;

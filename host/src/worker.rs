@@ -41,6 +41,7 @@ mod calls;
 mod connect;
 mod conversations;
 mod draining;
+mod entering;
 mod following;
 mod handle;
 mod inlets;
@@ -97,6 +98,7 @@ pub struct Worker {
     scratch: RefCell<Scratch>,
     opened: Cell<u64>,
     listeners: RefCell<HashMap<Address, accept::Listener>>,
+    entrants: entering::Entrants,
     connectors: connect::Connectors,
     residents: Residents,
     /// Which sessions are being asked to leave.
@@ -148,6 +150,7 @@ impl Worker {
             scratch: RefCell::default(),
             opened: Cell::new(0),
             listeners: RefCell::default(),
+            entrants: Default::default(),
             connectors: connect::Connectors::default(),
             residents: Residents::default(),
             drains: RefCell::default(),
@@ -203,7 +206,7 @@ impl Worker {
                 self.forget_empty_callees();
                 tokio::task::spawn_local(self.follow_all(following));
             }
-            Command::Listen { service, address, bound } => self.listen(service, address, bound),
+            Command::Listen { service, address, bound, entrance } => self.listen(service, address, bound, entrance),
             Command::Unlisten(address) => {
                 if let Some(listener) = self.listeners.borrow_mut().remove(&address) {
                     listener.tell_to_stop();
@@ -246,12 +249,6 @@ impl Worker {
         let sessions = std::mem::take(&mut *self.sessions());
         drop(sessions);
         self.shares.borrow_mut().give_all_back();
-    }
-
-    fn next_listener(&self) -> Option<accept::Listener> {
-        let mut listeners = self.listeners.borrow_mut();
-        let next = listeners.keys().next()?.clone();
-        listeners.remove(&next)
     }
 
     /// Wakes sessions whose time has come.

@@ -7,6 +7,7 @@ use tandem_component::{Starting, abi};
 
 use super::say;
 use crate::config::{Config, Service, Source};
+use crate::host::certificates::Certificates;
 use crate::host::trust;
 use crate::loader::examine::{self, Trial};
 use crate::loader::manifest::Manifest;
@@ -18,6 +19,10 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let config = source.read()?;
     let places = [trust::check_own(&config, source), trust::check_components(&config)];
     let mut findings: Vec<String> = places.into_iter().filter_map(Result::err).collect();
+    match Certificates::default().read(&config) {
+        Ok(certificates) => findings.extend_from_slice(certificates.findings()),
+        Err((name, key, reason)) => findings.push(source.wrong_at(&["tls", &name, key], "", &reason).to_string()),
+    }
     let mut files: Vec<_> = std::fs::read_dir(&config.components)
         .map_err(|error| anyhow::anyhow!("components: {} cannot be read: {error}", config.components.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))

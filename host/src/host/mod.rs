@@ -9,6 +9,7 @@ mod around;
 mod bound;
 pub mod by_hand;
 mod canaries;
+pub(crate) mod certificates;
 mod connectors;
 mod drains;
 mod findings;
@@ -48,7 +49,7 @@ use crate::observe::traces::Traces;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
 use crate::system::{self, Progress, Signal};
-use crate::transport::{Address, Handed};
+use crate::transport::{Address, Entrance, Handed};
 use crate::version::table::Table;
 use crate::version::{Instance, Snapshot};
 use crate::worker::{Command, Following, Handle, Seat, Watchdog, mailboxes};
@@ -56,6 +57,7 @@ use crate::worker::{Command, Following, Handle, Seat, Watchdog, mailboxes};
 pub use around::{Around, Load, Passed};
 
 use around::Process;
+use certificates::Certificates;
 use versions::Version;
 
 /// What the host's thread takes in.
@@ -93,6 +95,10 @@ pub struct Host {
     /// By the service's number; `None` for one that the configuration has no more.
     services: Vec<String>,
     listening: BTreeMap<Address, usize>,
+    /// What is asked there of whoever connects …
+    entrances: BTreeMap<Address, Arc<Entrance>>,
+    /// … and by which certificates.
+    certificates: Certificates,
     /// Listening sockets that are not ours to bind.
     handed: Handed,
     connections: Vec<connectors::Kept>,
@@ -251,6 +257,8 @@ impl Host {
             versions: Vec::new(),
             services: Vec::new(),
             listening: BTreeMap::new(),
+            entrances: BTreeMap::new(),
+            certificates: Certificates::default(),
             handed: Handed::default(),
             connections: Vec::new(),
             records: BTreeMap::new(),

@@ -68,19 +68,26 @@ impl Host {
         // What is bound now may be on its way to the store: it is looked for a while later.
         self.looked_for_bindings = clock::instant();
         self.following = Arc::new(Following::new(number, clock::instant(), self.workers.len()));
-        let wanted: BTreeSet<&Address> = config.service.values().flat_map(|service| &service.listen).collect();
+        let wanted: BTreeSet<&Address> = config.listeners().map(|listen| &listen.address).collect();
         let unwanted: Vec<Address> =
             self.listening.keys().filter(|address| !wanted.contains(address)).cloned().collect();
         for address in unwanted {
             self.listening.remove(&address);
+            self.entrances.remove(&address);
             for worker in &self.workers {
                 worker.tell(Command::Unlisten(address.clone()));
             }
         }
+        // Who connects from now on is asked for what the configuration says now; who has connected is not asked again.
+        for listen in config.listeners() {
+            let terms = self.certificates.terms(listen);
+            self.entrances.entry(listen.address.clone()).or_default().set(terms);
+        }
         for (address, service, sockets) in bound {
             self.listening.insert(address.clone(), service);
             for (worker, bound) in self.workers.iter().zip(sockets) {
-                worker.tell(Command::Listen { service, address: address.clone(), bound });
+                let entrance = Arc::clone(&self.entrances[&address]);
+                worker.tell(Command::Listen { service, address: address.clone(), bound, entrance });
             }
         }
         self.keep_connected(&config);

@@ -14,7 +14,7 @@ use tandem_component::Starting;
 use super::versions::Version;
 use super::{Host, trust};
 use crate::admin::{FileReport, Outcome, Refused, Report};
-use crate::config::{Config, Source};
+use crate::config::{Config, Listen, Source};
 use crate::loader::code::Code;
 use crate::loader::examine::Trial;
 use crate::loader::signature;
@@ -101,6 +101,10 @@ impl Host {
         let config = self.source.read()?;
         self.check_fixed_keys(&config)?;
         trust::check_own(&config, &self.source).map_err(anyhow::Error::msg)?;
+        let certificates = self
+            .certificates
+            .read(&config)
+            .map_err(|(name, key, reason)| Source::wrong_at(&self.source, &["tls", &name, key], "", &reason))?;
         self.open_own_tables()?;
         *found = self.scan(&config)?;
         for (at, version) in self.versions.iter_mut().enumerate() {
@@ -134,6 +138,8 @@ impl Host {
         if let Err(reason) = self.tell_standings(Some(&config)) {
             self.findings.push(format!("account: which there are, and which are suspended, cannot be read: {reason}"));
         }
+        self.findings.extend_from_slice(certificates.findings());
+        self.certificates = certificates;
         self.publish(config, &decisions, loaded, bound);
         self.take_stages(&decisions);
         self.write_rollouts();
@@ -458,7 +464,7 @@ impl Host {
         let mut bound = Vec::new();
         for (name, service) in &config.service {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
-            for address in &service.listen {
+            for Listen { address, .. } in &service.listen {
                 match self.listening.get(address) {
                     Some(holder) if *holder == number => {}
                     Some(holder) => bail!(

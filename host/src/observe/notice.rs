@@ -74,6 +74,8 @@ pub enum Notice {
     ServiceDown,
     /// A connection could not be accepted: out of descriptors or memory.
     AcceptFailed,
+    /// Somebody has connected where TLS is served, and it was not agreed on.
+    HandshakeFailed,
     /// A call between services was not answered.
     CallFailed,
     /// Datagrams were dropped.

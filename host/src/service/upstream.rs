@@ -273,7 +273,7 @@ impl Upstreams {
     pub fn sweep(&mut self, now: Nanos) {
         for member in self.all.iter_mut().flat_map(|upstream| &mut upstream.servers) {
             let kept = nanos(member.server.settings.idle_timeout.get());
-            member.idle.retain(|(since, socket)| now.saturating_sub(*since) <= kept && !socket.may_read());
+            member.idle.retain_mut(|(since, socket)| now.saturating_sub(*since) <= kept && socket.is_quiet());
         }
     }
 
@@ -346,8 +346,8 @@ impl Member {
     /// The connection that was used last and is still quiet.
     fn take_idle(&mut self, now: Nanos) -> Option<Socket> {
         let kept = nanos(self.server.settings.idle_timeout.get());
-        while let Some((since, socket)) = self.idle.pop_back() {
-            if now.saturating_sub(since) <= kept && !socket.may_read() {
+        while let Some((since, mut socket)) = self.idle.pop_back() {
+            if now.saturating_sub(since) <= kept && socket.is_quiet() {
                 return Some(socket);
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use tandem_component::abi::kind;
-use tandem_component::{Opening, Policy, Time, Transport};
+use tandem_component::{Opening, Policy, Secured, Time, Transport};
 
 use super::driver::Driver;
 use super::late::Lateness;
@@ -420,6 +420,14 @@ impl Session {
         self.remainder = again.and_then(|again| Remainder::between(state, &again)).map(Box::new);
     }
 
+    /// What was agreed on by TLS, where its own stream has it.
+    fn secured(&self) -> Option<Secured<'_>> {
+        match &self.pipes[0].socket {
+            Link::Up(socket) => socket.secured(),
+            Link::Coming { .. } | Link::Gone => None,
+        }
+    }
+
     pub(super) fn opening(&self, worker: &Worker, now: Nanos, wall: u64) -> Vec<u8> {
         let time = |at: Nanos| Time::from_nanos(wall.saturating_sub(now.saturating_sub(at)));
         let Greeting { transport, role, peer, local, established, idle_since } = self.greeting;
@@ -434,6 +442,7 @@ impl Session {
                 established: time(established),
                 idle_since: time(idle_since),
                 key: self.keyed.as_ref().map(|keyed| keyed.key()),
+                tls: self.secured(),
             };
             let mut bytes = Vec::with_capacity(OPENING);
             rmp_serde::encode::write_named(&mut bytes, &opening).expect("an opening is numbers and texts");

@@ -101,7 +101,7 @@ impl Driver<'_, '_> {
         let own = &mut self.session.pipes[0];
         let wanted =
             !own.ended && !own.broken && !own.closing && own.forward.is_none() && own.unread.len() < UNREAD_HIGH;
-        let (Link::Up(socket), true) = (&own.socket, wanted && !full) else { return false };
+        let (Link::Up(socket), true) = (&mut own.socket, wanted && !full) else { return false };
         let Ok(n @ 1..) = socket.read_at_once(&mut self.buffer) else { return false };
         let memory = std::mem::take(&mut self.buffer);
         self.take_in(0, &memory[..n]);

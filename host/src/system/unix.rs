@@ -191,6 +191,14 @@ pub fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::net::recv(stream, buffer, RecvFlags::empty())?.0)
 }
 
+/// Who may do what with a file, as `chmod` has it.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn mode(file: &std::fs::File) -> io::Result<u32> {
+    Ok(rustix::fs::fstat(file)?.st_mode as u32 & 0o7777)
+}
+
 /// What a signal is called that ends a process.
 pub fn signal_name(number: i32) -> Option<&'static str> {
     Some(match number {

@@ -1,11 +1,15 @@
 //! What carries bytes: addresses, listening sockets and connections. Nothing here knows of sessions.
 
 mod address;
+mod entrance;
 mod handed;
 mod listener;
 mod socket;
+mod tls;
 
 pub use address::Address;
+pub use entrance::{Entrance, Terms};
 pub use handed::Handed;
 pub use listener::{Bound, bind};
 pub use socket::{Connecting, Socket};
+pub use tls::{Handshake, Tls};

@@ -7,11 +7,11 @@ use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, SockRef, Type};
-use tandem_component::{Peer, Transport};
+use tandem_component::{Peer, Secured, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::Address;
+use super::{Address, Tls};
 use crate::system::{self, UnixStream};
 
 /// A connection, whatever carries it.
@@ -19,6 +19,8 @@ use crate::system::{self, UnixStream};
 pub enum Socket {
     /// A TCP connection.
     Tcp(TcpStream),
+    /// A TCP connection with TLS on it.
+    Tls(Box<Tls>),
     /// A connection over a Unix socket.
     Unix(UnixStream),
     /// Datagrams to one peer, by the socket that all peers of a listener share. What comes in is handed over by the
@@ -35,6 +37,10 @@ impl Socket {
         Ok(match self {
             Socket::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream.into_std()?)?),
             Socket::Unix(stream) => Socket::Unix(UnixStream::from_std(stream.into_std()?)?),
+            Socket::Tls(mut tls) => {
+                tls.take_over()?;
+                Socket::Tls(tls)
+            }
             // It is part of none.
             udp @ Socket::Udp(..) => udp,
         })
@@ -43,16 +49,22 @@ impl Socket {
     /// What the component is told.
     pub fn transport(&self) -> Transport {
         match self {
-            Socket::Tcp(_) => Transport::Tcp,
+            Socket::Tcp(_) | Socket::Tls(_) => Transport::Tcp,
             Socket::Unix(_) => Transport::Unix,
             Socket::Udp(..) => Transport::Udp,
         }
+    }
+
+    /// What was agreed on by TLS, where it has that.
+    pub fn secured(&self) -> Option<Secured<'_>> {
+        if let Socket::Tls(tls) = self { Some(tls.secured()) } else { None }
     }
 
     /// Our own address.
     pub fn local(&self) -> Peer {
         let address = match self {
             Socket::Tcp(stream) => stream.local_addr(),
+            Socket::Tls(tls) => tls.tcp().local_addr(),
             Socket::Udp(socket, _) => match socket.upgrade() {
                 Some(socket) => socket.local_addr(),
                 None => return Peer::Unix,
@@ -68,16 +80,18 @@ impl Socket {
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Socket::Tcp(stream) => read_tcp(stream, cx, buffer),
+            Socket::Tls(tls) => tls.poll_read(cx, buffer),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Socket::Udp(..) => Poll::Pending,
         }
     }
 
     /// Reads what the kernel has now, whether the runtime knows of it or not.
-    pub fn read_at_once(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read_at_once(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => (&*SockRef::from(stream)).read(buffer),
-            Socket::Unix(stream) => (&*SockRef::from(stream)).read(buffer),
+            Socket::Tcp(stream) => (&*SockRef::from(&*stream)).read(buffer),
+            Socket::Tls(tls) => tls.read_at_once(buffer),
+            Socket::Unix(stream) => (&*SockRef::from(&*stream)).read(buffer),
             Socket::Udp(..) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -97,6 +111,7 @@ impl Socket {
                 }
             }
             Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Socket::Tls(tls) => tls.poll_write(cx, first, second),
             Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Socket::Udp(..) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
@@ -118,6 +133,10 @@ impl Socket {
         // An error means that the connection is gone already, which reading will tell.
         let _ = match self {
             Socket::Tcp(stream) => SockRef::from(&*stream).shutdown(std::net::Shutdown::Write),
+            Socket::Tls(tls) => {
+                tls.finish();
+                Ok(())
+            }
             Socket::Unix(stream) => SockRef::from(&*stream).shutdown(std::net::Shutdown::Write),
             Socket::Udp(..) => Ok(()),
         };
@@ -125,10 +144,16 @@ impl Socket {
 
     /// Makes the coming drop a reset instead of an orderly end.
     pub fn reset(&mut self) {
-        if let Socket::Tcp(stream) = self {
-            // An error means that the connection is gone already.
-            let _ = SockRef::from(&*stream).set_linger(Some(std::time::Duration::ZERO));
-        }
+        let stream = match self {
+            Socket::Tcp(stream) => &*stream,
+            Socket::Tls(tls) => {
+                tls.abandon();
+                tls.tcp()
+            }
+            Socket::Unix(_) | Socket::Udp(..) => return,
+        };
+        // An error means that the connection is gone already.
+        let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
     }
 
     /// Whether the runtime knows of something to read: bytes, the end, an error. Asks the runtime only, not the kernel.
@@ -137,8 +162,18 @@ impl Socket {
         let known = || Ok(());
         match self {
             Socket::Tcp(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
+            Socket::Tls(tls) => tls.may_read(),
             Socket::Unix(stream) => stream.try_io(Interest::READABLE, known).is_ok(),
             Socket::Udp(..) => false,
+        }
+    }
+
+    /// Whether the other side has said nothing, not even that it goes. For a connection that nothing is expected on.
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            // By TLS more is said than what is for us: tickets for later connections.
+            Socket::Tls(tls) => tls.is_quiet(),
+            socket => !socket.may_read(),
         }
     }
 }

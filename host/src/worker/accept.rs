@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::Worker;
 use crate::observe::notice::{self, Notice};
 use crate::system::{UnixListener, UnixStream};
-use crate::transport::{Address, Bound, Socket};
+use crate::transport::{Address, Bound, Entrance, Socket};
 
 /// After a failure to accept (no descriptors, no memory) the next try waits for so long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +37,7 @@ const DATAGRAM_MAX: usize = 65_536;
 /// An address that a worker listens at: a task that accepts, and what stops it.
 pub(super) struct Listener {
     service: usize,
+    entrance: Arc<Entrance>,
     socket: Rc<Listening>,
     stop: Rc<Notify>,
     task: JoinHandle<()>,
@@ -110,31 +111,57 @@ impl Listening {
 
 impl Worker {
     /// Listens at an address, with a socket that is bound to it.
-    pub(super) fn listen(self: &Rc<Self>, service: usize, address: Address, bound: Bound) {
-        self.serve_at(service, address, Listening::of(bound));
+    pub(super) fn listen(self: &Rc<Self>, service: usize, address: Address, bound: Bound, entrance: Arc<Entrance>) {
+        self.serve_at(service, address, entrance, Listening::of(bound));
     }
 
     /// Listens where another worker did.
     pub(super) fn listen_on(self: &Rc<Self>, address: Address, listener: &Listener) {
-        self.serve_at(listener.service, address, listener.socket.taken_over());
+        self.serve_at(listener.service, address, Arc::clone(&listener.entrance), listener.socket.taken_over());
     }
 
-    fn serve_at(self: &Rc<Self>, service: usize, address: Address, socket: io::Result<Listening>) {
+    /// One that listens still, which it does no more.
+    pub(super) fn next_listener(&self) -> Option<Listener> {
+        let mut listeners = self.listeners.borrow_mut();
+        let next = listeners.keys().next()?.clone();
+        listeners.remove(&next)
+    }
+
+    fn serve_at(
+        self: &Rc<Self>,
+        service: usize,
+        address: Address,
+        entrance: Arc<Entrance>,
+        socket: io::Result<Listening>,
+    ) {
         let socket = match socket {
             Ok(socket) => Rc::new(socket),
             Err(error) => return tracing::error!(%address, "a listening socket is lost: {error}"),
         };
         let stop = Rc::new(Notify::new());
-        let serving = serve(Rc::clone(self), service, address.clone(), Rc::clone(&socket), Rc::clone(&stop));
+        let at = At { service, entrance: Arc::clone(&entrance) };
+        let serving = serve(Rc::clone(self), at, address.clone(), Rc::clone(&socket), Rc::clone(&stop));
         let task = tokio::task::spawn_local(serving);
-        self.listeners.borrow_mut().insert(address, Listener { service, socket, stop, task });
+        self.listeners.borrow_mut().insert(address, Listener { service, entrance, socket, stop, task });
     }
 }
 
+/// What is served where one listens, and what is asked for before.
+struct At {
+    service: usize,
+    entrance: Arc<Entrance>,
+}
+
 /// Serves a listening socket until it is told to stop; what the kernel had accepted by then is still served.
-async fn serve(worker: Rc<Worker>, service: usize, address: Address, socket: Rc<Listening>, stop: Rc<Notify>) {
+async fn serve(
+    worker: Rc<Worker>,
+    At { service, entrance }: At,
+    address: Address,
+    socket: Rc<Listening>,
+    stop: Rc<Notify>,
+) {
     let result = match &*socket {
-        Listening::Tcp(listener) => serve_tcp(worker, service, listener, &stop).await,
+        Listening::Tcp(listener) => serve_tcp(worker, service, &entrance, listener, &stop).await,
         Listening::Unix(listener) => serve_unix(worker, service, listener, &stop).await,
         Listening::Udp(datagrams) => serve_udp(worker, service, datagrams, &stop).await,
     };
@@ -146,13 +173,17 @@ async fn serve(worker: Rc<Worker>, service: usize, address: Address, socket: Rc<
 async fn serve_tcp(
     worker: Rc<Worker>,
     service: usize,
+    entrance: &Entrance,
     listener: &RefCell<Option<TcpListener>>,
     stop: &Notify,
 ) -> io::Result<()> {
     let admit = |(stream, peer): (TcpStream, SocketAddr)| {
         // Small writes are whole messages here. It fails only on a connection that is gone already.
         let _ = stream.set_nodelay(true);
-        worker.admit(service, Socket::Tcp(stream), Peer::Inet(peer));
+        match entrance.terms() {
+            None => drop(worker.admit(service, Socket::Tcp(stream), Peer::Inet(peer))),
+            Some(terms) => worker.enter(service, terms, stream, peer),
+        }
     };
     loop {
         // It is there as long as this task is: who takes it over has none of our tasks.

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::loader::estate::Estate;
 use crate::store::bindings::Bindings;
 use crate::store::{self, Settled};
-use crate::transport::{Address, Bound};
+use crate::transport::{Address, Bound, Entrance};
 use crate::version::Snapshot;
 use crate::version::table::Table;
 
@@ -43,6 +43,8 @@ pub enum Command {
         address: Address,
         /// The socket.
         bound: Bound,
+        /// What is asked of whoever connects.
+        entrance: Arc<Entrance>,
     },
     /// Listen there no more.
     Unlisten(Address),

@@ -67,6 +67,7 @@ impl Worker {
             scratch: RefCell::default(),
             opened: Cell::new(self.opened.get()),
             listeners: RefCell::default(),
+            entrants: Default::default(),
             connectors: Default::default(),
             residents: Default::default(),
             drains: RefCell::default(),
@@ -112,6 +113,7 @@ impl Worker {
         for (address, listener) in before.listeners.take() {
             self.listen_on(address, &listener);
         }
+        self.enter_on(&before.entrants);
         self.keep_on(&before.connectors, &mut standing);
         self.keep_residents_on(&before.residents, &mut standing);
         self.keep_draining(before.drains.take());

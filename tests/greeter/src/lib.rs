@@ -13,7 +13,11 @@ pub const OPENED: Table =
 
 /// A conversation.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Greeting;
+#[serde(default)]
+pub struct Greeting {
+    /// Who is on the other side, by what the host says.
+    who: String,
+}
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -31,9 +35,15 @@ impl Component for Greeter {
         Ok(Greeter)
     }
 
-    fn open(&self, _: &Opening<'_>) -> Result<Greeting, Refusal> {
-        Ok(Greeting)
+    fn open(&self, opening: &Opening<'_>) -> Result<Greeting, Refusal> {
+        Ok(Greeting { who: who(opening) })
     }
+}
+
+fn who(Opening { peer, tls, .. }: &Opening<'_>) -> String {
+    let Some(Secured { alpn, server_name, subject, .. }) = *tls else { return format!("{peer} plain") };
+    let [alpn, server_name, subject] = [alpn, server_name, subject].map(|what| what.unwrap_or("-"));
+    format!("{peer} {alpn} {server_name} {subject}")
 }
 
 impl Session for Greeting {
@@ -53,7 +63,10 @@ impl Session for Greeting {
                 if line.ends_with('w') {
                     write(out, &line);
                 }
-                out.send(stream, &bytes[..=end]);
+                match &*line {
+                    "who" => out.send(stream, format!("{}\n", self.who).as_bytes()),
+                    _ => out.send(stream, &bytes[..=end]),
+                }
                 out.consume(end + 1);
             }
             Event::End { stream } => out.close(stream),
