@@ -28,6 +28,8 @@ mod lines;
 mod listen;
 mod overrun;
 mod records;
+#[cfg(test)]
+mod reference;
 mod traces;
 
 pub use admin::Admin;

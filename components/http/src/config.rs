@@ -175,3 +175,20 @@ fn two() -> u8 {
 fn tandem() -> String {
     "tandem".into()
 }
+
+#[cfg(test)]
+#[path = "../../../tests/support/reference.rs"]
+mod reference;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Config, reference};
+
+    #[test]
+    fn each_key_is_told_of_as_it_is() {
+        let whole = json!({ "routes": [{ "path": "/" }], "limits": {}, "timeouts": {} });
+        reference::check::<Config>("`http`", &whole);
+    }
+}

@@ -284,3 +284,23 @@ fn two_days() -> Duration {
 fn three_days() -> Duration {
     Duration::from_secs(3 * 86_400)
 }
+
+#[cfg(test)]
+#[path = "../../../tests/support/reference.rs"]
+mod reference;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Config, reference};
+
+    #[test]
+    fn each_key_is_told_of_as_it_is() {
+        let whole = json!({
+            "routes": [{ "to": { "smsc": 1 } }], "networks": { "smsc": { "throttle": { "of": 1, "per": "1s" } } },
+            "accounts": { "acme": {} }, "retry": {}, "waiting": {},
+        });
+        reference::check::<Config>("`messaging`", &whole);
+    }
+}

@@ -267,3 +267,23 @@ const BODY_MAX: u64 = 16 << 20;
 const RECIPIENTS_MAX: usize = 1000;
 /// The most events that are read at once.
 pub(crate) const PAGE_MAX: u32 = 500;
+
+#[cfg(test)]
+#[path = "../../../tests/support/reference.rs"]
+mod reference;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Config, reference};
+
+    #[test]
+    fn each_key_is_told_of_as_it_is() {
+        let whole = json!({
+            "submit_to": "messages", "limits": {}, "timeouts": {}, "events": {}, "keys": {}, "webhooks": {},
+            "accounts": { "acme": { "webhook": { "upstream": "shop", "path": "/", "secret": "s" } } },
+        });
+        reference::check::<Config>("`rest`", &whole);
+    }
+}

@@ -374,3 +374,22 @@ fn three_days() -> Duration {
 fn hundred() -> u32 {
     100
 }
+
+#[cfg(test)]
+#[path = "../../../tests/support/reference.rs"]
+mod reference;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Config, reference};
+
+    #[test]
+    fn each_key_is_told_of_as_it_is() {
+        let whole = json!({
+            "address_range": {}, "accounts": { "acme": {} }, "unnamed": {}, "window": {}, "timers": {}, "smsc": {},
+        });
+        reference::check::<Config>("`smpp`", &whole);
+    }
+}
