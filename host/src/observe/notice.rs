@@ -116,6 +116,21 @@ pub enum Notice {
     AgreementFailing,
 }
 
+impl Notice {
+    /// Whether it says that something went its way, and there is nothing to look at.
+    fn goes_its_way(self) -> bool {
+        matches!(
+            self,
+            Notice::VersionActive
+                | Notice::VersionDrained
+                | Notice::VersionRetired
+                | Notice::ConnectorUp
+                | Notice::SessionsMoved
+                | Notice::SchemaGrown
+        )
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The one spelling, from serde's names.
@@ -198,16 +213,10 @@ pub fn give(notice: Notice, reason: &str) {
         return;
     }
     say(notice, count, reason);
-    match notice {
-        Notice::VersionActive
-        | Notice::VersionDrained
-        | Notice::VersionRetired
-        | Notice::ConnectorUp
-        | Notice::SessionsMoved
-        | Notice::SchemaGrown => {
-            tracing::info!(%notice, count, "{reason}")
-        }
-        _ => tracing::warn!(%notice, count, "{reason}"),
+    if notice.goes_its_way() {
+        tracing::info!(%notice, count, "{reason}");
+    } else {
+        tracing::warn!(%notice, count, "{reason}");
     }
 }
 
@@ -215,4 +224,48 @@ pub fn give(notice: Notice, reason: &str) {
 pub fn tallies() -> Vec<Tally> {
     let tallies = TALLIES.lock().unwrap_or_else(PoisonError::into_inner);
     tallies.iter().map(|(notice, (count, last))| Tally { notice: *notice, count: *count, last: last.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_notice_is_told_of_in_the_documentation() {
+        let text = include_str!("../../../docs/events.md");
+        // What serde says of a word that is none names all that are.
+        let unknown = serde_json::from_str::<Notice>("\"?\"").unwrap_err().to_string();
+        let (_, words) = unknown.split_once("expected one of").unwrap();
+        let notices: Vec<&str> = words.split('`').skip(1).step_by(2).collect();
+        assert!(notices.contains(&"version-active") && notices.len() > 40, "{unknown}");
+        let mut wrong = Vec::new();
+        let mut told = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let ["", name, level, what, to_do, ""] = cells[..] else { panic!("five bars make a line: {line}") };
+            let name = name.trim_matches('`');
+            if what.is_empty() || (to_do.is_empty() && level == "warn" && !NOTHING_TO_DO.contains(&name)) {
+                wrong.push(format!("of {name} it is not told what it means, or what to do"));
+            }
+            if told.insert(name, level).is_some() {
+                wrong.push(format!("{name} is there twice"));
+            }
+        }
+        for name in notices {
+            let notice: Notice = serde_json::from_str(&format!("\"{name}\"")).unwrap();
+            let level = if notice.goes_its_way() { "info" } else { "warn" };
+            match told.remove(name) {
+                None => {
+                    wrong.push(format!("no line tells of it: | `{name}` | {level} | what has happened | what to do |"))
+                }
+                Some(told) if told != level => wrong.push(format!("{name} is given as {level}, not {told}")),
+                Some(_) => {}
+            }
+        }
+        wrong.extend(told.keys().map(|name| format!("{name} is no notice")));
+        assert!(wrong.is_empty(), "docs/events.md:\n{}", wrong.join("\n"));
+    }
+
+    /// They say that something has ended.
+    const NOTHING_TO_DO: [&str; 2] = ["hold-ended", "store-back"];
 }
