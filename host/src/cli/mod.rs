@@ -1,10 +1,11 @@
 //! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `backup`,
-//! `restore`, `stop`, `inspect`, `verify`, `completions`, `man`.
+//! `restore`, `stop`, `inspect`, `verify`, `dev`, `completions`, `man`.
 
 mod account;
 mod backup;
 mod check;
 mod completions;
+mod dev;
 mod drain;
 mod inspect;
 mod ledger;
@@ -157,6 +158,18 @@ enum Verb {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Build a component whenever its sources change, deploy it into the gateway that runs, and say what became of it
+    Dev {
+        /// The component's package
+        #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+        /// Build it for release
+        #[arg(long)]
+        release: bool,
+        /// The gateway's configuration file; without it the embedded default holds, relative to the working directory
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+    },
     /// Print what a shell reads to complete this command line: `source <(tandem completions bash)`
     Completions {
         /// The shell
@@ -227,6 +240,9 @@ pub fn main() -> ExitCode {
         Verb::Inspect { file, configured } => inspect::inspect(&file, &configured.source(), configured.json),
         Verb::Verify { old, new, states, configured } => {
             verify::verify(&old, &new, states.as_deref(), &configured.source(), configured.json)
+        }
+        Verb::Dev { directory, release, config } => {
+            dev::dev(&directory, release, &config.map_or(Source::Embedded, Source::File))
         }
         Verb::Completions { shell } => completions::completions(shell),
         Verb::Man { directory } => man::man(&directory),

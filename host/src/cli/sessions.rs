@@ -1,5 +1,6 @@
 //! `tandem sessions`: who holds a version, since when, and for what.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,8 +41,8 @@ pub(super) fn sessions(
 fn keep(holders: &mut Holders, file: &Path) -> anyhow::Result<()> {
     let failed = || format!("{} cannot be written", file.display());
     let text = serde_json::to_string(holders)?;
-    system::make_private_file(file).with_context(failed)?;
-    std::fs::write(file, text).with_context(failed)?;
+    let mut kept = system::begin_private_file(file).with_context(failed)?;
+    kept.write_all(text.as_bytes()).with_context(failed)?;
     let all = holders.sessions.len();
     let kept = holders.sessions.iter_mut().filter_map(|session| session.state.take()).count();
     if kept < all {
