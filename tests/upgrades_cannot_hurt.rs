@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use support::esme::UNBIND;
 use support::{
-    Blame, By, Chance, Client, Esme, Gateway, Over, PATIENCE, Reach, SECRET, Sums, TakenBack, Turns, eventually,
-    fixture, free_port, libraries, relabel, request, settled, stamp,
+    Blame, By, Chance, Client, Esme, Gateway, Over, PATIENCE, Reach, SECRET, Sums, TakenBack, Turns, all_ends,
+    eventually, fixture, free_port, libraries, relabel, request, settled, stamp,
 };
 
 const EVERY: Duration = Duration::from_millis(100);
@@ -71,7 +71,7 @@ fn whatever_is_deployed_no_exchange_fails_but_those_of_a_bad_version() {
     println!("{rounds}\n{sent}");
 
     // Whoever was told that a message is taken can rely on it; who was not told does not know.
-    place.all_has_ended();
+    all_ends(&place.gateway);
     let sums = place.gateway.ledger_in_all();
     let accepted = sums.accepted;
     let (acknowledged, attempted) = (sent.acknowledged.len() as i64, sent.attempted as i64);
@@ -558,32 +558,6 @@ secret = "{SECRET}"
             thread::sleep(BETWEEN_MESSAGES);
         }
         sent
-    }
-
-    /// Waits until nothing is under way, as long as it becomes less: what a bad version has held up is worked off afterwards.
-    fn all_has_ended(&self) {
-        let pending = || self.gateway.ledger_in_all().pending;
-        let (mut least, mut since) = (pending(), Instant::now());
-        while least > 0 {
-            let now = pending();
-            if now < least {
-                (least, since) = (now, Instant::now());
-            }
-            assert!(since.elapsed() < PATIENCE, "{least} are under way: {:#?}", self.under_way());
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// What is under way, by where it is, with how many and when the first and the last of them are due.
-    fn under_way(&self) -> Vec<String> {
-        let store = rusqlite::Connection::open(self.gateway.scratch("data/store.sqlite")).unwrap();
-        let query = "SELECT phase || ' ' || state || ' tried ' || tries || ': ' || count(*) || ', due in ' ||
-            (min(due_at) / 1000000 - ?1) || ' to ' || (max(due_at) / 1000000 - ?1) || ' ms, since ' ||
-            (?1 - max(submitted_at) / 1000000) || ' to ' || (?1 - min(submitted_at) / 1000000) || ' ms'
-            FROM \"messaging.messages\" WHERE phase <> 'ended' GROUP BY phase, state, tries";
-        let mut rows = store.prepare(query).unwrap();
-        let rows = rows.query_map([time_of_day() / 1_000_000], |row| row.get(0)).unwrap();
-        rows.collect::<Result<_, _>>().unwrap()
     }
 
     /// The network has each message that was acknowledged, and none that was not sent. It has one twice only where `messaging` or `smpp`,
