@@ -115,6 +115,8 @@ pub struct Service {
     pub connect: Vec<Address>,
     /// How many connections to each of these; one where it is not said.
     pub connections: Option<usize>,
+    /// How it is made sure who is there; by nothing where it is not said.
+    pub connect_tls: Option<tls::Dial>,
     /// When one that is lost is made again.
     pub reconnect: Option<Reconnect>,
     /// What becomes of its sessions, where that is not what the component says.
@@ -296,6 +298,12 @@ impl Source {
         self.wrong(line, format!("{}{dot}{below}: {reason}", path.join(".")))
     }
 
+    /// As [`wrong_at`](Source::wrong_at), at this very key.
+    pub fn wrong_at_path(&self, path: &[String], reason: &str) -> ConfigError {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.wrong_at(&path, "", reason)
+    }
+
     fn text(&self) -> Result<String, ConfigError> {
         match self {
             Source::Embedded => Ok(EMBEDDED.to_owned()),
@@ -394,6 +402,9 @@ impl Config {
                 return at(&["upstream", name, "servers"], format!("{server} is no stream; write tcp:// or unix://"));
             }
         }
+        if let Some((path, reason)) = self.wrong_dials().next() {
+            return Err((path, reason));
+        }
         for (name, one) in &self.account {
             if let Err(reason) = account::check_name(name) {
                 return at(&["account", name], reason);
@@ -438,6 +449,9 @@ impl Config {
         resolve(&mut self.data);
         self.admin.resolve(directory);
         self.tls.values_mut().for_each(|settings| settings.resolve(directory));
+        let upstreams = self.upstream.values_mut().filter_map(|upstream| upstream.tls.as_mut());
+        let services = self.service.values_mut().filter_map(|service| service.connect_tls.as_mut());
+        upstreams.chain(services).for_each(|dial| dial.resolve(directory));
         let records = self.service.values_mut().filter_map(|service| service.records.as_mut());
         records.map(|records| &mut records.file).for_each(resolve);
     }

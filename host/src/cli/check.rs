@@ -21,7 +21,7 @@ pub(super) fn check(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let mut findings: Vec<String> = places.into_iter().filter_map(Result::err).collect();
     match Certificates::default().read(&config) {
         Ok(certificates) => findings.extend_from_slice(certificates.findings()),
-        Err((name, key, reason)) => findings.push(source.wrong_at(&["tls", &name, key], "", &reason).to_string()),
+        Err((path, reason)) => findings.push(source.wrong_at_path(&path, &reason).to_string()),
     }
     let mut files: Vec<_> = std::fs::read_dir(&config.components)
         .map_err(|error| anyhow::anyhow!("components: {} cannot be read: {error}", config.components.display()))?

@@ -1,6 +1,6 @@
 //! What is checked of a service's connectors.
 
-use super::Service;
+use super::{Config, Service};
 use crate::service::connector::Reconnect;
 use crate::transport::Address;
 
@@ -16,6 +16,19 @@ impl Service {
     /// When one that is lost is made again.
     pub fn reconnect(&self) -> Reconnect {
         self.reconnect.unwrap_or_default()
+    }
+}
+
+impl Config {
+    /// What a type cannot say of how servers are connected to by TLS, with the path of the key.
+    pub(super) fn wrong_dials(&self) -> impl Iterator<Item = (Vec<String>, String)> {
+        let upstreams = self.upstream.iter().map(|(name, one)| (["upstream", name, "tls"], &one.tls, &one.servers));
+        let services =
+            self.service.iter().map(|(name, one)| (["service", name, "connect_tls"], &one.connect_tls, &one.connect));
+        upstreams.chain(services).filter_map(|(path, dial, servers)| {
+            let (key, reason) = dial.as_ref()?.check(servers).err()?;
+            Some((path.into_iter().chain([key]).filter(|key| !key.is_empty()).map(str::to_owned).collect(), reason))
+        })
     }
 }
 
@@ -35,7 +48,11 @@ pub(super) fn check(service: &Service) -> Result<(), (Vec<&'static str>, String)
         }
     }
     if service.connect.is_empty() {
-        let unused = [("connections", service.connections.is_some()), ("reconnect", service.reconnect.is_some())];
+        let unused = [
+            ("connect_tls", service.connect_tls.is_some()),
+            ("connections", service.connections.is_some()),
+            ("reconnect", service.reconnect.is_some()),
+        ];
         if let Some((key, _)) = unused.into_iter().find(|(_, there)| *there) {
             return at(key, "it connects nowhere; write connect = [\"tcp://127.0.0.1:2776\"]".into());
         }

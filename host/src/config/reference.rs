@@ -11,10 +11,10 @@ fn each_key_is_told_of_as_it_is() {
     let whole = json!({
         "service": { "web": {
             "component": "http", "listen": [{ "address": "tcp://127.0.0.1:8080" }], "records": { "file": "f" }, "bindings": {},
-            "reconnect": {},
+            "reconnect": {}, "connect_tls": {},
         } },
         "tls": { "public": { "certificates": [{ "certificate": "c", "key": "k" }] } },
-        "upstream": { "app": { "servers": ["tcp://127.0.0.1:9000"], "eject": {} } },
+        "upstream": { "app": { "servers": ["tcp://127.0.0.1:9000"], "eject": {}, "tls": {} } },
         "account": { "acme": {
             "secret": "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         } },

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Host;
+use super::certificates::to_service;
 use crate::admin::{ConnectionStage, ConnectionStatus};
 use crate::clock::time_of_day;
 use crate::config::Config;
@@ -28,7 +29,8 @@ impl Host {
         let (mut places, mut hows) = (Vec::new(), HashMap::new());
         for (name, service) in &config.service {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
-            hows.insert(number, (service.reconnect(), config.component(&service.component).versions.goodbye.get()));
+            let goodbye = config.component(&service.component).versions.goodbye.get();
+            hows.insert(number, (service.reconnect(), goodbye, self.certificates.dialing(&to_service(name))));
             for address in &service.connect {
                 places.extend((0..service.connections()).map(|nth| (number, address.clone(), nth)));
             }
@@ -38,8 +40,8 @@ impl Host {
         for (index, worker) in self.workers.iter().enumerate() {
             let own = self.connections.iter().filter(|kept| kept.worker == index);
             let wanted = own.map(|Kept { connection, .. }| {
-                let (reconnect, goodbye) = hows[&connection.service];
-                Wanted { connection: Arc::clone(connection), reconnect, goodbye }
+                let (reconnect, goodbye, tls) = hows[&connection.service].clone();
+                Wanted { connection: Arc::clone(connection), reconnect, goodbye, tls }
             });
             worker.tell(Command::Connect(wanted.collect()));
         }

@@ -6,10 +6,12 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::Host;
+use super::certificates::to_upstream;
 use super::reload::Decision;
 use crate::clock;
 use crate::config::{Config, Upstreams};
 use crate::observe::notice::{self, Notice};
+use crate::service::Settings;
 use crate::transport::{Address, Bound};
 use crate::version::canary::Canary;
 use crate::version::stage::{Stage, Step};
@@ -106,7 +108,8 @@ impl Host {
                 });
                 known.unwrap_or_default()
             });
-            (name.clone(), (settings.clone(), healths.collect()))
+            let dialing = self.certificates.dialing(&to_upstream(name));
+            (name.clone(), (Settings { dialing, ..settings.clone() }, healths.collect()))
         });
         Arc::new(upstreams.collect())
     }

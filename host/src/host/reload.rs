@@ -104,7 +104,7 @@ impl Host {
         let certificates = self
             .certificates
             .read(&config)
-            .map_err(|(name, key, reason)| Source::wrong_at(&self.source, &["tls", &name, key], "", &reason))?;
+            .map_err(|(path, reason)| Source::wrong_at_path(&self.source, &path, &reason))?;
         self.open_own_tables()?;
         *found = self.scan(&config)?;
         for (at, version) in self.versions.iter_mut().enumerate() {

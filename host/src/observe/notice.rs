@@ -74,7 +74,7 @@ pub enum Notice {
     ServiceDown,
     /// A connection could not be accepted: out of descriptors or memory.
     AcceptFailed,
-    /// Somebody has connected where TLS is served, and it was not agreed on.
+    /// TLS was not agreed on, with somebody who has connected or with a server of an upstream.
     HandshakeFailed,
     /// A call between services was not answered.
     CallFailed,

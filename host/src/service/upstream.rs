@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::clock::{Nanos, nanos};
 use crate::config::{self, Span};
 use crate::observe::notice::{self, Notice};
+use crate::tls::{Dial, Dialing};
 use crate::transport::{Address, Connecting, Socket};
 
 /// `[upstream.NAME]`
@@ -36,6 +37,11 @@ pub struct Settings {
     /// When a server is left out, and for how long.
     #[serde(default)]
     pub eject: Eject,
+    /// How it is made sure who a server is; by nothing where it is not said.
+    pub tls: Option<Dial>,
+    /// What was read of that.
+    #[serde(skip)]
+    pub dialing: Option<Arc<Dialing>>,
 }
 
 /// When a server is left out: after `failures` within a time, for a time.
@@ -134,6 +140,16 @@ impl Ticket {
             let reason =
                 format!("upstream.{upstream}: {address} failed {failures} times within {within}, left out for {span}");
             notice::give(Notice::ServerEjected, &reason);
+        }
+    }
+}
+
+impl Ticket {
+    /// Says why the server was not connected to, where that is to be mended by an operator: a server that is not who it should be.
+    pub fn say(&self, error: &std::io::Error) {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            let Server { upstream, address, .. } = &*self.0;
+            notice::give(Notice::HandshakeFailed, &format!("upstream.{upstream}: {address}: {error}"));
         }
     }
 }
@@ -243,7 +259,7 @@ impl Upstreams {
         if !fresh && let Some(socket) = member.take_idle(now) {
             return Dialed::Reused(socket, ticket);
         }
-        match Connecting::begin(&member.server.address) {
+        match Connecting::begin(&member.server.address, member.server.settings.dialing.as_ref()) {
             Ok(connecting) => {
                 let deadline = now.saturating_add(nanos(member.server.settings.connect_timeout.get()));
                 Dialed::Connecting(connecting, deadline, ticket)

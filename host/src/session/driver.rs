@@ -554,11 +554,14 @@ impl<'w, 'c> Driver<'w, 'c> {
         };
         let answer = match result {
             Ok(()) => {
-                pipe.socket = Link::Up(connecting.done());
+                pipe.socket = connecting.done().map_or(Link::Gone, Link::Up);
                 let number = pipe.ticket.as_ref().map_or(0, crate::service::Ticket::server);
                 Answer { kind: kind::DIALED, detail: 0, token, stream: pipe.number, number, ..Answer::default() }
             }
-            Err(_) => dial_failed(pipe, token, failure::REFUSED, self.now),
+            Err(error) => {
+                pipe.ticket.iter().for_each(|ticket| ticket.say(&error));
+                dial_failed(pipe, token, failure::REFUSED, self.now)
+            }
         };
         self.session.answers.push_back(answer);
         true

@@ -1,9 +1,11 @@
 //! What TLS is agreed on by: certificates and keys from their files, and what is asked of the other side.
 
+mod dialing;
 mod files;
 pub mod names;
 mod serving;
 
+pub use dialing::{Dial, Dialing};
 pub use serving::{Client, Pair, Serving, Settings, Version};
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! What carries bytes: addresses, listening sockets and connections. Nothing here knows of sessions.
 
 mod address;
+mod connecting;
 mod entrance;
 mod handed;
 mod listener;
@@ -8,8 +9,9 @@ mod socket;
 mod tls;
 
 pub use address::Address;
+pub use connecting::Connecting;
 pub use entrance::{Entrance, Terms};
 pub use handed::Handed;
 pub use listener::{Bound, bind};
-pub use socket::{Connecting, Socket};
+pub use socket::Socket;
 pub use tls::{Handshake, Tls};

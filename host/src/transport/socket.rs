@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::SockRef;
 use tandem_component::{Peer, Secured, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Address, Tls};
+use super::Tls;
 use crate::system::{self, UnixStream};
 
 /// A connection, whatever carries it.
@@ -201,58 +201,5 @@ fn read_tcp(stream: &TcpStream, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) 
             (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
             (None, Err(error)) => return Poll::Ready(Err(error)),
         }
-    }
-}
-
-/// A connection that is being made.
-#[derive(Debug)]
-pub struct Connecting(Socket);
-
-impl Connecting {
-    /// Begins to connect. Does not wait.
-    ///
-    /// # Errors
-    /// No socket can be had, or the kernel refuses at once.
-    pub fn begin(address: &Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp(inet) => {
-                let socket = socket2::Socket::new(Domain::for_address(*inet), Type::STREAM, Some(Protocol::TCP))?;
-                socket.set_nonblocking(true)?;
-                socket.set_tcp_nodelay(true)?;
-                match socket.connect(&(*inet).into()) {
-                    Err(error) if !system::is_connecting(&error) => return Err(error),
-                    _ => {}
-                }
-                Ok(Connecting(Socket::Tcp(TcpStream::from_std(socket.into())?)))
-            }
-            Address::Unix(path) => Ok(Connecting(Socket::Unix(system::connect_unix(path)?))),
-            Address::Udp(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "an upstream is a stream")),
-        }
-    }
-
-    /// As [`Socket::taken_over`].
-    ///
-    /// # Errors
-    /// The runtime does not take it.
-    pub fn taken_over(self) -> io::Result<Self> {
-        self.0.taken_over().map(Connecting)
-    }
-
-    /// Whether the connection is there.
-    ///
-    /// # Errors
-    /// It was refused, or cannot be made.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Socket::Tcp(stream) = &self.0 else { return Poll::Ready(Ok(())) };
-        ready!(stream.poll_write_ready(cx))?;
-        Poll::Ready(match stream.take_error()? {
-            Some(error) => Err(error),
-            None => Ok(()),
-        })
-    }
-
-    /// The connection, once `poll` has said that it is there.
-    pub fn done(self) -> Socket {
-        self.0
     }
 }

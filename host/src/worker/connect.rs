@@ -18,6 +18,7 @@ use super::{NotOpened, Opened, Worker, random};
 use crate::clock::nanos;
 use crate::observe::notice::{self, Notice};
 use crate::service::connector::{Backoff, Connection, Reconnect, Stage, Telling};
+use crate::tls::Dialing;
 use crate::transport::{Address, Connecting, Socket};
 
 /// A connection that a worker is to keep.
@@ -29,6 +30,8 @@ pub struct Wanted {
     pub reconnect: Reconnect,
     /// How long its session gets to say goodbye when it is not wanted any more.
     pub goodbye: Duration,
+    /// How it is made sure who is there.
+    pub tls: Option<Arc<Dialing>>,
 }
 
 /// The connections that a worker keeps, by their numbers.
@@ -50,6 +53,7 @@ struct Kept {
 struct Shared {
     connection: Arc<Connection>,
     reconnect: Cell<Reconnect>,
+    tls: RefCell<Option<Arc<Dialing>>>,
     /// It was told to reconnect in another way.
     changed: Notify,
     /// The connection that is being made.
@@ -64,12 +68,14 @@ impl Worker {
     /// Keeps these connections and no others. One that is kept already stays as it is.
     pub(super) fn keep_connected(self: &Rc<Self>, wanted: Vec<Wanted>) {
         let mut before = self.connectors.kept.take();
-        let kept = wanted.into_iter().map(|Wanted { connection, reconnect, goodbye }| {
+        let kept = wanted.into_iter().map(|Wanted { connection, reconnect, goodbye, tls }| {
             let number = connection.number;
             let kept = match before.remove(&number) {
                 Some(kept) => Kept { goodbye, ..kept },
                 None => self.begin(connection, reconnect, goodbye),
             };
+            // For the next one that is made.
+            kept.shared.tls.replace(tls);
             if kept.shared.reconnect.replace(reconnect) != reconnect {
                 kept.shared.changed.notify_waiters();
             }
@@ -98,6 +104,7 @@ impl Worker {
         let shared = Shared {
             connection,
             reconnect: Cell::new(reconnect),
+            tls: RefCell::default(),
             changed: Notify::new(),
             connecting: RefCell::default(),
             session: Cell::new(None),
@@ -117,12 +124,13 @@ impl Worker {
     /// Goes on with the connections that another worker kept. One that was being made is made anew.
     pub(super) fn keep_on(self: &Rc<Self>, before: &Connectors, standing: &mut Standing) {
         let kept = before.kept.take().into_iter().map(|(number, kept)| {
-            let Shared { connection, reconnect, connecting, session, backoff, telling, .. } = &*kept.shared;
+            let Shared { connection, reconnect, tls, connecting, session, backoff, telling, .. } = &*kept.shared;
             drop(connecting.take());
             let opened = session.get().and_then(|session| standing.take(session));
             let shared = Shared {
                 connection: Arc::clone(connection),
                 reconnect: reconnect.clone(),
+                tls: RefCell::new(tls.take()),
                 changed: Notify::new(),
                 connecting: RefCell::default(),
                 session: Cell::new(None),
@@ -202,12 +210,13 @@ impl Connector {
 
     async fn socket(&self) -> io::Result<Socket> {
         let timeout = self.shared.reconnect.get().timeout;
-        let Shared { connection, connecting, .. } = &*self.shared;
-        connecting.replace(Some(Connecting::begin(&connection.address)?));
+        let Shared { connection, connecting, tls, .. } = &*self.shared;
+        let tls = tls.borrow().clone();
+        connecting.replace(Some(Connecting::begin(&connection.address, tls.as_ref())?));
         let poll = |cx: &mut Context<'_>| connecting.borrow_mut().as_mut().map_or(Poll::Pending, |it| it.poll(cx));
         let made = tokio::time::timeout(timeout.get(), poll_fn(poll)).await;
         let made = made.map_err(|_| io::Error::other(format!("there was no connection within {timeout}")));
-        let socket = connecting.take().map(Connecting::done);
+        let socket = connecting.take().and_then(Connecting::done);
         made.flatten()?;
         let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
         if is_its_own_peer(&socket, &connection.address) {
