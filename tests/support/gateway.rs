@@ -25,6 +25,7 @@ pub struct Gateway {
     directory: TempDir,
     child: Child,
     late: Option<u64>,
+    json: bool,
     starter: Option<Starter>,
 }
 
@@ -36,6 +37,7 @@ pub struct Builder {
     descriptors: Option<u64>,
     umask: Option<libc::mode_t>,
     late: Option<u64>,
+    json: bool,
     starter: Option<Starter>,
 }
 
@@ -63,7 +65,7 @@ impl Gateway {
         let text = "components = \"components\"\ndata = \"data\"\n".to_owned();
         let late = std::env::var("TANDEM_LATE").ok();
         let late = late.map(|seed| seed.parse().expect("TANDEM_LATE is a seed, a number"));
-        Builder { directory, text, descriptors: None, umask: None, late, starter: None }
+        Builder { directory, text, descriptors: None, umask: None, late, json: false, starter: None }
     }
 
     /// The directory that a reload looks into.
@@ -257,7 +259,7 @@ impl Gateway {
     /// # Panics
     /// Where it does not serve again within [`PATIENCE`].
     pub fn start_again(&mut self) {
-        self.child = run(self.directory.path(), None, None, self.late, self.starter.as_ref());
+        self.child = run(self.directory.path(), None, None, self.late, self.json, self.starter.as_ref());
         self.serves();
     }
 
@@ -383,6 +385,12 @@ impl Builder {
         Builder { late: seed, ..self }
     }
 
+    /// Has it log in JSON.
+    #[must_use]
+    pub fn json(self) -> Self {
+        Builder { json: true, ..self }
+    }
+
     /// Has it started by this one.
     #[must_use]
     pub fn started_by(self, starter: Starter) -> Self {
@@ -415,10 +423,10 @@ impl Builder {
     }
 
     fn spawn(self) -> Gateway {
-        let Builder { directory, text, descriptors, umask, late, starter } = self;
+        let Builder { directory, text, descriptors, umask, late, json, starter } = self;
         fs::write(directory.path().join("tandem.toml"), &text).expect("there is room for a configuration");
-        let child = run(directory.path(), descriptors, umask, late, starter.as_ref());
-        Gateway { directory, child, late, starter }
+        let child = run(directory.path(), descriptors, umask, late, json, starter.as_ref());
+        Gateway { directory, child, late, json, starter }
     }
 }
 
@@ -428,6 +436,7 @@ fn run(
     descriptors: Option<u64>,
     umask: Option<libc::mode_t>,
     late: Option<u64>,
+    json: bool,
     starter: Option<&Starter>,
 ) -> Child {
     let log =
@@ -436,6 +445,7 @@ fn run(
     let mut command = starter.map_or_else(|| Command::new(program), |starter| starter.command(program));
     command.arg("run").arg("--config").arg(directory.join("tandem.toml")).stdin(Stdio::null());
     command.args(late.iter().flat_map(|seed| ["--late".to_owned(), seed.to_string()]));
+    command.args(json.then_some("--json"));
     command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
     process::end_with_this_thread(&mut command);
     if let Some(count) = descriptors {

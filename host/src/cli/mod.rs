@@ -29,6 +29,7 @@ use clap_complete::Shell;
 use crate::admin::Pace;
 use crate::config::Source;
 use crate::loader::examine;
+use crate::observe::log::{self, Form};
 
 /// What the program is called.
 const NAME: &str = "tandem";
@@ -43,7 +44,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the gateway
+    /// Run the gateway; with `--json` its log is a JSON object a line
     Run {
         #[command(flatten)]
         configured: Configured,
@@ -215,9 +216,16 @@ fn say(line: impl Display) {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Verb::Run { configured, late } => crate::observe::log::begin(configured.json)
-            .and_then(|()| crate::host::run(configured.source(), late))
-            .map(|()| ExitCode::SUCCESS),
+        Verb::Run { configured, late } => log::begin(configured.json).and_then(|form| {
+            match crate::host::run(configured.source(), late) {
+                // Who reads lines of JSON reads this as one as well.
+                Err(error) if form == Form::Json => {
+                    tracing::error!("{error:#}");
+                    Ok(ExitCode::FAILURE)
+                }
+                result => result.map(|()| ExitCode::SUCCESS),
+            }
+        }),
         Verb::Check(configured) => check::check(&configured.source(), configured.json),
         Verb::Reload(configured) => reload::reload(&configured.source(), configured.json),
         Verb::Status { configured, schema: true, .. } => status::schema(&configured.source(), configured.json),

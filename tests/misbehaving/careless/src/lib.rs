@@ -182,6 +182,8 @@ static HOARD: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new())
 fn act(line: &[u8]) {
     match line {
         b"panic" => panic!("as it was told"),
+        b"panic in lines" => panic!("as it was told,\nin \"two\" lines"),
+        b"log in lines" => tracing::warn!(said = "one\n\"two\"", "as it was told,\nin lines"),
         b"log" => tracing::info!(answer = 42, "as it was told"),
         b"thread-local" => {
             thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
