@@ -50,6 +50,7 @@ fn it_is_installed_started_upgraded_removed_and_purged() {
         "usr/share/zsh/vendor-completions/_tandem",
         "usr/share/fish/vendor_completions.d/tandem.fish",
         "usr/share/doc/tandem/copyright",
+        "usr/share/doc/tandem/docs/configuration.md",
     ] {
         assert!(root.path(path).is_file(), "{path}");
     }
