@@ -1,4 +1,4 @@
-//! `tandem dev`: what somebody writes is built and at work as soon as it is saved.
+//! `tandem new` and `tandem dev`: what somebody writes is built and at work as soon as it is saved.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,14 +9,29 @@ use std::thread;
 
 use support::{Client, Gateway, PATIENCE, free_port, libraries, settled, target_directory};
 
-const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
 #[test]
 fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let package = place.path().join("devised");
     let source = package.join("src/lib.rs");
-    write_package(&package, "first");
+    let made = tandem(place.path(), &["new", "devised"]);
+    assert!(made.status.success(), "{made:?}");
+    assert!(String::from_utf8_lossy(&made.stdout).contains("component = \"devised\""), "{made:?}");
+    let twice = tandem(place.path(), &["new", "devised"]);
+    let said = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(twice.status.code() == Some(1) && said.contains("devised is there already, and not empty"), "{said}");
+    let nowhere = tandem(place.path(), &["new", "other", "--api", "."]);
+    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(
+        nowhere.status.code() == Some(1) && said.contains("--api: . is not the package tandem-component"),
+        "{said}"
+    );
+    // It passes its own tests, as it is.
+    let mut tests = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    tests.args(["test", "--quiet"]).current_dir(&package).env("CARGO_TARGET_DIR", target_directory(""));
+    let tested = tests.output().unwrap();
+    assert!(tested.status.success(), "{tested:?}");
+    fs::write(&source, text(&source, "first")).unwrap();
     let port = free_port();
     let gateway = Gateway::builder()
         .library(&libraries().echo)
@@ -33,17 +48,17 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     let mut client = gateway.connect(port);
     assert_eq!(ask(&mut client), "first 1");
 
-    fs::write(&source, text("second")).unwrap();
+    fs::write(&source, text(&source, "second")).unwrap();
     dev.says("1 sessions moved, 0 stay where they are");
     assert_eq!(ask(&mut client), "second 2", "the session has gone on, with its count");
 
     let seen = dev.seen();
-    fs::write(&source, text("third").replace("fn start", "fn strat")).unwrap();
+    fs::write(&source, text(&source, "third").replace("fn start", "fn strat")).unwrap();
     dev.says("not deployed: cargo build: ");
     assert!(!dev.seen()[seen.len()..].contains("loaded"), "{}", dev.seen());
     assert_eq!(ask(&mut client), "second 3");
 
-    fs::write(&source, text("fourth")).unwrap();
+    fs::write(&source, text(&source, "fourth").replace("fn strat", "fn start")).unwrap();
     settled("fourth".to_owned(), || {
         let said = ask(&mut client);
         said.split_once(' ').unwrap().0.to_owned()
@@ -52,6 +67,10 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     assert_eq!(nowhere.status.code(), Some(1));
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(said.contains("is no package: it has no Cargo.toml; `tandem new NAME` makes one"), "{said}");
+}
+
+fn tandem(directory: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(&libraries().tandem).args(arguments).current_dir(directory).output().unwrap()
 }
 
 fn ask(client: &mut Client) -> String {
@@ -105,69 +124,10 @@ impl Drop for Dev {
     }
 }
 
-fn write_package(package: &Path, word: &str) {
-    fs::create_dir_all(package.join("src")).unwrap();
-    let api = fs::canonicalize(Path::new(WORKSPACE).join("component-api")).unwrap();
-    let manifest = format!(
-        "[package]\nname = \"devised\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n\
-         [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\ntandem-component = {{ path = {:?} }}\n[workspace]\n",
-        api.display().to_string()
-    );
-    fs::write(package.join("Cargo.toml"), manifest).unwrap();
-    fs::copy(Path::new(WORKSPACE).join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    fs::write(package.join("src/lib.rs"), text(word)).unwrap();
-}
-
 /// It answers each line with a word and how many lines there were.
-fn text(word: &str) -> String {
-    format!(
-        r#"use tandem_component::prelude::*;
-
-struct Devised;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Conversation {{
-    lines: u64,
-}}
-
-impl Component for Devised {{
-    type Config = ();
-    type Session = Conversation;
-    const POLICY: Policy = Policy::Carry;
-
-    fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> {{
-        Ok(Devised)
-    }}
-
-    fn open(&self, _: &Opening<'_>) -> Result<Conversation, Refusal> {{
-        Ok(Conversation::default())
-    }}
-}}
-
-impl Session for Conversation {{
-    type Component = Devised;
-    type Then = ();
-
-    fn handle(&mut self, _: &Devised, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {{
-        match event {{
-            Event::Bytes {{ stream, bytes }} => {{
-                let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {{ return Ok(()) }};
-                self.lines += 1;
-                out.send(stream, format!("{word} {{}}\n", self.lines).as_bytes());
-                out.consume(end + 1);
-            }}
-            Event::End {{ stream }} => out.close(stream),
-            _ => {{}}
-        }}
-        Ok(())
-    }}
-
-    fn at_boundary(&self) -> bool {{
-        true
-    }}
-}}
-
-export_component!(Devised);
-"#
-    )
+fn text(source: &Path, word: &str) -> String {
+    let text = fs::read_to_string(source).unwrap();
+    let (before, rest) = text.split_once("    \"").unwrap();
+    let (_, after) = rest.split_once("\".into()").unwrap();
+    format!("{before}    \"{word}\".into(){after}")
 }

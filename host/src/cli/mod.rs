@@ -1,5 +1,5 @@
 //! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `backup`,
-//! `restore`, `stop`, `inspect`, `verify`, `dev`, `completions`, `man`.
+//! `restore`, `stop`, `inspect`, `verify`, `new`, `dev`, `completions`, `man`.
 
 mod account;
 mod backup;
@@ -10,6 +10,7 @@ mod drain;
 mod inspect;
 mod ledger;
 mod man;
+mod new;
 mod reload;
 mod rollout;
 mod sessions;
@@ -159,6 +160,18 @@ enum Verb {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Make the package of a component that builds, is tested, and swaps in
+    New {
+        /// What it is called: `my-proxy`
+        name: String,
+        /// The directory to make; one of that name where it is not said
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        at: Option<PathBuf>,
+        /// Where the package `tandem-component` is: `component-api` of a checkout of Tandem. Beside what this program was built from where it
+        /// is not said
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        api: Option<PathBuf>,
+    },
     /// Build a component whenever its sources change, deploy it into the gateway that runs, and say what became of it
     Dev {
         /// The component's package
@@ -249,6 +262,7 @@ pub fn main() -> ExitCode {
         Verb::Verify { old, new, states, configured } => {
             verify::verify(&old, &new, states.as_deref(), &configured.source(), configured.json)
         }
+        Verb::New { name, at, api } => new::new(&name, at.as_deref(), api.as_deref()),
         Verb::Dev { directory, release, config } => {
             dev::dev(&directory, release, &config.map_or(Source::Embedded, Source::File))
         }

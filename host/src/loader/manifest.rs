@@ -239,7 +239,8 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Val
     Value::deserialize(deserializer).map(Some)
 }
 
-fn is_component_name(name: &str) -> bool {
+/// Whether a component may be called so.
+pub fn is_component_name(name: &str) -> bool {
     let rest = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
     name.len() <= NAME_LEN_MAX && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(rest)
 }
