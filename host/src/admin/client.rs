@@ -82,19 +82,19 @@ pub fn stop(socket: &Path) -> Result<Stopping, AdminError> {
 }
 
 /// Who asks.
-struct Client<'a> {
-    socket: &'a Path,
+pub(super) struct Client<'a> {
+    pub(super) socket: &'a Path,
 }
 
 /// A connection, and what is shown on it.
-struct Connection<'a> {
+pub(super) struct Connection<'a> {
     client: &'a Client<'a>,
     sender: SendRequest<Full<Bytes>>,
     token: Option<String>,
 }
 
 impl Client<'_> {
-    fn within<T>(
+    pub(super) fn within<T>(
         &self,
         patience: Duration,
         asks: impl Future<Output = Result<T, AdminError>>,
@@ -108,11 +108,11 @@ impl Client<'_> {
         })
     }
 
-    fn no_host(&self, source: io::Error) -> AdminError {
+    pub(super) fn no_host(&self, source: io::Error) -> AdminError {
         AdminError::NoHost { path: self.socket.to_owned(), source }
     }
 
-    async fn connect(&self) -> Result<Connection<'_>, AdminError> {
+    pub(super) async fn connect(&self) -> Result<Connection<'_>, AdminError> {
         let (stream, token) = system::connect_admin(self.socket).await.map_err(|error| self.no_host(error))?;
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| self.no_host(io::Error::other(error)))?;
@@ -121,7 +121,7 @@ impl Client<'_> {
         Ok(Connection { client: self, sender, token })
     }
 
-    async fn ask(&self, request: &Request) -> Result<Answer, AdminError> {
+    pub(super) async fn ask(&self, request: &Request) -> Result<Answer, AdminError> {
         let mut connection = self.connect().await?;
         let response = match request {
             Request::Reload => connection.send(Method::POST, "/v1/reload", &()).await,
@@ -146,7 +146,7 @@ impl Client<'_> {
 }
 
 impl Connection<'_> {
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         method: Method,
         path: &str,

@@ -11,6 +11,7 @@ mod metrics;
 mod problem;
 mod routes;
 mod server;
+mod watch;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use client::{AdminError, ask, ask_for, stop};
 pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionState, SessionStatus};
 pub use problem::Problem;
 pub use server::{Beside, serve};
+pub use watch::{Told, watch};
 
 /// Who has asked, and waits for the answer.
 pub type Reply = oneshot::Sender<Answer>;

@@ -1,5 +1,5 @@
-//! The command line: `tandem run`, `check`, `reload`, `status`, `rollback`, `promote`, `sessions`, `drain`, `account`, `backup`,
-//! `restore`, `stop`, `inspect`, `verify`, `new`, `dev`, `completions`, `man`.
+//! The command line: `tandem run`, `check`, `reload`, `status`, `top`, `rollback`, `promote`, `sessions`, `drain`, `account`,
+//! `backup`, `restore`, `stop`, `inspect`, `verify`, `new`, `dev`, `completions`, `man`.
 
 mod account;
 mod backup;
@@ -16,6 +16,7 @@ mod rollout;
 mod sessions;
 mod status;
 mod stop;
+mod top;
 mod verify;
 
 use std::fmt::Display;
@@ -67,6 +68,13 @@ enum Verb {
         /// Say instead what became of all that was accepted, by version; exit code 1 where it does not add up
         #[arg(long)]
         ledger: bool,
+    },
+    /// Show in a terminal, as they change, the versions of each component: traffic, sessions, stage, share, failures, memory; and notices as
+    /// they come. `?` says which keys there are, `q` ends it
+    Top {
+        /// The configuration file; without it the embedded default holds, relative to the working directory
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
     },
     /// Go back to the version of a component that served before, with all sessions that can be carried; it is held until the component's
     /// files change, or until `promote`
@@ -244,6 +252,7 @@ pub fn main() -> ExitCode {
         Verb::Status { configured, schema: true, .. } => status::schema(&configured.source(), configured.json),
         Verb::Status { configured, ledger: true, .. } => ledger::ledger(&configured.source(), configured.json),
         Verb::Status { configured, .. } => status::status(&configured.source(), configured.json),
+        Verb::Top { config } => top::top(&config.map_or(Source::Embedded, Source::File)),
         Verb::Rollback { configured, component } => rollout::rollback(&configured.source(), component, configured.json),
         Verb::Promote { configured, version } => rollout::promote(&configured.source(), &version, configured.json),
         Verb::Sessions { configured, version, limit, record } => {

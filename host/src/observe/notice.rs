@@ -118,7 +118,7 @@ pub enum Notice {
 
 impl Notice {
     /// Whether it says that something went its way, and there is nothing to look at.
-    fn goes_its_way(self) -> bool {
+    pub fn goes_its_way(self) -> bool {
         matches!(
             self,
             Notice::VersionActive
