@@ -16,7 +16,7 @@ const TOOLCHAIN: &str = include_str!("../../../rust-toolchain.toml");
 /// What no crate is called, for the most part: cargo takes none that is a word of the language, or the name of a crate that comes with it.
 const TAKEN: &str = "abstract alloc as async await become box break build const continue core crate deps do dyn else enum examples extern \
      false final fn for gen if impl in incremental let loop macro match mod move mut override priv proc-macro pub ref return self static \
-     std struct super test trait true try type typeof unsized use virtual where while yield";
+     std struct super test trait true try type typeof unsized use virtual where while yield serde tandem-component";
 
 /// Makes the package in a directory of that name, or in another. `api`: where `tandem-component` is.
 pub(super) fn new(name: &str, directory: Option<&Path>, api: Option<&Path>) -> anyhow::Result<ExitCode> {
