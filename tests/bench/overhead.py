@@ -91,7 +91,7 @@ class Scraper:
             with socket.socket(socket.AF_UNIX) as asking:
                 asking.settimeout(HEARD_SECONDS_MAX)
                 asking.connect(self.path)
-                asking.sendall(b"GET /metrics HTTP/1.1\r\nHost: tandem\r\nConnection: close\r\n\r\n")
+                asking.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 with asking.makefile("rb") as answer:
                     self.heard.append(answer.read())
 
