@@ -165,7 +165,7 @@ fn a_collector_may_be_away() {
     let lost = gateway.status();
     let notice = lost.notices.iter().find(|notice| notice.notice == "traces-lost").unwrap();
     assert!(
-        notice.last.contains(&format!("http://127.0.0.1:{collector}/v1/traces did not take 1 steps")),
+        notice.last.contains(&format!("http://127.0.0.1:{collector}/v1/traces did not take 1 spans")),
         "{notice:?}"
     );
 

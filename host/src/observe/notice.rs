@@ -88,7 +88,7 @@ pub enum Notice {
     ServerEjected,
     /// Records were dropped, because they could not be written as fast as they came.
     RecordsLost,
-    /// Steps of traces were dropped: a collector did not take them, or not as fast as they came.
+    /// Spans of traces were dropped: a collector did not take them, or not as fast as they came.
     TracesLost,
     /// Nothing can be written to the store.
     StoreFailing,

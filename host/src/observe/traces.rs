@@ -176,7 +176,7 @@ impl Exporting {
             exported.unwrap_or_else(|_| Err(opentelemetry_sdk::error::OTelSdkError::Timeout(2 * PATIENCE)))
         });
         if let Err(error) = exported {
-            notice::give(Notice::TracesLost, &format!("{} did not take {count} steps: {error}", self.endpoint));
+            notice::give(Notice::TracesLost, &format!("{} did not take {count} spans: {error}", self.endpoint));
         }
     }
 }
