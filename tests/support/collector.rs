@@ -1,7 +1,7 @@
 //! A collector of traces: [`Collector`].
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,6 +9,8 @@ use std::thread;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
+
+use crate::hooks::posted;
 
 /// It takes OTLP over HTTP, in protobuf, and keeps all that it has taken. Its thread ends with the test's process.
 #[derive(Debug)]
@@ -89,18 +91,7 @@ impl Step {
 
 /// Takes one request and answers it; nothing where there is none, or none that can be read.
 fn take(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream, steps: &Mutex<Vec<Step>>) -> Option<()> {
-    let (mut head, mut length) = (String::new(), 0);
-    while !head.ends_with("\r\n\r\n") {
-        let start = head.len();
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-        if let Some(value) = head[start..].to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let (head, body) = posted(reader)?;
     let is_ours = head.starts_with("POST /v1/traces HTTP/1.1\r\n")
         && head.to_ascii_lowercase().contains("\r\ncontent-type: application/x-protobuf\r\n");
     let read = ExportTraceServiceRequest::decode(&body[..]);

@@ -55,9 +55,8 @@ impl Hooks {
     }
 }
 
-/// Takes one request and answers it; nothing where there is none, or none that can be read.
-fn take(mut stream: &TcpStream, heard: &Mutex<Heard>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
+/// Reads a request whose body has a length: its head and its body; nothing where there is none, or none that can be read.
+pub(crate) fn posted(reader: &mut BufReader<&TcpStream>) -> Option<(String, Vec<u8>)> {
     let (mut head, mut length) = (String::new(), 0);
     while !head.ends_with("\r\n\r\n") {
         let start = head.len();
@@ -70,6 +69,12 @@ fn take(mut stream: &TcpStream, heard: &Mutex<Heard>) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    Some((head, body))
+}
+
+/// Takes one request and answers it; nothing where there is none, or none that can be read.
+fn take(mut stream: &TcpStream, heard: &Mutex<Heard>) -> Option<()> {
+    let (head, body) = posted(&mut BufReader::new(stream))?;
     {
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
         if !head.starts_with("POST ") || !head.to_ascii_lowercase().contains("\r\ntandem-signature: t=") {
