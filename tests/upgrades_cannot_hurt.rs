@@ -142,7 +142,7 @@ impl<'a> Rounds<'a> {
         match self.swaps {
             n if n % 10 == 0 => self.deploy_bad(),
             n if n % 10 == 7 => self.try_good([HTTP, SMPP][which % 2]),
-            n if n % 5 == 0 => {
+            n if n % 5 == 3 => {
                 if self.place.gateway.tandem(&["rollback", NAMES[which]]).status.success() {
                     self.back += 1;
                     self.promote(NAMES[which]);
