@@ -7,6 +7,21 @@ const readline = require("node:readline");
 
 const [url, word, directory] = process.argv.slice(2);
 const wrong = [];
+const STAGES = "found examined staged canary active draining retired refused withdrawn quarantined lingering".split(" ");
+
+// In the page: whether everything can be read, also a version in each of the stages.
+async function inEachStage(stages) {
+  const row = document.querySelector("#versions tbody tr");
+  const rows = stages.map((stage) => {
+    const another = row.cloneNode(true);
+    Object.assign(another.querySelector(".stage"), { className: `stage ${stage}`, textContent: stage });
+    return another;
+  });
+  row.parentElement.append(...rows);
+  const found = await axe.run(document, { runOnly: ["color-contrast"] });
+  rows.forEach((row) => row.remove());
+  return found;
+}
 
 async function main() {
   const browser = await chromium.launch({
@@ -80,14 +95,15 @@ async function main() {
       for (const { id, nodes } of rules.violations) wrong.push(`accessibility, ${id}: ${nodes.map((node) => node.html).join(" ").slice(0, 500)}`);
       for (const [name, width, colorScheme] of [["light", 1280, "light"], ["dark", 1280, "dark"], ["phone", 375, "light"]]) {
         await page.emulateMedia({ colorScheme });
+        // Text whose colour changes bit by bit cannot be read on the way from one scheme to the other.
+        const changing = await page.evaluate("document.getAnimations().map((one) => one.effect.target.outerHTML)");
+        if (changing.length) wrong.push(`${name}: it is not in its colours at once: ${changing.join(" ").slice(0, 500)}`);
         await page.setViewportSize({ width, height: 900 });
         await page.screenshot({ path: `${directory}/${name}.png`, fullPage: true });
         const over = await page.evaluate("document.scrollingElement.scrollWidth - innerWidth");
         if (over > 0) wrong.push(`${name}: it is ${over} pixels too wide`);
-        if (name === "dark") {
-          const rules = await page.evaluate('axe.run(document, { runOnly: ["color-contrast"] })');
-          for (const { id, nodes } of rules.violations) wrong.push(`in the dark, ${id}: ${nodes.map((node) => node.html).join(" ").slice(0, 500)}`);
-        }
+        const rules = await page.evaluate(inEachStage, STAGES);
+        for (const { id, nodes } of rules.violations) wrong.push(`${name}, ${id}: ${nodes.map((node) => node.html).join(" ").slice(0, 500)}`);
       }
       await page.emulateMedia({ colorScheme: "light" });
       await page.setViewportSize({ width: 1280, height: 900 });
