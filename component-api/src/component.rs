@@ -16,6 +16,11 @@ use crate::trace::Sampling;
 ///
 /// It is immutable once started and shared by all its sessions on all workers. What must change lives in the session or
 /// in the store. The [manual](crate::manual::echo) walks through a whole one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no component",
+    label = "it has no `impl Component for {Self}`",
+    note = "a component says its configuration, its sessions and their policy: see `tandem_component::manual::echo`"
+)]
 pub trait Component: Sized + Send + Sync + 'static {
     /// The service's configuration, deserialized from `[service.NAME.config]`.
     ///

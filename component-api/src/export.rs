@@ -58,10 +58,11 @@ use crate::session::Fault;
 /// leaves out what makes libraries of them.
 #[macro_export]
 macro_rules! export_component {
-    ($component:ty) => {
+    ($component:ty $(,)?) => {
         $crate::export_component!($component, allocator = ::std::alloc::System);
     };
-    ($component:ty, allocator = $allocator:path) => {
+    ($component:ty, allocator = $allocator:path $(,)?) => {
+        $crate::export_component!(@once);
         // Crates of components do not know of this condition: whoever links several of them says it.
         #[allow(unexpected_cfgs)]
         const _: () = {
@@ -76,7 +77,8 @@ macro_rules! export_component {
             };
         };
     };
-    ($component:ty, uncounted) => {
+    ($component:ty, uncounted $(,)?) => {
+        $crate::export_component!(@once);
         const _: () = {
     $crate::export_component!(@library $component, ::core::option::Option::None);
         };
@@ -85,14 +87,16 @@ macro_rules! export_component {
         const _: () = {
             const NAME: &str = $crate::manifest::name_of_package(env!("CARGO_PKG_NAME"));
             const VERSION: &str = env!("CARGO_PKG_VERSION");
-            const LENGTH: usize = $crate::manifest::encoded_length::<$component>(NAME, VERSION);
+            const LENGTH: usize = $crate::manifest::encoded_length::<Manifest>(NAME, VERSION);
+            const _: () = $crate::declared::check::<Manifest>(env!("CARGO_PKG_NAME"), NAME);
 
             #[used]
             #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".tandem"))]
             #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,.tandem"))]
-            static MANIFEST: [u8; LENGTH] = $crate::manifest::encode::<$component, LENGTH>(NAME, VERSION);
+            static MANIFEST: [u8; LENGTH] = $crate::manifest::encode::<Manifest, LENGTH>(NAME, VERSION);
 
             struct Manifest;
+            // The only place where the component is named: a mistake in it is told once.
             impl $crate::export::Exported for Manifest {
                 type Component = $component;
                 fn manifest() -> &'static [u8] {
@@ -108,6 +112,16 @@ macro_rules! export_component {
             static tandem_component_root: $crate::abi::abi_stable::library::LibHeader =
                 $crate::export::header::<Manifest>();
         };
+    };
+    // A name that can be there once: the compiler points at both.
+    (@once) => {
+        #[allow(dead_code, non_camel_case_types)] // It is there to be read in an error.
+        struct export_component_is_said_once_in_a_library;
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "export_component! takes a component, as in `export_component!(Echo)`, then nothing, `allocator = PATH` or `uncounted`"
+        );
     };
 }
 

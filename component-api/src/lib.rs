@@ -67,6 +67,8 @@ mod boxed;
 pub mod calls;
 pub mod component;
 #[doc(hidden)]
+pub mod declared;
+#[doc(hidden)]
 #[allow(missing_docs)] // Each effect is documented where the author meets it, in `Out`.
 pub mod effects;
 pub mod event;

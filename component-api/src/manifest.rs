@@ -7,6 +7,7 @@
 
 use crate::abi::REVISION;
 use crate::component::Component;
+use crate::export::Exported;
 use crate::ledger::Ledger;
 use crate::session::{Session, Then};
 use crate::table::{Column, Index, Literal, Table};
@@ -28,16 +29,16 @@ pub const fn name_of_package(package: &str) -> &str {
 }
 
 /// The length of the manifest with its padding: room for a version to be stamped anew in place.
-pub const fn encoded_length<C: Component>(name: &str, version: &str) -> usize {
+pub const fn encoded_length<X: Exported>(name: &str, version: &str) -> usize {
     let mut json = Json::<0> { bytes: [], at: 0 };
-    json.manifest::<C>(name, version);
+    json.manifest::<X::Component>(name, version);
     (json.at + 32).next_multiple_of(64)
 }
 
 /// The manifest's bytes. `LENGTH` is [`encoded_length`].
-pub const fn encode<C: Component, const LENGTH: usize>(name: &str, version: &str) -> [u8; LENGTH] {
+pub const fn encode<X: Exported, const LENGTH: usize>(name: &str, version: &str) -> [u8; LENGTH] {
     let mut json = Json { bytes: [b' '; LENGTH], at: 0 };
-    json.manifest::<C>(name, version);
+    json.manifest::<X::Component>(name, version);
     json.bytes
 }
 

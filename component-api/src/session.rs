@@ -14,6 +14,11 @@ use crate::out::Out;
 /// Between two events nothing of it is left on a stack, so it can be exported after any event and resumed by another
 /// version. Derive `Serialize` and `Deserialize`; a field that is added later needs `#[serde(default)]`. Whole ones stand in
 /// the [manual](crate::manual::sessions).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no session",
+    label = "it has no `impl Session for {Self}`",
+    note = "a session is data that takes one event after the other: see `tandem_component::manual::sessions`"
+)]
 pub trait Session: Serialize + DeserializeOwned + Send + 'static {
     /// The component that it is a session of.
     type Component: Component<Session = Self>;
@@ -68,6 +73,11 @@ pub trait Session: Serialize + DeserializeOwned + Send + 'static {
 /// assert_eq!(Waiting::VARIANTS, ["Dialed", "Idle"]);
 /// assert_eq!(Waiting::Dialed.variant(), "Dialed");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that a session can wait for",
+    label = "it has no `derive(Then)`",
+    note = "derive it for an enum: `#[derive(Serialize, Deserialize, Then)]`; where nothing is waited for, write `type Then = ();`"
+)]
 pub trait Then: Serialize + DeserializeOwned + Send + 'static {
     /// The names of the variants, as the manifest lists them.
     const VARIANTS: &'static [&'static str];

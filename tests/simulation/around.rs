@@ -204,8 +204,8 @@ struct Built<C, const NUMBER: usize>(std::marker::PhantomData<C>);
 macro_rules! editions {
     ($($component:literal $edition:literal $number:literal $type:ty;)*) => {
         $(const _: () = {
-            const LENGTH: usize = manifest::encoded_length::<$type>($component, $number);
-            static MANIFEST: [u8; LENGTH] = manifest::encode::<$type, LENGTH>($component, $number);
+            const LENGTH: usize = manifest::encoded_length::<Built<$type, $edition>>($component, $number);
+            static MANIFEST: [u8; LENGTH] = manifest::encode::<Built<$type, $edition>, LENGTH>($component, $number);
             impl Exported for Built<$type, $edition> {
                 type Component = $type;
                 fn manifest() -> &'static [u8] {

@@ -2,7 +2,8 @@
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, parse_macro_input};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Meta, Token, parse_macro_input};
 
 /// Implements `tandem_component::Then` for an enum.
 ///
@@ -14,19 +15,24 @@ pub fn derive_then(input: TokenStream) -> TokenStream {
 }
 
 fn implement(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
+    let named = &input.ident;
     let Data::Enum(data) = &input.data else {
-        return Err(Error::new_spanned(
-            &input.ident,
-            "Then is an enum: one variant for each thing that the session can wait for",
-        ));
+        let reason = "has one variant for each thing that a session can wait for; make it an enum";
+        return Err(Error::new_spanned(named, format!("`{named}` {reason}, or write `type Then = ();`")));
     };
-    if !input.generics.params.is_empty() {
-        return Err(Error::new_spanned(
-            &input.generics,
-            "Then has no type parameters: it is data that another version reads",
-        ));
+    if data.variants.is_empty() {
+        let reason = "has no variant, so nothing is ever waited for; write `type Then = ();` instead";
+        return Err(Error::new_spanned(named, format!("`{named}` {reason}")));
     }
-    let name = &input.ident;
+    if !input.generics.params.is_empty() {
+        let reason =
+            "has parameters, and is data that another version reads: write the types out, and own what it holds";
+        return Err(Error::new_spanned(&input.generics, format!("`{named}` {reason}")));
+    }
+    input.attrs.iter().try_for_each(|attribute| named_as_written(named, attribute, ENUM))?;
+    for variant in &data.variants {
+        variant.attrs.iter().try_for_each(|attribute| named_as_written(&variant.ident, attribute, VARIANT))?;
+    }
     let variants: Vec<_> = data.variants.iter().map(|variant| variant.ident.to_string()).collect();
     let arms = data.variants.iter().map(|variant| {
         let ident = &variant.ident;
@@ -39,7 +45,7 @@ fn implement(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
         quote!(Self::#ident #pattern => #text,)
     });
     Ok(quote! {
-        impl ::tandem_component::Then for #name {
+        impl ::tandem_component::Then for #named {
             const VARIANTS: &'static [&'static str] = &[#(#variants),*];
 
             fn variant(&self) -> &'static str {
@@ -48,3 +54,20 @@ fn implement(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
         }
     })
 }
+
+/// The manifest lists variants by their names here, so these have to be the names by which serde writes them.
+fn named_as_written(of: &Ident, attribute: &Attribute, otherwise: &[&str]) -> syn::Result<()> {
+    if !attribute.path().is_ident("serde") {
+        return Ok(());
+    }
+    let said = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
+    let changes = |said: &&Meta| otherwise.iter().any(|word| said.path().is_ident(word));
+    said.iter().find(changes).map_or(Ok(()), |said| {
+        let reason = "has this name in the manifest, and is to have it in states as well; leave this attribute out";
+        Err(Error::new_spanned(said, format!("`{of}` {reason}")))
+    })
+}
+
+/// What has serde write an enum, or a variant, in another way.
+const ENUM: &[&str] = &["rename_all", "tag", "content", "untagged", "into", "from", "try_from"];
+const VARIANT: &[&str] = &["rename", "untagged", "skip", "skip_serializing", "skip_deserializing", "other"];

@@ -1,0 +1,5 @@
+use tandem_component::prelude::*;
+
+export_component!();
+
+fn main() {}

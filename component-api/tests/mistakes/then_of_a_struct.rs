@@ -1,0 +1,8 @@
+use tandem_component::prelude::*;
+
+#[derive(Serialize, Deserialize, Then)]
+struct Waiting {
+    since: Time,
+}
+
+fn main() {}

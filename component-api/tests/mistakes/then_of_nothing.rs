@@ -1,0 +1,6 @@
+use tandem_component::prelude::*;
+
+#[derive(Serialize, Deserialize, Then)]
+enum Waiting {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use tandem_component::prelude::*;
+
+#[derive(Then)]
+enum Waiting {
+    Idle,
+}
+
+fn main() {}
