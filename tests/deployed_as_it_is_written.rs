@@ -7,16 +7,28 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use support::{Client, Gateway, PATIENCE, free_port, libraries, settled, target_directory};
+use support::{Client, PATIENCE, free_port, libraries, loopback, settled, target_directory};
 
 #[test]
 fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     let place = tempfile::tempdir().unwrap();
     let package = place.path().join("devised");
     let source = package.join("src/lib.rs");
-    let made = tandem(place.path(), &["new", "devised"]);
+    // Others may write to what this mask lets be made, and a gateway takes nothing from there.
+    let made = Command::new("sh")
+        .args(["-c", "umask 002 && exec \"$0\" new devised"])
+        .arg(&libraries().tandem)
+        .current_dir(place.path())
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{made:?}");
-    assert!(String::from_utf8_lossy(&made.stdout).contains("component = \"devised\""), "{made:?}");
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    let page = fs::read_to_string(package.join("README.md")).unwrap();
+    for command in
+        ["cargo test", "tandem dev --config tandem.toml", "tandem run --config tandem.toml", "nc 127.0.0.1 7007"]
+    {
+        assert!(said.contains(command) && page.contains(command), "{command}: {said}{page}");
+    }
     let twice = tandem(place.path(), &["new", "devised"]);
     let said = String::from_utf8_lossy(&twice.stderr).into_owned();
     assert!(twice.status.code() == Some(1) && said.contains("devised is there already, and not empty"), "{said}");
@@ -32,20 +44,17 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     let tested = tests.output().unwrap();
     assert!(tested.status.success(), "{tested:?}");
     fs::write(&source, text(&source, "first")).unwrap();
+    // Where nothing listens yet, its own configuration says what comes next.
     let port = free_port();
-    let gateway = Gateway::builder()
-        .library(&libraries().echo)
-        .toml(&format!("[service.echo]\ncomponent = \"echo\"\nlisten = [\"tcp://127.0.0.1:{}\"]\n", free_port()))
-        .start();
-    // It takes the service with the component that serves it.
-    gateway.configure(|before| {
-        format!("{before}[service.devised]\ncomponent = \"devised\"\nlisten = [\"tcp://127.0.0.1:{port}\"]\npolicy = \"carry\"\n")
-    });
-    let dev = Dev::start(&gateway, &package);
-
-    dev.says("loaded devised@0.1.0#");
+    let configuration = package.join("tandem.toml");
+    let text_of_it = fs::read_to_string(&configuration).unwrap();
+    fs::write(&configuration, text_of_it.replace("7007", &port.to_string())).unwrap();
+    let dev = Running::start(&package, "dev");
+    dev.says("`tandem run --config tandem.toml` begins with it");
     dev.says("watching ");
-    let mut client = gateway.connect(port);
+    let _gateway = Running::start(&package, "run");
+    settled(true, || Client::try_connect(loopback(port)).is_ok());
+    let mut client = Client::connect(loopback(port));
     assert_eq!(ask(&mut client), "first 1");
 
     fs::write(&source, text(&source, "second")).unwrap();
@@ -63,7 +72,7 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
         let said = ask(&mut client);
         said.split_once(' ').unwrap().0.to_owned()
     });
-    let nowhere = gateway.command(&["dev", place.path().to_str().unwrap()]).output().unwrap();
+    let nowhere = tandem(place.path(), &["dev"]);
     assert_eq!(nowhere.status.code(), Some(1));
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(said.contains("is no package: it has no Cargo.toml; `tandem new NAME` makes one"), "{said}");
@@ -78,16 +87,16 @@ fn ask(client: &mut Client) -> String {
     client.line().unwrap()
 }
 
-/// A `tandem dev` that runs, and what it has said so far.
-struct Dev {
+/// A `tandem dev` or `tandem run` at work in a package, and what it has said so far.
+struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
 }
 
-impl Dev {
-    fn start(gateway: &Gateway, package: &Path) -> Self {
+impl Running {
+    fn start(package: &Path, verb: &str) -> Self {
         let mut command = Command::new(&libraries().tandem);
-        command.arg("dev").arg(package).arg("--config").arg(gateway.file());
+        command.args([verb, "--config", "tandem.toml"]).current_dir(package);
         // What it depends on is built already.
         command.env("CARGO_TARGET_DIR", target_directory(""));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -100,7 +109,7 @@ impl Dev {
                 said.push('\n');
             }
         });
-        Dev { child, said }
+        Running { child, said }
     }
 
     fn seen(&self) -> String {
@@ -117,7 +126,7 @@ impl Dev {
     }
 }
 
-impl Drop for Dev {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -37,13 +37,16 @@ pub(super) fn dev(directory: &Path, release: bool, source: &Source) -> anyhow::R
         let failed = || format!("{} cannot be watched", place.display());
         watcher.watch(place, RecursiveMode::Recursive).with_context(failed)?;
     }
+    let mut places = apart(source).unwrap_or_default();
     loop {
         if let Err(error) = component.deploy(release, source) {
             // What is wrong is for whoever writes it to mend: the next change is built again.
             say(format_args!("not deployed: {error:#}"));
         }
         say(format_args!("watching {}; ctrl-C ends it", shown(&component.places)));
-        component.wait(&changes)?;
+        // While the configuration cannot be read, the gateway's places are those that it has said before.
+        places = apart(source).unwrap_or(places);
+        component.wait(&changes, &places)?;
     }
 }
 
@@ -87,12 +90,16 @@ impl Component {
             );
         }
         put(&built, &components)?;
+        say(format_args!("{} is copied into {}", built.display(), components.display()));
         let report = match ask(&source.admin(), &Request::Reload) {
             Ok(Answer::Reload(report)) => report,
             Ok(other) => bail!("the host answered something else: {other:?}"),
             Err(error) => {
-                let file = built.file_name().unwrap_or_default().display();
-                say(format_args!("{file} is in {}: {error}", components.display()));
+                let how = match source {
+                    Source::File(file) => format!("tandem run --config {}", file.display()),
+                    Source::Embedded => "tandem run".to_owned(),
+                };
+                say(format_args!("{error} `{how}` begins with it"));
                 return Ok(());
             }
         };
@@ -129,8 +136,8 @@ impl Component {
     }
 
     /// Waits until something has changed that it is made of, and nothing more does for a while.
-    fn wait(&self, changes: &Receiver<notify::Result<notify::Event>>) -> anyhow::Result<()> {
-        while !self.is_changed(&changes.recv()??) {}
+    fn wait(&self, changes: &Receiver<notify::Result<notify::Event>>, apart: &[PathBuf]) -> anyhow::Result<()> {
+        while !self.is_changed(&changes.recv()??, apart) {}
         loop {
             match changes.recv_timeout(QUIET) {
                 Ok(event) => drop(event?),
@@ -140,7 +147,7 @@ impl Component {
         }
     }
 
-    fn is_changed(&self, event: &notify::Event) -> bool {
+    fn is_changed(&self, event: &notify::Event, apart: &[PathBuf]) -> bool {
         let changes = matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_));
         let is_source = |path: &PathBuf| {
             // What editors and cargo put beside the sources is hidden, or ends so.
@@ -148,10 +155,18 @@ impl Component {
             let passing =
                 name.starts_with(['.', '#']) || name.ends_with(['~', '#']) || name == "Cargo.lock" || name == "4913";
             let hidden = path.components().any(|part| part.as_os_str().to_string_lossy().starts_with(".git"));
-            !passing && !hidden && !path.starts_with(&self.target)
+            !passing && !hidden && !path.starts_with(&self.target) && !apart.iter().any(|other| path.starts_with(other))
         };
         changes && event.paths.iter().any(is_source)
     }
+}
+
+/// What the gateway writes, and we for it, which may lie in the package.
+fn apart(source: &Source) -> anyhow::Result<[PathBuf; 2]> {
+    let config = source.read()?;
+    // What is not there yet has no other name.
+    let named = |directory: PathBuf| directory.canonicalize().or_else(|_| std::path::absolute(directory));
+    Ok([named(config.components)?, named(config.data)?])
 }
 
 /// The directories of a package and of those that it is built with and that no registry has.

@@ -8,15 +8,27 @@ use anyhow::{Context, bail};
 
 use super::say;
 use crate::loader::manifest;
+use crate::store::HOST;
+use crate::system;
 
 const MANIFEST: &str = include_str!("new/manifest.toml");
 const LIBRARY: &str = include_str!("new/library.rs");
+const PAGE: &str = include_str!("new/README.md");
+/// A gateway to try it with.
+const GATEWAY: &str = include_str!("new/tandem.toml");
 /// Which compiler: the gateway's own.
 const TOOLCHAIN: &str = include_str!("../../../rust-toolchain.toml");
 /// What no crate is called, for the most part: cargo takes none that is a word of the language, or the name of a crate that comes with it.
 const TAKEN: &str = "abstract alloc as async await become box break build const continue core crate deps do dyn else enum examples extern \
-     false final fn for gen if impl in incremental let loop macro match mod move mut override priv proc-macro pub ref return self static \
-     std struct super test trait true try type typeof unsized use virtual where while yield serde tandem-component";
+     false final fn for gen if impl in incremental let loop macro match mod move mut override panic priv proc-macro pub ref return self \
+     static std struct super test trait true try type typeof unsized use virtual where while yield";
+/// What the package depends on.
+const NEEDED: &str = "serde tandem-component tandem-component-derive";
+/// What the code of a component means something else by.
+const MEANT: &str = "Account Admission Alarm Allowance Allowances Answer Box Call CallFailure Clone Column Component Config Conversation Copy \
+     Debug Default Deserialize Dial DialFailure Drop Err Event Fault Fn Forward From Harness Index Into Kind Ledger Limit Literal None Ok \
+     Opening Option Out Outcome Peer Policy Record Refusal RequestId Result Role Row Rows Scan Secured Self Send Serialize Server Session \
+     Sized Some Span Starting StoreFailure Stream String Sync Table Then Time Token Trace Transport Vec Writes";
 
 /// Makes the package in a directory of that name, or in another. `api`: where `tandem-component` is.
 pub(super) fn new(name: &str, directory: Option<&Path>, api: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -31,7 +43,11 @@ pub(super) fn new(name: &str, directory: Option<&Path>, api: Option<&Path>) -> a
     let api = find(api)?;
     let fill = |text: &str| {
         let path = api.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        text.replace("@NAME@", name).replace("@TYPE@", &type_name(name)).replace("@API@", &path)
+        text.replace("@NAME@", name)
+            .replace("@COMPONENT@", component_name(name))
+            .replace("@TYPE@", &type_name(name))
+            .replace("@LIBRARY@", &library(name))
+            .replace("@API@", &path)
     };
     let put = |file: &str, text: &str| {
         let path = directory.join(file);
@@ -41,44 +57,56 @@ pub(super) fn new(name: &str, directory: Option<&Path>, api: Option<&Path>) -> a
     put("Cargo.toml", &fill(MANIFEST))?;
     put("src/lib.rs", &fill(LIBRARY))?;
     put("rust-toolchain.toml", TOOLCHAIN)?;
-    put(".gitignore", "/target\n")?;
+    put(".gitignore", "/target\n/var\n")?;
+    put("README.md", &fill(PAGE))?;
+    put("tandem.toml", &fill(GATEWAY))?;
+    let components = directory.join("var/components");
+    fs::create_dir_all(&components).with_context(|| format!("{} cannot be made", components.display()))?;
+    // Whatever the mask: a gateway takes nothing from where others could write.
+    for made in [directory, &directory.join("var"), &components] {
+        system::only_owner_writes(made).with_context(|| made.display().to_string())?;
+    }
     // The versions that the gateway was tested with, where they are known; cargo finds others where not.
     if let Ok(lock) = fs::read(api.join("../Cargo.lock")) {
         fs::write(directory.join("Cargo.lock"), lock).with_context(|| "Cargo.lock cannot be written")?;
     }
-    let (at, prefix, extension) = (directory.display(), std::env::consts::DLL_PREFIX, std::env::consts::DLL_EXTENSION);
-    let library = name.replace('-', "_");
     say(format_args!(
-        "{at}: a component that counts lines. What comes next:
+        "{at}: a component that counts lines, and a gateway to try it with. What comes next:
 
     cd {at}
-    cargo test
-    cargo build --release    # target/release/{prefix}{library}.{extension}
+    cargo test                          # it has tests of its own
+    tandem dev --config tandem.toml     # builds {library} and deploys it, now and whenever something is saved
 
-In the configuration of a gateway:
+In a second terminal the gateway, and in a third somebody who talks to it:
 
-    [service.{name}]
-    component = \"{component}\"
-    listen = [\"tcp://127.0.0.1:7007\"]
+    tandem run --config tandem.toml
+    nc 127.0.0.1 7007                   # say a line; change `hello()` in src/lib.rs, save, and say another
 
-Copied into the gateway's components directory, it serves after SIGHUP (or `tandem reload`). `tandem dev {at} --config FILE` does all of
-that at each change.",
-        component = name.strip_prefix("tandem-").unwrap_or(name),
+Its README.md says the same, and what comes after that.",
+        at = directory.display(),
+        library = library(name),
     ));
     Ok(ExitCode::SUCCESS)
 }
 
 fn check(name: &str) -> anyhow::Result<()> {
-    let component = name.strip_prefix("tandem-").unwrap_or(name);
+    let component = component_name(name);
     if !manifest::is_component_name(component) || name.ends_with('-') || name.contains("--") {
         bail!(
             "`{name}` is not a component's name: it takes a-z, then a-z, 0-9 and single `-` between, as in `smpp` or `my-proxy`"
         );
     }
-    if TAKEN.split_whitespace().any(|taken| taken == name) {
-        bail!("`{name}` means something to cargo or to Rust; choose another name, as in `my-{name}`");
-    }
-    Ok(())
+    let among = |words: &str| words.split_whitespace().any(|word| word == name);
+    let reason = if among(TAKEN) {
+        "means something to cargo or to Rust"
+    } else if among(NEEDED) {
+        "is a package that a component depends on, and cargo would take one for the other"
+    } else if component == HOST {
+        "is the gateway itself, and the tables of that name are its own"
+    } else {
+        return Ok(());
+    };
+    bail!("`{name}` {reason}; choose another name, as in `my-{component}`");
 }
 
 /// Where `tandem-component` is: as is said, or beside the sources that this program was built from.
@@ -100,11 +128,21 @@ fn find(said: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// `MyProxy`, of `my-proxy`.
+/// `MyProxy`, of `my-proxy`; `StreamProtocol`, of `stream`.
 fn type_name(name: &str) -> String {
-    let component = name.strip_prefix("tandem-").unwrap_or(name);
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-    component.split('-').map(capital).collect()
+    let of: String = component_name(name).split('-').map(capital).collect();
+    if MEANT.split_whitespace().any(|meant| meant == of) { of + "Protocol" } else { of }
+}
+
+/// What the component is called that a package makes.
+fn component_name(package: &str) -> &str {
+    package.strip_prefix("tandem-").unwrap_or(package)
+}
+
+/// The file that cargo makes.
+fn library(package: &str) -> String {
+    format!("{}{}{}", std::env::consts::DLL_PREFIX, package.replace('-', "_"), std::env::consts::DLL_SUFFIX)
 }
 
 #[cfg(test)]
@@ -123,11 +161,26 @@ mod tests {
             ("../a", "it takes a-z"),
             ("match", "choose another name, as in `my-match`"),
             ("test", "choose another name"),
+            ("tandem-component", "a package that a component depends on, and cargo would take one for the other"),
+            ("serde", "choose another name, as in `my-serde`"),
+            ("tandem", "is the gateway itself"),
+            ("tandem-tandem", "choose another name, as in `my-tandem`"),
         ] {
             let said = check(name).unwrap_err().to_string();
             assert!(said.contains(reason), "{name}: {said}");
         }
         assert_eq!(["lines", "my-proxy", "tandem-x25"].map(type_name), ["Lines", "MyProxy", "X25"]);
         assert!(["lines", "my-proxy", "tandem-x25"].iter().all(|name| check(name).is_ok()));
+    }
+
+    #[test]
+    fn a_type_is_called_as_nothing_else_that_its_code_names() {
+        assert_eq!(["stream", "tandem-session"].map(type_name), ["StreamProtocol", "SessionProtocol"]);
+        let api = include_str!("../../../component-api/src/lib.rs");
+        let (_, prelude) = api.split_once("pub mod prelude").unwrap();
+        let names = prelude.split(|c: char| !c.is_alphanumeric()).filter(|word| word.starts_with(char::is_uppercase));
+        for name in names.filter(|name| *name != "All") {
+            assert!(MEANT.split_whitespace().any(|meant| meant == name), "{name} is missing in MEANT");
+        }
     }
 }

@@ -117,12 +117,13 @@ pub fn make_private_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-/// Everybody may read a file, and only its owner write it: as a library has to be.
+/// Only its owner may write a file or a directory: as a library has to be, and the way to it.
 ///
 /// # Errors
 /// It is somebody else's.
 pub fn only_owner_writes(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(0o644))
+    let mode = path.metadata()?.mode();
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o7755))
 }
 
 /// Whether a file is this process's user's.
