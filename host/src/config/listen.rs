@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::Config;
 use crate::tls::Settings;
 use crate::transport::Address;
+use crate::transport::proxy::Proxies;
 
 /// Where a service listens: `"tcp://127.0.0.1:8080"`, or `{ address = "tcp://127.0.0.1:8443", tls = "NAME" }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Listen {
     pub address: Address,
     /// Which `[tls.NAME]` is served by.
     pub tls: Option<String>,
+    /// Who says there on behalf of whom they connect.
+    pub proxy_protocol: Option<Proxies>,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +28,7 @@ pub struct Listen {
 struct Whole {
     address: Address,
     tls: Option<String>,
+    proxy_protocol: Option<Proxies>,
 }
 
 impl<'de> Deserialize<'de> for Listen {
@@ -41,12 +45,12 @@ impl<'de> Deserialize<'de> for Listen {
             }
 
             fn visit_str<E: serde::de::Error>(self, address: &str) -> Result<Listen, E> {
-                Ok(Listen { address: address.parse().map_err(E::custom)?, tls: None })
+                Ok(Listen { address: address.parse().map_err(E::custom)?, tls: None, proxy_protocol: None })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Listen, A::Error> {
-                let Whole { address, tls } = Whole::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Listen { address, tls })
+                let Whole { address, tls, proxy_protocol } = Whole::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Listen { address, tls, proxy_protocol })
             }
         }
 
@@ -58,17 +62,22 @@ impl<'de> Deserialize<'de> for Listen {
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)?;
-        match &self.tls {
-            Some(name) => write!(f, " (tls {name})"),
-            None => Ok(()),
-        }
+        let tls = self.tls.iter().map(|name| format!("tls {name}"));
+        let asked: Vec<String> = self.proxy_protocol.iter().map(|_| "proxy protocol".to_owned()).chain(tls).collect();
+        if asked.is_empty() { Ok(()) } else { write!(f, " ({})", asked.join(", ")) }
     }
 }
 
 impl Listen {
     /// What a type cannot say.
     pub(super) fn check(&self, tls: &BTreeMap<String, Settings>) -> Result<(), String> {
-        let Listen { address, tls: named } = self;
+        let Listen { address, tls: named, proxy_protocol } = self;
+        if let Some(proxies) = proxy_protocol {
+            if !matches!(address, Address::Tcp(_)) {
+                return Err(format!("{address} is not TCP, by which proxies connect; write tcp://127.0.0.1:8080"));
+            }
+            proxies.check().map_err(|reason| format!("{address}: proxy_protocol: {reason}"))?;
+        }
         let Some(name) = named else { return Ok(()) };
         if !matches!(address, Address::Tcp(_)) {
             return Err(format!("{address} is not TCP, which TLS is served on; write tcp://127.0.0.1:8443"));

@@ -10,7 +10,7 @@ fn each_key_is_told_of_as_it_is() {
     let rate = json!({ "of": 10, "per": "1m" });
     let whole = json!({
         "service": { "web": {
-            "component": "http", "listen": [{ "address": "tcp://127.0.0.1:8080" }], "records": { "file": "f" }, "bindings": {},
+            "component": "http", "listen": [{ "address": "tcp://127.0.0.1:8080", "proxy_protocol": { "from": ["10.0.0.0/8"] } }], "records": { "file": "f" }, "bindings": {},
             "reconnect": {}, "connect_tls": {},
         } },
         "tls": { "public": { "certificates": [{ "certificate": "c", "key": "k" }] } },

@@ -69,7 +69,9 @@ impl Certificates {
 
     /// What is asked of whoever connects there.
     pub(super) fn terms(&self, listen: &Listen) -> Option<Terms> {
-        let tls = listen.tls.as_ref()?;
-        Some(Terms { tls: self.serving.get(tls).cloned() })
+        let Listen { tls, proxy_protocol, .. } = listen;
+        let tls = tls.as_ref().and_then(|tls| self.serving.get(tls)).cloned();
+        let proxies = proxy_protocol.clone();
+        (tls.is_some() || proxies.is_some()).then_some(Terms { proxies, tls })
     }
 }

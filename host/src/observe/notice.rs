@@ -76,6 +76,8 @@ pub enum Notice {
     AcceptFailed,
     /// TLS was not agreed on, with somebody who has connected or with a server of an upstream.
     HandshakeFailed,
+    /// Somebody has connected where proxies say on behalf of whom they do, and is none of them, or has not said so.
+    ProxyRefused,
     /// A call between services was not answered.
     CallFailed,
     /// Datagrams were dropped.

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use super::proxy::Proxies;
 use crate::tls::Serving;
 
 /// What is asked at an address now, as all workers that listen there see it. Most ask nothing.
 #[derive(Debug, Default)]
 pub struct Entrance(ArcSwapOption<Terms>);
 
-/// What is asked.
+/// What is asked, in this order.
 #[derive(Debug)]
 pub struct Terms {
+    /// To be one of these, and to say whose connection it is.
+    pub proxies: Option<Proxies>,
     /// To agree on TLS by this.
     pub tls: Option<Arc<Serving>>,
 }

@@ -5,6 +5,7 @@ mod connecting;
 mod entrance;
 mod handed;
 mod listener;
+pub mod proxy;
 mod socket;
 mod tls;
 

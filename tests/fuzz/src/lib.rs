@@ -15,6 +15,7 @@ mod input;
 mod lenient;
 mod manifest;
 mod pieces;
+mod proxy_header;
 mod remainder;
 mod rows;
 mod saved;
@@ -41,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("saved", saved::run),
     ("manifest", manifest::run),
     ("configuration", configuration::run),
+    ("proxy_header", proxy_header::run),
 ];
 
 /// The target of this name.

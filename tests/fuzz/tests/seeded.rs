@@ -38,6 +38,7 @@ targets! {
     saved: 10_000,
     manifest: 5000,
     configuration: 2000,
+    proxy_header: 20_000,
 }
 
 fn fuzz(name: &str, runs: u64) {
