@@ -4,5 +4,6 @@ pub mod crash;
 pub mod inside;
 pub mod log;
 pub mod notice;
+mod queue;
 pub mod records;
 pub mod traces;

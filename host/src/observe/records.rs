@@ -3,22 +3,23 @@
 //! A worker never waits for a disk: where the queue is full, records are dropped, counted, and a notice is given.
 
 mod file;
+mod json;
 mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tandem_component::Trace;
+use tandem_component::{Peer, Trace};
 
 use self::file::Rotating;
 use self::table::Rows;
 use super::notice::{self, Notice};
-use crate::clock::{Clock, Nanos, nanos};
+use super::queue::{Inlet, Outlet, queue};
 use crate::config;
 use crate::store;
 use crate::system;
@@ -27,8 +28,8 @@ pub use self::table::TABLE;
 
 /// How many records may wait to be written.
 const QUEUE: usize = 16 * 1024;
-/// After so long at the latest what was written is in the file.
-const FLUSH: Duration = Duration::from_millis(500);
+/// After so long what was handed over is written.
+const GATHER: Duration = Duration::from_millis(250);
 /// So long the end of the host waits for room for its last word, and again for the last records.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks for room.
@@ -37,7 +38,7 @@ const STEP: Duration = Duration::from_millis(10);
 /// Where the records of a service go.
 #[derive(Clone, Debug)]
 pub struct Records {
-    queue: SyncSender<Entry>,
+    queue: Arc<Inlet<Entry>>,
     settings: config::Records,
     file: Arc<OpenFile>,
 }
@@ -72,13 +73,13 @@ pub struct Line {
     /// Nanoseconds since 1970.
     pub time: u64,
     /// The service's name.
-    pub service: String,
+    pub service: Arc<str>,
     /// `http@1.2.0#3fa9c1`
-    pub version: String,
+    pub version: Arc<str>,
     /// The session's number.
     pub session: u64,
     /// The other side.
-    pub peer: String,
+    pub peer: Peer,
     /// The component's fields: MessagePack of a map.
     pub fields: Vec<u8>,
     /// What has led to it, where the component does not say it.
@@ -94,9 +95,9 @@ impl Records {
         let open = Arc::new(OpenFile::default());
         let file = Rotating::open(settings, Arc::clone(&open))?;
         let rows = settings.table.map(|keep| Rows::of(store.clone(), keep.get()));
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, entries) = queue(QUEUE, GATHER);
         thread::Builder::new().name("records".into()).spawn(move || write_all(&entries, file, rows))?;
-        Ok(Records { queue, settings: settings.clone(), file: open })
+        Ok(Records { queue: Arc::new(queue), settings: settings.clone(), file: open })
     }
 
     /// Waits until all that was handed over is in the file, but not for a disk that hangs.
@@ -118,10 +119,9 @@ impl Records {
     /// Waits for room, but not for a disk that hangs. Whether there was any.
     fn queue_soon(&self, mut entry: Entry) -> bool {
         for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
-            match self.queue.try_send(entry) {
+            match self.queue.push_urgent(entry) {
                 Ok(()) => return true,
-                Err(TrySendError::Disconnected(_)) => return false,
-                Err(TrySendError::Full(back)) => entry = back,
+                Err(back) => entry = back,
             }
             thread::sleep(STEP);
         }
@@ -141,52 +141,42 @@ impl Records {
 
     /// Hands one over.
     pub fn push(&self, line: Line) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Entry::Line(line)) {
+        if self.queue.push(Entry::Line(line)).is_err() {
             notice::give(Notice::RecordsLost, &format!("{} cannot keep up", self.path().display()));
         }
     }
 }
 
-fn write_all(entries: &Receiver<Entry>, mut file: Rotating, mut rows: Option<Rows>) {
-    let clock = Clock::new();
-    // When what was written first has to be in the file.
-    let mut due: Option<Nanos> = None;
-    loop {
-        let entry = match due {
-            None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => entries.recv_timeout(Duration::from_nanos(due.saturating_sub(clock.now()))),
-        };
-        let written = match entry {
-            Ok(Entry::Line(line)) => {
-                due.get_or_insert(clock.now() + nanos(FLUSH));
-                let fields = line.read_fields();
-                let written = file.write(&line.object(fields.clone()));
-                if let Some(rows) = &mut rows {
-                    rows.add(line, fields);
+fn write_all(queue: &Outlet<Entry>, mut file: Rotating, mut rows: Option<Rows>) {
+    let mut entries = Vec::new();
+    let mut text = Vec::new();
+    while queue.take(&mut entries) {
+        for entry in entries.drain(..) {
+            let written = match entry {
+                Entry::Line(line) => {
+                    text.clear();
+                    json::write(&line, &mut text);
+                    let written = file.write(&text);
+                    if let Some(rows) = &mut rows {
+                        rows.add(&line);
+                    }
+                    written
                 }
-                written
-            }
-            Ok(Entry::Flush(done)) => {
-                due = None;
-                let flushed = flush(&mut file, &mut rows);
-                // Who asked may have given up waiting.
-                let _ = done.send(());
-                flushed
-            }
-            Ok(Entry::Reopen) => {
-                due = None;
-                let flushed = flush(&mut file, &mut rows);
-                flushed.and(file.reopen())
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                due = None;
-                flush(&mut file, &mut rows)
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        tell(written);
+                Entry::Flush(done) => {
+                    let flushed = flush(&mut file, &mut rows);
+                    // Who asked may have given up waiting.
+                    let _ = done.send(());
+                    flushed
+                }
+                Entry::Reopen => {
+                    let flushed = flush(&mut file, &mut rows);
+                    flushed.and(file.reopen())
+                }
+            };
+            tell(written);
+        }
+        tell(flush(&mut file, &mut rows));
     }
-    tell(flush(&mut file, &mut rows));
 }
 
 fn flush(file: &mut Rotating, rows: &mut Option<Rows>) -> io::Result<()> {
@@ -204,7 +194,7 @@ fn tell(written: io::Result<()>) {
 
 impl Line {
     /// What the component says, and what it is a part of.
-    fn read_fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> Map<String, Value> {
         let mut fields = self.read();
         // That is for those who export it.
         fields.remove("sampled");
@@ -226,17 +216,6 @@ impl Line {
     /// `http`, of `http@1.2.0#3fa9c1`.
     pub(super) fn component(&self) -> &str {
         self.version.split_once('@').map_or("", |(component, _)| component)
-    }
-
-    /// The whole record. What the host says of it, no component says otherwise.
-    fn object(&self, mut object: Map<String, Value>) -> Map<String, Value> {
-        object.insert("time_ns".into(), self.time.into());
-        object.insert("service".into(), self.service.as_str().into());
-        object.insert("component".into(), self.component().into());
-        object.insert("version".into(), self.version.as_str().into());
-        object.insert("session".into(), self.session.into());
-        object.insert("peer".into(), self.peer.as_str().into());
-        object
     }
 }
 

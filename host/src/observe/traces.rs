@@ -5,7 +5,8 @@
 
 mod step;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -15,23 +16,23 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tandem_component::{Sampling, Trace};
 
 use super::notice::{self, Notice};
+use super::queue::{Inlet, Outlet, queue};
 use super::records::Line;
-use crate::clock::{Clock, Nanos, nanos};
 use crate::config;
 
 /// How many steps may wait to be exported.
 const QUEUE: usize = 16 * 1024;
-/// So many are exported at once …
+/// So many are exported at once.
 const BATCH: usize = 512;
-/// … or what there is after so long.
-const SOON: Duration = Duration::from_secs(1);
+/// After so long what was handed over is exported.
+const GATHER: Duration = Duration::from_secs(1);
 /// A collector that does not take them in this time has lost them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the steps of traces go.
 #[derive(Debug)]
 pub struct Traces {
-    queue: SyncSender<Entry>,
+    queue: Inlet<Entry>,
     settings: config::Traces,
 }
 
@@ -58,7 +59,7 @@ pub struct Call {
     /// The caller's service.
     pub from: String,
     /// The caller's version: `rest@1.2.0#3fa9c1`.
-    pub version: String,
+    pub version: Arc<str>,
     /// The service that was called.
     pub to: String,
     /// For whom, or nobody.
@@ -81,7 +82,7 @@ impl Traces {
             .with_endpoint(&settings.endpoint.0)
             .with_timeout(PATIENCE)
             .build()?;
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, entries) = queue(QUEUE, GATHER);
         let exporting = Exporting { runtime, exporter, endpoint: settings.endpoint.0.clone(), batch: Vec::new() };
         thread::Builder::new().name("traces".into()).spawn(move || exporting.run(&entries))?;
         Ok(Traces { queue, settings: settings.clone() })
@@ -108,7 +109,7 @@ impl Traces {
     }
 
     fn push(&self, entry: Entry) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(entry) {
+        if self.queue.push(entry).is_err() {
             notice::give(Notice::TracesLost, &format!("{} cannot keep up", self.settings.endpoint.0));
         }
     }
@@ -117,7 +118,7 @@ impl Traces {
     pub fn flush(&self) {
         let (done, flushed) = channel();
         // Where there is no room, what is there takes longer than anybody waits.
-        let _ = self.queue.try_send(Entry::Flush(done)).map(|()| flushed.recv_timeout(PATIENCE));
+        let _ = self.queue.push_urgent(Entry::Flush(done)).map(|()| flushed.recv_timeout(PATIENCE));
     }
 }
 
@@ -130,38 +131,31 @@ struct Exporting {
 }
 
 impl Exporting {
-    fn run(mut self, entries: &Receiver<Entry>) {
-        let clock = Clock::new();
+    fn run(mut self, queue: &Outlet<Entry>) {
         // Whose steps these are: the names are OpenTelemetry's (semantic conventions, "Service" and "Process").
         let resource = Resource::builder_empty().with_service_name("tandem").with_attributes([
             opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             opentelemetry::KeyValue::new("process.pid", i64::from(std::process::id())),
         ]);
         self.exporter.set_resource(&resource.build());
-        // When what was handed over first has to be exported.
-        let mut due: Option<Nanos> = None;
-        loop {
-            let entry = match due {
-                None => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => entries.recv_timeout(Duration::from_nanos(due.saturating_sub(clock.now()))),
-            };
-            match entry {
-                Ok(Entry::Exchange(line)) => self.batch.extend(step::of_exchange(&line)),
-                Ok(Entry::Call(call)) => self.batch.push(step::of_call(*call)),
-                Ok(Entry::Flush(done)) => {
-                    self.export();
-                    // Who asked may have given up waiting.
-                    let _ = done.send(());
+        let mut entries = Vec::new();
+        while queue.take(&mut entries) {
+            for entry in entries.drain(..) {
+                match entry {
+                    Entry::Exchange(line) => self.batch.extend(step::of_exchange(&line)),
+                    Entry::Call(call) => self.batch.push(step::of_call(*call)),
+                    Entry::Flush(done) => {
+                        self.export();
+                        // Who asked may have given up waiting.
+                        let _ = done.send(());
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => self.export(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                if self.batch.len() >= BATCH {
+                    self.export();
+                }
             }
-            if self.batch.len() >= BATCH {
-                self.export();
-            }
-            due = if self.batch.is_empty() { None } else { due.or_else(|| Some(clock.now() + nanos(SOON))) };
+            self.export();
         }
-        self.export();
     }
 
     fn export(&mut self) {

@@ -30,7 +30,7 @@ struct Ended<'a> {
 impl Worker {
     /// Takes the record of an exchange. `led_by`: the call that it follows from.
     pub fn record(&self, session: &Session, wall: u64, fields: &[u8], led_by: Option<Trace>) {
-        let told = self.look(|snapshot| {
+        self.look(|snapshot| {
             let service = &snapshot.services[session.service];
             if service.canary.is_some()
                 && let Some(instance) = session.instance()
@@ -38,30 +38,29 @@ impl Worker {
             {
                 instance.counts.exchanges.count(outcome == "failed", duration_us);
             }
-            let (records, traces) = (service.records.clone(), snapshot.traces.clone());
-            (records.is_some() || traces.is_some()).then(|| {
-                let line = Line {
-                    time: wall,
-                    service: service.name.to_string(),
-                    version: version_of(session),
-                    session: session.id,
-                    peer: session.peer().to_string(),
-                    fields: fields.to_vec(),
-                    trace: led_by,
-                };
-                (records, traces, line)
-            })
-        });
-        let Some((records, traces, line)) = told else { return };
-        match (records, traces) {
-            (Some(records), Some(traces)) => {
-                traces.push_exchange(line.clone());
-                records.push(line);
+            let traces = snapshot.traces.as_deref().filter(|_| may_be_sampled(fields, led_by));
+            if service.records.is_none() && traces.is_none() {
+                return;
             }
-            (Some(records), None) => records.push(line),
-            (None, Some(traces)) => traces.push_exchange(line),
-            (None, None) => {}
-        }
+            let line = Line {
+                time: wall,
+                service: Arc::clone(&service.name),
+                version: version_of(session),
+                session: session.id,
+                peer: session.peer(),
+                fields: fields.to_vec(),
+                trace: led_by,
+            };
+            match (&service.records, traces) {
+                (Some(records), Some(traces)) => {
+                    traces.push_exchange(line.clone());
+                    records.push(line);
+                }
+                (Some(records), None) => records.push(line),
+                (None, Some(traces)) => traces.push_exchange(line),
+                (None, None) => {}
+            }
+        });
     }
 
     /// A call begins, about which this is said. `None` where nobody wants to know.
@@ -94,6 +93,14 @@ impl Worker {
     }
 }
 
-fn version_of(session: &Session) -> String {
-    session.instance().map_or_else(String::new, |instance| instance.version.to_string())
+fn version_of(session: &Session) -> Arc<str> {
+    session.instance().map_or_else(|| Arc::from(""), |instance| Arc::clone(&instance.version))
+}
+
+/// Whether it is worth a look at whether an exchange is a step of a trace that is sampled. Nothing is read for that: who exports it
+/// does.
+fn may_be_sampled(fields: &[u8], led_by: Option<Trace>) -> bool {
+    /// As MessagePack has it: a text of seven bytes, and `true`.
+    const SAMPLED: &[u8] = b"\xa7sampled\xc3";
+    led_by.is_some_and(|trace| trace.is_sampled()) || memchr::memmem::find(fields, SAMPLED).is_some()
 }

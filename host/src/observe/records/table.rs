@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use tandem_component::Index;
 
 use super::Line;
@@ -72,7 +72,8 @@ impl Rows {
     }
 
     /// One more, some time.
-    pub(super) fn add(&mut self, line: Line, mut fields: Map<String, Json>) {
+    pub(super) fn add(&mut self, line: &Line) {
+        let mut fields = line.fields();
         let component = Value::Text(line.component().to_owned());
         let mut text = |key: &str| match fields.remove(key) {
             Some(Json::String(text)) => Value::Text(text),
@@ -88,11 +89,11 @@ impl Rows {
             integer(line.time),
             Value::Integer(self.number),
             account,
-            Value::Text(line.service),
+            Value::Text(line.service.to_string()),
             component,
-            Value::Text(line.version),
+            Value::Text(line.version.to_string()),
             integer(line.session),
-            Value::Text(line.peer),
+            Value::Text(line.peer.to_string()),
             outcome,
             duration,
             bytes_in,
@@ -179,22 +180,22 @@ mod tests {
         let handle = store::Handle::default();
         handle.set(Box::new(store));
         let mut rows = Rows::of(handle, Duration::from_secs(3600));
-        let line = |time| Line {
-            time,
-            service: "web".to_owned(),
-            version: "http@1.2.0#3fa9c1".to_owned(),
-            session: 7,
-            peer: "127.0.0.1:1".to_owned(),
-            fields: Vec::new(),
-            trace: None,
-        };
         let fields = serde_json::json!({ "account": "acme", "outcome": "done", "duration_us": 3, "bytes_in": 1, "bytes_out": 2, "trace": "4bf9",
             "status": 200 });
-        let fields = || fields.as_object().unwrap().clone();
+        let fields = rmp_serde::to_vec_named(&fields).unwrap();
+        let line = |time| Line {
+            time,
+            service: Arc::from("web"),
+            version: Arc::from("http@1.2.0#3fa9c1"),
+            session: 7,
+            peer: tandem_component::Peer::Unix,
+            fields: fields.clone(),
+            trace: None,
+        };
         let now = time_of_day();
         let old = now - nanos(Duration::from_secs(3601));
-        (0..2500).for_each(|_| rows.add(line(old), fields()));
-        (0..3).for_each(|_| rows.add(line(now), fields()));
+        (0..2500).for_each(|_| rows.add(&line(old)));
+        (0..3).for_each(|_| rows.add(&line(now)));
         rows.looked = 0;
         rows.flush();
 

@@ -1,12 +1,14 @@
 //! A step of a trace, as OpenTelemetry has it: a span.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanEvents, SpanLinks};
 use serde_json::Value;
+use tandem_component::Peer;
 
 use super::Call;
 use crate::observe::records::Line;
@@ -29,12 +31,12 @@ pub(super) fn of_exchange(line: &Line) -> Option<SpanData> {
     let name = Cow::Owned(name.to_owned());
     let is_http = fields.contains_key("method");
     let mut attributes = vec![
-        KeyValue::new("tandem.service", line.service.clone()),
+        KeyValue::new("tandem.service", Arc::clone(&line.service)),
         KeyValue::new("tandem.component", line.component().to_owned()),
-        KeyValue::new("tandem.version", line.version.clone()),
+        KeyValue::new("tandem.version", Arc::clone(&line.version)),
         KeyValue::new("tandem.session", signed(line.session)),
         KeyValue::new("tandem.outcome", outcome.clone()),
-        KeyValue::new("network.peer.address", line.peer.clone()),
+        KeyValue::new("network.peer.address", line.peer.to_string()),
     ];
     attributes.extend(fields.into_iter().filter_map(|(name, value)| attribute(&name, value, is_http)));
     let ended = at(line.time);
@@ -43,8 +45,8 @@ pub(super) fn of_exchange(line: &Line) -> Option<SpanData> {
         parent_span_id: parent.unwrap_or(SpanId::INVALID),
         // Whoever it was, it may be elsewhere.
         parent_span_is_remote: parent.is_some(),
-        span_kind: match (line.peer.as_str(), asked_by_us) {
-            ("service", _) => SpanKind::Internal,
+        span_kind: match (line.peer, asked_by_us) {
+            (Peer::Service, _) => SpanKind::Internal,
             (_, true) => SpanKind::Client,
             _ => SpanKind::Server,
         },
