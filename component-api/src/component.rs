@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
+use crate::record::Recording;
 use crate::session::Session;
 use crate::table::Table;
 use crate::trace::Sampling;
@@ -102,13 +103,24 @@ pub struct Starting<'a> {
     /// another run holds there, a lease say, nobody holds any more. 0 where an older host does not tell.
     #[serde(default)]
     pub run: u64,
-    /// Whether records of exchanges are wanted. Where that changes it is started anew.
+    /// Whether a record of each exchange is wanted, see [`recording`](Self::recording). Where that changes it is started anew.
     #[serde(default)]
     pub records: bool,
     /// Where traces are exported, the share of those that begin here which is [sampled](crate::Trace::is_sampled). What belongs to a
     /// trace is then to be told to others, in the way that the protocol has for it. Where that changes it is started anew.
     #[serde(default)]
     pub traces: Option<Sampling>,
+}
+
+impl Starting<'_> {
+    /// Which exchanges are to be recorded.
+    pub fn recording(&self) -> Recording {
+        match (self.records, self.traces) {
+            (true, _) => Recording::All,
+            (false, Some(_)) => Recording::Sampled,
+            (false, None) => Recording::None,
+        }
+    }
 }
 
 /// What a session is told when it opens, and again when it is resumed by another version.

@@ -99,7 +99,7 @@ pub use component::{Component, Opening, Peer, Policy, Refusal, Role, Secured, St
 pub use event::{Answer, DialFailure, Event, Server, Stream};
 pub use ledger::Ledger;
 pub use out::{Dial, Forward, Out, Token, Writes};
-pub use record::{Outcome, Record};
+pub use record::{Outcome, Record, Recording};
 pub use rows::{Row, Rows, Scan, StoreFailure};
 pub use session::{Fault, Session, Then};
 pub use table::{Column, Index, Kind, Literal, Table};
@@ -112,8 +112,8 @@ pub mod prelude {
     pub use crate::{
         Account, Admission, Alarm, Allowance, Allowances, Answer, Call, CallFailure, Column, Component, Dial,
         DialFailure, Event, Fault, Forward, Index, Kind, Ledger, Limit, Literal, Opening, Out, Outcome, Peer, Policy,
-        Record, Refusal, RequestId, Role, Row, Rows, Scan, Secured, Server, Session, Span, Starting, StoreFailure,
-        Stream, Table, Then, Time, Token, Trace, Transport, Writes, export_component,
+        Record, Recording, Refusal, RequestId, Role, Row, Rows, Scan, Secured, Server, Session, Span, Starting,
+        StoreFailure, Stream, Table, Then, Time, Token, Trace, Transport, Writes, export_component,
     };
     pub use serde::{Deserialize, Serialize};
 }

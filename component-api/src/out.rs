@@ -11,7 +11,7 @@ use crate::calls::{Call, RequestId};
 use crate::component::Time;
 use crate::event::{Server, Stream};
 use crate::named;
-use crate::record::{Record, Whole};
+use crate::record::{self, Record};
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
@@ -528,11 +528,9 @@ impl<'a, S: Session> Out<'a, S> {
     /// says (`records`); [`Starting::records`](crate::Starting::records) tells whether it says so.
     ///
     /// # Panics
-    /// Where `more` cannot be serialized, which ends the session.
+    /// Where `more` is no struct or cannot be serialized, which ends the session.
     pub fn record<R: Serialize>(&mut self, record: Record<'_>, more: &R) {
-        let whole = Whole { record, more };
-        let bytes = rmp_serde::to_vec_named(&whole).expect("a record is a struct of numbers, texts and booleans");
-        self.sink.record(&bytes);
+        self.sink.record(&record::write(&record, more));
     }
 }
 

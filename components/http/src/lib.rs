@@ -51,7 +51,7 @@ pub struct Http {
     /// The end of a passed-on answer's head, by its version and by [`Ending`]: `Via`, `served_by` and what becomes of the
     /// connection.
     endings: [[Vec<u8>; 3]; 2],
-    access_log: bool,
+    recording: Recording,
     /// Servers are told which step of which trace has led to them.
     traces: bool,
     /// What names a conversation that stays with its version.
@@ -93,7 +93,7 @@ impl Component for Http {
             endings: via.each_ref().map(|via| Ending::ALL.map(|end| [via, served_by.as_bytes(), end.text()].concat())),
             via,
             served_by: served_by.into_bytes(),
-            access_log: config.access_log.unwrap_or(starting.records),
+            recording: config.access_log.map_or_else(|| starting.recording(), Recording::from),
             traces: starting.traces.is_some(),
             label: match (config.label, &config.sticky) {
                 (Some(_), Some(_)) => {

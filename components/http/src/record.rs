@@ -15,7 +15,6 @@ pub(crate) struct Entry {
     host: String,
     user_agent: String,
     referer: String,
-    pub(crate) span: Option<Span>,
 }
 
 /// The record's fields.
@@ -32,19 +31,23 @@ struct Fields<'a> {
     referer: &'a str,
 }
 
+/// The longest text whose room is kept for the next exchange.
+const TEXT_KEPT: usize = 256;
+
 impl Entry {
-    /// What the head says. A trace is gone on with, and begun where traces are exported.
-    pub(crate) fn new<S: Session>(head: &RequestHead<'_, '_>, traces: bool, out: &mut Out<'_, S>) -> Self {
-        let said = Trace::of_fields(head.fields.all("traceparent"));
-        let text = |name| head.fields.find(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        Entry {
-            method: head.method.into(),
-            target: head.target.into(),
-            host: String::from_utf8_lossy(head.host.unwrap_or_default()).into_owned(),
-            user_agent: text("user-agent").unwrap_or_default(),
-            referer: text("referer").unwrap_or_default(),
-            span: (traces || said.is_some()).then(|| out.begin_span(said)),
-        }
+    /// What the head says, in the place of what another has said.
+    pub(crate) fn take_down(&mut self, head: &RequestHead<'_, '_>) {
+        let field = |name| head.fields.find(name).unwrap_or_default();
+        head.method.clone_into(&mut self.method);
+        head.target.clone_into(&mut self.target);
+        copy(head.host.unwrap_or_default(), &mut self.host);
+        copy(field("user-agent"), &mut self.user_agent);
+        copy(field("referer"), &mut self.referer);
+    }
+
+    /// Whether its room is worth being kept.
+    pub(crate) fn is_small(&self) -> bool {
+        [&self.target, &self.host, &self.user_agent, &self.referer].iter().all(|text| text.capacity() <= TEXT_KEPT)
     }
 
     /// Writes the record of an exchange that is over; `cut` where its answer is not whole.
@@ -62,7 +65,7 @@ impl Entry {
             duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,
-            span: self.span,
+            span: exchange.span,
         };
         let fields = Fields {
             method: &self.method,
@@ -76,4 +79,9 @@ impl Entry {
         };
         out.record(record, &fields);
     }
+}
+
+fn copy(value: &[u8], into: &mut String) {
+    into.clear();
+    into.push_str(&String::from_utf8_lossy(value));
 }

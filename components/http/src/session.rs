@@ -39,6 +39,9 @@ pub struct Conversation {
     pub(crate) until: Option<Time>,
     /// What the record of this exchange will say, where there will be one.
     pub(crate) entry: Option<Box<Entry>>,
+    /// One that was written, for the next exchange.
+    #[serde(skip)]
+    pub(crate) spare: Option<Box<Entry>>,
     /// Whether it is known whose the request at hand is.
     #[serde(default)]
     pub(crate) routed: Routed,
@@ -107,6 +110,7 @@ impl Conversation {
             half_closed: false,
             until: None,
             entry: None,
+            spare: None,
             routed: Routed::No,
             answered_before: false,
         }

@@ -105,7 +105,7 @@ impl Desk {
             End { state, phase, due_at, run: m.run, ended_at: now, error, tries, uncertain, counted }
         };
         let ended = || Then::Ended { id: id.to_owned() };
-        let Some(counts) = counts.filter(|_| !m.records) else {
+        let Some(counts) = counts.filter(|_| m.recording == Recording::None) else {
             out.swap(&MESSAGES, &expected, &end(Phase::Ending, self.soon(out.now()), None), ended());
             return;
         };
@@ -161,7 +161,7 @@ impl Desk {
             false => (Phase::Ended, after(nanos(out.now()), m.config.keep)),
         };
         out.update(&MESSAGES, &Counted { id: &message.id, phase, due_at, run: m.run, counted: false });
-        if m.records {
+        if m.recording.takes(message.trace.map(Span::from)) {
             record(message, out);
         }
         if owes {

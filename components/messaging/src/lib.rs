@@ -57,7 +57,7 @@ pub struct Messaging {
     /// The version, for what it has accepted.
     version: String,
     /// Whether what becomes of each message is recorded.
-    records: bool,
+    recording: Recording,
 }
 
 impl Component for Messaging {
@@ -71,8 +71,8 @@ impl Component for Messaging {
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
         // A column holds 63 bits of it: as good to tell runs apart.
         let run = i64::try_from(starting.run >> 1).unwrap_or_default();
-        let (version, records) = (starting.version.to_owned(), starting.records);
-        Ok(Messaging { config: config.checked()?, run, version, records })
+        let (version, recording) = (starting.version.to_owned(), starting.recording());
+        Ok(Messaging { config: config.checked()?, run, version, recording })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Desk, Refusal> {

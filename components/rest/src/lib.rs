@@ -43,7 +43,7 @@ pub struct Rest {
     /// The run of the host: what a session of another one holds, nobody holds any more.
     run: u64,
     /// Whether each exchange is recorded.
-    access_log: bool,
+    recording: Recording,
     date: DateCache,
 }
 
@@ -60,7 +60,7 @@ impl Component for Rest {
             limits: config.limits.checked()?,
             description: openapi::description(&config),
             run: starting.run,
-            access_log: config.access_log.unwrap_or(starting.records),
+            recording: config.access_log.map_or_else(|| starting.recording(), Recording::from),
             date: DateCache::default(),
             config,
         })

@@ -49,7 +49,7 @@ pub struct Smpp {
     /// The run of the host.
     run: u64,
     /// Whether each exchange is recorded.
-    records: bool,
+    recording: Recording,
 }
 
 impl Component for Smpp {
@@ -59,7 +59,7 @@ impl Component for Smpp {
     const POLICY: Policy = Policy::Carry;
 
     fn start(config: Config, starting: &Starting<'_>) -> Result<Self, Refusal> {
-        Ok(Smpp { config: config.checked()?, run: starting.run, records: starting.records })
+        Ok(Smpp { config: config.checked()?, run: starting.run, recording: starting.recording() })
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Bind, Refusal> {

@@ -13,9 +13,9 @@ use crate::window::{Asked, Request};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     open: BTreeMap<u32, Noted>,
-    /// Whether records are wanted.
+    /// Which records are wanted.
     #[serde(skip)]
-    pub(crate) wanted: bool,
+    pub(crate) recording: Recording,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +60,9 @@ struct Fields<'a> {
 impl Requests {
     /// A request has come.
     pub(crate) fn note(&mut self, frame: &Frame<'_>, at: Time) {
-        if self.wanted && !matches!(frame.id, pdu::ENQUIRE_LINK | pdu::OUTBIND | pdu::ALERT_NOTIFICATION) {
+        if self.recording != Recording::None
+            && !matches!(frame.id, pdu::ENQUIRE_LINK | pdu::OUTBIND | pdu::ALERT_NOTIFICATION)
+        {
             let bytes = frame.length() as u64;
             self.open
                 .insert(frame.sequence, Noted { command: frame.id, at, bytes, about: About::default(), trace: None });
@@ -105,7 +107,7 @@ impl Bind {
         frame: &Frame<'_>,
         out: &mut Out<'_, Bind>,
     ) {
-        if !self.requests.wanted {
+        if self.requests.recording == Recording::None {
             return;
         }
         let message_id = match request {
@@ -122,7 +124,7 @@ impl Bind {
 
     /// Nobody answers these requests of ours.
     pub(crate) fn unanswered<'a>(&self, asked: impl Iterator<Item = &'a Asked>, out: &mut Out<'_, Bind>) {
-        let asked = asked.filter(|_| self.requests.wanted);
+        let asked = asked.filter(|_| self.requests.recording != Recording::None);
         for Asked { what, at, bytes } in asked.filter(|asked| !matches!(asked.what, Request::EnquireLink)) {
             let record = Record { bytes_out: *bytes, ..Record::of(Outcome::Failed) };
             let record = what.behalf().map_or(record, |behalf| behalf.of(record, out));
@@ -149,7 +151,7 @@ impl Bind {
         about: &About,
         out: &mut Out<'_, Bind>,
     ) {
-        if !self.requests.wanted {
+        if !self.requests.recording.takes(record.span) {
             return;
         }
         let account = match &self.stage {

@@ -103,7 +103,7 @@ impl Session for Bind {
             return Ok(());
         }
         let failed = std::mem::take(&mut self.store_failed);
-        self.requests.wanted = smpp.records;
+        self.requests.recording = smpp.recording;
         match event {
             Event::Bytes { bytes, .. } => self.read(smpp, bytes, failed, out),
             Event::Answer { then, answer } => match then {

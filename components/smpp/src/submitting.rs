@@ -35,9 +35,8 @@ impl Bind {
     ) {
         match request.read() {
             Ok(Asked::Submit(submit)) => {
-                let behalf = self
-                    .requests
-                    .wanted
+                let recorded = self.requests.recording != Recording::None;
+                let behalf = recorded
                     .then(|| Box::new(Behalf { account: request.account().to_owned(), trace: request.trace() }));
                 if let Err(status) = self.submit(smpp, (id, behalf), &submit, out) {
                     // It is not the SMSC that has too much to do.

@@ -5,7 +5,6 @@ use tandem_http1::{Body, RequestHead, Slots, Target, authority_host};
 
 use super::Exchange;
 use crate::Http;
-use crate::record::Entry;
 use crate::refusal::Refused;
 use crate::route::{self, Found};
 use crate::session::{Conversation, Stage};
@@ -61,7 +60,7 @@ impl Conversation {
     #[cold]
     pub(crate) fn refuse_unread(&mut self, http: &Http, refused: Refused, out: &mut Out<'_, Self>) {
         self.exchange = Exchange { began: out.now(), minor: 1, ..Exchange::default() };
-        self.entry = http.access_log.then(Box::default);
+        self.entry = http.recording.takes(None).then(Box::default);
         self.refuse_and_close(http, refused, out);
     }
 
@@ -85,8 +84,8 @@ impl Conversation {
             bytes_in: head.length as u64,
             ..Exchange::default()
         };
-        if http.access_log {
-            self.entry = Some(Box::new(Entry::new(head, http.traces, out)));
+        if http.recording != Recording::None {
+            self.take_down(http, head, out);
         }
         match self.route(http, head) {
             Ok((target, Found::Route(route::Target::Upstream(name)))) => {

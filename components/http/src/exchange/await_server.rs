@@ -58,7 +58,7 @@ impl Conversation {
         }
         // Who is asked next is led to by this exchange; where it begins a trace, what was said of another goes (W3C Trace Context,
         // sections 3.2 and 3.4).
-        let span = self.entry.as_ref().and_then(|entry| entry.span).filter(|_| http.traces);
+        let span = self.exchange.span.filter(|_| http.traces);
         if let Some(span) = span {
             removed |= head.fields.named("traceparent");
             if span.parent().is_none() {
@@ -67,7 +67,7 @@ impl Conversation {
         }
         head.copy(target, removed, buffer);
         if let Some(span) = span {
-            line(buffer, b"traceparent: ", span.trace().to_string().as_bytes());
+            line(buffer, b"traceparent: ", &span.trace().traceparent());
         }
         let host = target.authority.or(head.host);
         if target.authority.is_some() || head.host.is_none() {

@@ -14,6 +14,7 @@ mod slow_client;
 mod tunnel;
 
 use tandem_component::prelude::*;
+use tandem_http1::RequestHead;
 
 pub(crate) use self::discard::Discarded;
 pub(crate) use self::passage::{Passage, Way};
@@ -57,6 +58,9 @@ pub(crate) struct Exchange {
     pub(crate) link: Option<Link>,
     /// The request's body.
     pub(crate) upload: Passage,
+    /// Which step of a trace it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) span: Option<Span>,
     /// Whether the client takes the answer.
     pub(crate) slow: Option<Box<Slow>>,
 }
@@ -177,10 +181,22 @@ impl Conversation {
         self.alarm.clear();
     }
 
-    #[cold]
+    /// Notes what the record of this exchange will say, where there will be one. A trace is gone on with, and begun where traces are
+    /// exported.
+    pub(crate) fn take_down(&mut self, http: &Http, head: &RequestHead<'_, '_>, out: &mut Out<'_, Self>) {
+        let said = Trace::of_fields(head.fields.all("traceparent"));
+        self.exchange.span = (http.traces || said.is_some()).then(|| out.begin_span(said));
+        if http.recording.takes(self.exchange.span) {
+            let mut entry = self.spare.take().unwrap_or_default();
+            entry.take_down(head);
+            self.entry = Some(entry);
+        }
+    }
+
     fn record(&mut self, cut: bool, out: &mut Out<'_, Self>) {
         if let Some(entry) = self.entry.take() {
             entry.write(&self.exchange, cut, &self.upstream, out);
+            self.spare = Some(entry).filter(|entry| entry.is_small());
         }
     }
 

@@ -126,8 +126,8 @@ impl Conversation {
         up.cancel(out);
         down.cancel(out);
         out.close(link.stream);
-        if let Some(entry) = self.entry.take() {
-            entry.write(&self.exchange, false, &self.upstream, out);
+        if self.entry.is_some() {
+            self.record(false, out);
         }
         self.close(out);
     }

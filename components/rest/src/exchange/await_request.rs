@@ -50,20 +50,21 @@ impl Connection {
 
     /// Refuses a request whose head was not read.
     pub(super) fn refuse_unread(&mut self, rest: &Rest, problem: &Problem, out: &mut Out<'_, Conversation>) {
-        let entry = rest.access_log.then(Box::default);
+        let entry = rest.recording.takes(None).then(Box::default);
         self.exchange = Exchange { began: out.now(), minor: 1, entry, ..Exchange::default() };
         self.refuse_and_close(rest, problem, out);
     }
 
     fn take_request(&mut self, rest: &Rest, head: &RequestHead<'_, '_>, out: &mut Out<'_, Conversation>) {
+        let span = out.begin_span(Trace::of_fields(head.fields.all("traceparent")));
         self.exchange = Exchange {
             began: out.now(),
             minor: head.minor,
             head_only: head.method == "HEAD",
             keep: head.connection.persists(head.minor),
             expects: head.expects_continue,
-            span: Some(out.begin_span(Trace::of_fields(head.fields.all("traceparent")))),
-            entry: rest.access_log.then(|| Box::new(Entry::new(head))),
+            span: Some(span),
+            entry: rest.recording.takes(Some(span)).then(|| Box::new(Entry::new(head))),
             ..Exchange::default()
         };
         self.consume(head.length, out);
