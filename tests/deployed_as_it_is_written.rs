@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -76,6 +76,62 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
     assert_eq!(nowhere.status.code(), Some(1));
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(said.contains("is no package: it has no Cargo.toml; `tandem new NAME` makes one"), "{said}");
+}
+
+#[test]
+fn the_manual_leads_from_one_version_to_the_next_with_a_connection_open() {
+    let place = tempfile::tempdir().unwrap();
+    let package = place.path().join("lines");
+    assert!(tandem(place.path(), &["new", "lines"]).status.success());
+    let port = free_port();
+    let configuration = package.join("tandem.toml");
+    let text = fs::read_to_string(&configuration).unwrap();
+    fs::write(&configuration, text.replace("7007", &port.to_string())).unwrap();
+    let deployed = package.join("var/components/liblines.so");
+    let first = built(&package, "lines.rs", "0.1.0");
+    fs::copy(first, &deployed).unwrap();
+    let _gateway = Running::start(&package, "run");
+    settled(true, || Client::try_connect(loopback(port)).is_ok());
+    let mut client = Client::connect(loopback(port));
+    assert_eq!(ask(&mut client), "1 who");
+
+    let tandem = |arguments: &[&str]| {
+        let done = tandem(&package, &[arguments, &["--config", "tandem.toml"]].concat());
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{arguments:?}: {said}");
+        said
+    };
+    let third = built(&package, "counted.rs", "0.3.0");
+    tandem(&["sessions", "lines", "--record", "states.json"]);
+    let verified = ["verify", deployed.to_str().unwrap(), third.to_str().unwrap(), "--states", "states.json"];
+    let said = tandem(&verified);
+    assert!(said.contains("it adds to table said: ") && said.contains(" recorded sessions go on with it"), "{said}");
+    fs::copy(third, &deployed).unwrap();
+    assert!(tandem(&["reload"]).contains("liblines.so: loaded lines@0.3.0#"));
+    assert_eq!(ask(&mut client), "2 who: 1");
+    // … and back, with the count of the session.
+    assert!(tandem(&["rollback", "lines"]).contains("lines@0.1.0#"));
+    assert_eq!(ask(&mut client), "3 who");
+    assert!(tandem(&["promote", "lines"]).contains("lines@0.3.0#"));
+    assert_eq!(ask(&mut client), "4 who: 2", "what was counted is still there");
+}
+
+/// The library of a package with this code of the manual's.
+fn built(package: &Path, chapter: &str, number: &str) -> PathBuf {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../component-api/src/manual");
+    let code = fs::read_to_string(manual.join(chapter)).unwrap() + "\nexport_component!(Lines);\n";
+    fs::write(package.join("src/lib.rs"), code).unwrap();
+    let manifest = package.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let (before, rest) = text.split_once("version = \"").unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    fs::write(&manifest, format!("{before}version = \"{number}\"{after}")).unwrap();
+    // What it depends on is built already.
+    let target = target_directory("");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet"]).current_dir(package).env("CARGO_TARGET_DIR", &target);
+    assert!(cargo.status().unwrap().success());
+    target.join("debug/liblines.so")
 }
 
 fn tandem(directory: &Path, arguments: &[&str]) -> std::process::Output {

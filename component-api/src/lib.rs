@@ -50,8 +50,9 @@
 //! assert_eq!(harness.sent(Stream::OWN), b"hello");
 //! ```
 //!
-//! The modules, in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
-//! [`calls`], [`admission`], [`harness`], then [`manifest`], [`table`] and [`ledger`], and the [`manual`].
+//! **Begin with the [`manual`]**: one way from an empty directory to a component with tables, carried sessions and calls, replaced while it
+//! carries traffic. To look things up, the modules in the order in which they are worth reading: [`component`], [`session`], [`event`], [`out`],
+//! [`calls`], [`admission`], [`harness`], then [`manifest`], [`table`] and [`ledger`].
 
 #![deny(unsafe_code)] // `abi.rs` and `export.rs` relax it: they are our end of the boundary. `memory.rs` is an allocator.
 #![allow(clippy::needless_doctest_main)] // A library's `main` is its export; the examples show whole files.

@@ -2,8 +2,8 @@
 //!
 //! The host counts, not the component: so there is one count whatever the version, an upgrade neither refills nor forgets it, and it
 //! outlives a restart. The component says where an exchange begins, whose it is, and how much it counts for, by
-//! [`admit`](crate::Out::admit), and does nothing of it before it is [`Admitted`](crate::Answer::Admitted). This one says a line
-//! to whoever may have one:
+//! [`admit`](crate::Out::admit), and does nothing of it before it is [`Admitted`](crate::Answer::Admitted). This one is `lines`
+//! again, as short as it can be: whoever may have a line is told it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -106,3 +106,5 @@
 //! go on. [`Suspended`](crate::Limit::Suspended) is an account that may use nothing for now, or was removed. Sessions that it has open
 //! go on with what they have under way, and are admitted nothing more. Whoever authenticates as one is answered
 //! [`Suspended`](crate::Answer::Suspended) where the secret is right.
+//!
+//! Next: [conversations](super::conversations).

@@ -77,3 +77,5 @@
 //! have failed. Save whenever a peer was told something that it may rely on.
 //!
 //! Policy `carry` needs no bound versions: such sessions, and with them their conversations, are on the active version.
+//!
+//! Next: [rules](super::rules).

@@ -2,20 +2,21 @@
 //!
 //! # The package
 //!
-//! A component is a library crate of type `cdylib`. With `rlib` beside it, tests can drive it as well.
+//! `tandem new NAME` writes one that builds, is tested and swaps in (`tandem` is `target/release/tandem` of a checkout of Tandem; have that
+//! directory on your PATH). What matters in its `Cargo.toml`:
 //!
 //! ```toml
 //! [package]
-//! name = "tandem-echo"                  # the component is called `echo`
-//! version = "0.1.0"                     # and this is its version
+//! name = "echo"                         # the component is called so; a leading `tandem-` is left out
+//! version = "0.1.0"                     # and this is its version: of several, the highest serves
 //! edition = "2024"
 //!
 //! [lib]
-//! crate-type = ["cdylib", "rlib"]
+//! crate-type = ["cdylib"]               # a library that can be loaded. With "rlib" beside it, other packages' tests can drive it as well
 //!
 //! [dependencies]
-//! tandem-component.workspace = true
-//! serde.workspace = true
+//! serde = { version = "1", features = ["derive"] }
+//! tandem-component = { path = "/path/to/tandem/component-api" }
 //! ```
 //!
 //! Name and version are the package's; there is no second place where they are written. Where profiles are set,
@@ -48,29 +49,21 @@
 //! 7. **[`at_boundary`](crate::Session::at_boundary)**: nothing is ever half done here.
 //! 8. **[`export_component!`](crate::export_component)** puts the manifest into the library, and the one symbol that the host looks for.
 //!
-//! # Trying it without a host
+//! # Trying it
 //!
-//! ```
-//! # mod component { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/lines.rs")); }
-//! use component::Lines;
-//! use tandem_component::prelude::*;
-//!
-//! // `Lines`, the example of the next chapters: it answers each line with its number.
-//! let mut session = Harness::<Lines>::start(&()).unwrap();
-//! session.bytes(Stream::OWN, b"hello\n");
-//! assert_eq!(session.sent(Stream::OWN), b"1 hello\n");
-//! ```
-//!
-//! # Trying it with one
+//! `tandem new` has written `tandem.toml`, a gateway with this one service, and a directory for its components:
 //!
 //! ```toml
+//! components = "var/components"         # where libraries are copied
+//! data = "var/data"                     # the gateway's own: what runs, the store, the admin socket
+//!
 //! [service.echo]
 //! component = "echo"
-//! listen = ["tcp://127.0.0.1:7000", "udp://127.0.0.1:7000"]
+//! listen = ["tcp://127.0.0.1:7007", "udp://127.0.0.1:7007"]
 //! ```
 //!
-//! ```sh
-//! cargo build --release -p tandem-echo
-//! cp target/release/libtandem_echo.so var/components/
-//! tandem reload
-//! ```
+//! `tandem dev --config tandem.toml` builds the library and copies it there, at once and whenever you save; `tandem run --config tandem.toml`, in a
+//! second terminal, serves; `nc 127.0.0.1 7007`, in a third, is somebody who talks to it. The chapter on [swapping](super::swapping)
+//! says what is behind these commands.
+//!
+//! Next: [sessions](super::sessions).

@@ -4,8 +4,9 @@
 //! tells [`Out`](crate::Out) what follows, and returns. It never waits inside. What it waits for is data as well, so between any two
 //! events the session can be written down, and another version can read it and go on.
 //!
-//! The example of this chapter answers lines. It is longer than echo, and uses nearly all that a protocol without a
-//! server behind it needs:
+//! The example of this chapter, `lines`, is the one that the next chapters go on with. It is longer than echo, and uses nearly all that a
+//! protocol without a server behind it needs. In the package of `tandem new lines` it takes the place of `src/lib.rs`, with
+//! `export_component!(Lines);` below it:
 //!
 #![doc = "```"]
 #![doc = include_str!("lines.rs")]
@@ -179,3 +180,5 @@
 //!
 //! At most 64 KiB are read ahead of a session that leaves them unread. It has to bound what it waits for itself, as
 //! `LINE_MAX` does above.
+//!
+//! Next: [testing](super::testing).

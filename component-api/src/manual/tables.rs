@@ -6,81 +6,40 @@
 //! [`scan`](crate::Out::scan): the answer is an event, which may come at once or after other events. A row is a serde struct, a
 //! field a column.
 //!
+//! This is version 3 of `lines`, the whole of it: it says as well how often a line was said, on whatever connection, today or before the
+//! last restart. The length of the longest line, which version 2 has brought, it does not need any more, and leaves out.
+//!
+#![doc = "```"]
+#![doc = include_str!("counted.rs")]
+#![doc = "```"]
+//!
+//! The row comes in an event of its own. Until then the session consumes nothing (`counting`), since one answer may not overtake another;
+//! that it is half done, [`at_boundary`](crate::Session::at_boundary) says. `End` may come in between, and whoever has finished is still
+//! owed what he has asked (`ending`, `more`): that is the kind of thing that late answers in a test bring up. A session of version 1 goes on with it, and its peer cannot tell whether rows come at once or late:
+//!
 //! ```
-//! use tandem_component::prelude::*;
-//!
-//! const VISITS: Table = Table {
-//!     name: "visits",
-//!     key: &["name"],
-//!     columns: &[
-//!         Column::new("name", Kind::Text),
-//!         Column::new("n", Kind::Integer).or(Literal::Integer(0)).indexed(),
-//!     ],
-//! };
-//!
-//! #[derive(Deserialize)]
-//! struct Visit {
-//!     n: i64,
+//! # mod component { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/lines.rs")); }
+//! # mod counted { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/counted.rs")); }
+//! # use tandem_component::prelude::*;
+//! # use component::Lines as Lines1;
+//! # use counted::Lines as Lines3;
+//! for seed in 0..100 {
+//!     let mut first = Harness::<Lines1>::start(&()).unwrap();
+//!     first.bytes(Stream::OWN, b"tea\n");
+//!     let mut third = first.carry::<Lines3>(&()).unwrap().late(seed);
+//!     third.bytes(Stream::OWN, b"tea\ntea\n");
+//!     third.end(Stream::OWN);
+//!     assert_eq!(third.sent(Stream::OWN), b"1 tea\n2 tea: 1\n3 tea: 2\nbye\n", "seed {seed}");
 //! }
 //!
-//! #[derive(Serialize, Deserialize, Then)]
-//! enum Waiting {
-//!     Counted,
-//! }
-//!
-//! struct Greeter;
-//! #[derive(Serialize, Deserialize)]
-//! struct Talk {
-//!     refuse: bool,
-//! }
-//! # impl Component for Greeter {
-//! #     type Config = ();
-//! #     type Session = Talk;
-//! #     const TABLES: &'static [Table] = &[VISITS];
-//! #     const POLICY: Policy = Policy::Carry;
-//! #     fn start(_: (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Greeter) }
-//! #     fn open(&self, _: &Opening<'_>) -> Result<Talk, Refusal> { Ok(Talk { refuse: false }) }
-//! # }
-//!
-//! impl Session for Talk {
-//!     type Component = Greeter;
-//!     type Then = Waiting;
-//!
-//!     fn handle(&mut self, _: &Greeter, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
-//!         match event {
-//!             Event::Bytes { stream, bytes } if std::mem::take(&mut self.refuse) => {
-//!                 out.consume(bytes.len());
-//!                 out.send(stream, b"come again later\n");
-//!             }
-//!             Event::Bytes { bytes, .. } => {
-//!                 let name = String::from_utf8_lossy(bytes);
-//!                 out.consume(bytes.len());
-//!                 out.add(&VISITS, &name.trim(), "n", 1);
-//!                 out.get(&VISITS, &name.trim(), Waiting::Counted);
-//!             }
-//!             Event::Answer { then: Waiting::Counted, answer: Answer::Row(Some(row)) } => {
-//!                 let Visit { n } = row.read()?;
-//!                 out.send(Stream::OWN, format!("visit {n}\n").as_bytes());
-//!             }
-//!             // None of what the last event told has happened, and the event comes again.
-//!             Event::StoreFailed { .. } => self.refuse = true,
-//!             _ => {}
-//!         }
-//!         Ok(())
-//!     }
-//!     fn at_boundary(&self) -> bool {
-//!         true
-//!     }
-//! }
-//!
-//! let mut session = Harness::<Greeter>::start(&()).unwrap();
-//! session.bytes(Stream::OWN, b"ada");
-//! session.bytes(Stream::OWN, b"ada");
-//! assert_eq!(session.sent(Stream::OWN), b"visit 1\nvisit 2\n");
+//! let mut session = Harness::<Lines3>::start(&()).unwrap();
 //! session.fail_store(Some(StoreFailure::Unavailable));
-//! session.bytes(Stream::OWN, b"ada");
+//! session.bytes(Stream::OWN, b"tea\n");
 //! assert_eq!(session.sent(Stream::OWN), b"come again later\n");
 //! ```
+//!
+//! Tables need nothing of the configuration: the store is in the gateway's data directory, and the host makes the table with the first
+//! version that declares it. `tandem status --schema` shows it.
 //!
 //! # Commit before release
 //!
@@ -110,3 +69,5 @@
 //! [`LEDGER`](crate::Component::LEDGER) how its tables tell what became of them. The host then looks from time to time whether
 //! accepted = delivered + rejected + expired + cancelled + pending, for each version, and says so where it is not: see
 //! [`Ledger`](crate::Ledger) for what the tables have to have.
+//!
+//! Next: [calls](super::calls).

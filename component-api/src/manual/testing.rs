@@ -99,3 +99,5 @@
 //! assert_eq!(refused("idle_s", 0), "idle_s is 0: nobody could say anything");
 //! assert!(refused("idel_s", 9).contains("unknown field `idel_s`, expected `idle_s`"));
 //! ```
+//!
+//! Next: [versions](super::versions).

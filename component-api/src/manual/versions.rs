@@ -34,8 +34,12 @@
 //!   it does not know. That goes for `Then` as well, whose variants the manifest lists.
 //! - Nothing is positional, so no tuples that may grow and no `#[serde(untagged)]`.
 //!
+//! Version 2 of `lines` keeps the length of the longest line beside what version 1 keeps:
+//!
 //! ```
 //! use tandem_component::prelude::*;
+//! # mod component { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/lines.rs")); }
+//! # use component::{Lines, Waiting};
 //! # macro_rules! version { ($component:ident, $session:ty) => {
 //! #     struct $component;
 //! #     impl Component for $component {
@@ -47,46 +51,42 @@
 //! #     }
 //! #     impl Session for $session {
 //! #         type Component = $component;
-//! #         type Then = ();
-//! #         fn handle(&mut self, _: &$component, event: Event<'_, ()>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
+//! #         type Then = Waiting;
+//! #         fn handle(&mut self, _: &$component, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
 //! #             if let Event::Bytes { bytes, .. } = event { self.lines += 1; out.consume(bytes.len()); }
 //! #             Ok(())
 //! #         }
 //! #         fn at_boundary(&self) -> bool { true }
 //! #     }
 //! # } }
-//! # version!(V1, Talk);
-//! # version!(V2, PoliterTalk);
-//! # version!(V3, BoldTalk);
+//! # version!(Lines2, Talk);
+//! # version!(Bold, BoldTalk);
 //!
-//! /// What version 1 keeps.
+//! /// It can resume what version 1 has left, and the other way round.
 //! #[derive(Default, Serialize, Deserialize)]
 //! struct Talk {
 //!     lines: u64,
-//! }
-//!
-//! /// What version 2 keeps: it can resume what version 1 has left, and the other way round.
-//! #[derive(Default, Serialize, Deserialize)]
-//! struct PoliterTalk {
-//!     lines: u64,
+//!     idle: Option<Token>,
 //!     #[serde(default)]
-//!     greeted: bool,
+//!     longest: u64,
 //! }
 //!
 //! /// A version that cannot: its new field has no default.
 //! #[derive(Default, Serialize, Deserialize)]
 //! struct BoldTalk {
 //!     lines: u64,
+//!     idle: Option<Token>,
 //!     name: String,
 //! }
 //!
-//! let mut first = Harness::<V1>::start(&()).unwrap();
-//! first.bytes(Stream::OWN, b"a line");
-//! let second = first.carry::<V2>(&()).unwrap();
-//! assert_eq!((second.session().lines, second.session().greeted), (1, false));
-//! let first = second.carry::<V1>(&()).unwrap();
-//! assert_eq!(first.session().lines, 1);
-//! let refused = first.carry::<V3>(&()).err().unwrap();
+//! let mut first = Harness::<Lines>::start(&()).unwrap();
+//! first.bytes(Stream::OWN, b"a line\n");
+//! let second = first.carry::<Lines2>(&()).unwrap();
+//! assert_eq!((second.session().lines, second.session().longest), (1, 0));
+//! let mut first = second.carry::<Lines>(&()).unwrap();
+//! first.bytes(Stream::OWN, b"another\n");
+//! assert_eq!(first.sent(Stream::OWN), b"1 a line\n2 another\n");
+//! let refused = first.carry::<Bold>(&()).err().unwrap();
 //! assert!(refused.to_string().contains("missing field `name`"));
 //! ```
 //!
@@ -103,3 +103,5 @@
 //!
 //! A component that was built against an older revision of this API loads; one that needs a newer one than the host
 //! has is refused. It need not be built with the host's rustc.
+//!
+//! Next: [swapping](super::swapping).
