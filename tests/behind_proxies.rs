@@ -1,8 +1,10 @@
-//! The PROXY protocol on listeners: whose connection it is by the word of HAProxy, curl and whoever else, and who is not believed.
+//! The PROXY protocol: whose connection it is by the word of HAProxy, curl and whoever else, and who is not believed; and what servers are
+//! told of it in their turn.
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
@@ -102,8 +104,7 @@ fn by_haproxy_everybody_is_who_they_are() {
         authority.file.display()
     );
     fs::write(&file, text).unwrap();
-    let mut command = Command::new("/usr/sbin/haproxy");
-    let _haproxy = Peer::start(command.args(["-db", "-f"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null()));
+    let _haproxy = haproxy(&file);
     for (port, what) in [(v1, "plain"), (v2, "plain"), (v2_tls, "- own.example -")] {
         let mut client = eventually("haproxy listens", || Client::try_connect(loopback(port)).ok());
         let own = loopback(client.port());
@@ -280,6 +281,141 @@ fn it_comes_and_goes_by_reload_and_what_cannot_be_is_refused_with_the_way_out() 
     // Who is there already stays.
     early.send(b"again\n").unwrap();
     assert_eq!(early.line().unwrap(), "again");
+}
+
+#[test]
+fn servers_are_told_on_behalf_of_whom_and_never_wrongly() {
+    let [front, proxied, v1, v2, v2_tls] = [free_port(), free_port(), free_port(), free_port(), free_port()];
+    let network = TcpListener::bind(loopback(0)).unwrap();
+    let builder =
+        Gateway::builder().library_as(&greeter(), "libtandem_greeter.so").library_as(&libraries().http, "libhttp.so");
+    let authority = Authority::new(&builder.scratch("certificates"), "authority");
+    let server = authority.certify("server", "server", &["app.example"]);
+    let ca = authority.file.display();
+    let upstream = |name: &str, port, more: &str| {
+        format!("[upstream.{name}]\nservers = [\"tcp://127.0.0.1:{port}\"]\nkeepalive = 2\n{more}\n")
+    };
+    let text = format!(
+        "workers = 1\n[service.front]\ncomponent = \"http\"\nlisten = [\"tcp://127.0.0.1:{front}\", \
+         {{ address = \"tcp://127.0.0.1:{proxied}\", proxy_protocol = {{ from = [\"127.0.0.1\"] }} }}]\n\
+         config = {{ routes = [{{ path = \"/v1\", upstream = \"v1\" }}, {{ path = \"/v2\", upstream = \"v2\" }}, \
+         {{ path = \"/tls\", upstream = \"tls\" }}] }}\n\
+         [service.own]\ncomponent = \"greeter\"\nconnect = [\"tcp://{}\"]\nconnect_proxy_protocol = \"v2\"\n{}{}{}",
+        network.local_addr().unwrap(),
+        upstream("v1", v1, "proxy_protocol = \"v1\""),
+        upstream("v2", v2, "proxy_protocol = \"v2\""),
+        upstream("tls", v2_tls, &format!("proxy_protocol = \"v2\"\ntls = {{ name = \"app.example\", ca = \"{ca}\" }}")),
+    );
+    // HAProxy has a certificate and its key in one file.
+    let both = builder.scratch("both.pem");
+    let pair = [&server.certificate, &server.key].map(|file| fs::read_to_string(file).unwrap());
+    fs::write(&both, pair.concat()).unwrap();
+    let says = "  http-request return status 200 content-type text/plain lf-string \"%ci:%cp\"\n";
+    let config = format!(
+        "defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+         listen v1\n  bind 127.0.0.1:{v1} accept-proxy\n{says}listen v2\n  bind 127.0.0.1:{v2} accept-proxy\n{says}\
+         listen tls\n  bind 127.0.0.1:{v2_tls} accept-proxy ssl crt {}\n{says}",
+        both.display()
+    );
+    let file = builder.scratch("haproxy.cfg");
+    fs::write(&file, config).unwrap();
+    let _haproxy = haproxy(&file);
+    [v1, v2, v2_tls]
+        .iter()
+        .for_each(|port| drop(eventually("haproxy listens", || Client::try_connect(loopback(*port)).ok())));
+    let gateway = builder.toml(&text).start();
+
+    let mut clients: Vec<(Client, SocketAddr)> = (0..3)
+        .map(|_| {
+            let client = gateway.connect(front);
+            let address = loopback(client.port());
+            (client, address)
+        })
+        .collect();
+    let mut behind = gateway.connect(proxied);
+    behind.send(V1).unwrap();
+    clients.push((behind, "203.0.113.7:4711".parse().unwrap()));
+    // More than are kept, so that some have theirs and some need another one.
+    for _ in 0..3 {
+        for (client, address) in &mut clients {
+            for path in ["/v1", "/v2", "/tls", "/v1"] {
+                let answer = client.get(path).unwrap();
+                assert_eq!((answer.status, answer.text()), (200, address.to_string()), "{path}");
+            }
+        }
+    }
+
+    // What is kept connected to is connected to for nobody.
+    let (mut stream, _) = network.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let expected = [SIGNATURE, b"\x20\x00\x00\x00opened\n"].concat();
+    let mut heard = vec![0; expected.len()];
+    stream.read_exact(&mut heard).unwrap();
+    assert_eq!(heard.escape_ascii().to_string(), expected.escape_ascii().to_string());
+
+    let file = gateway.file();
+    let right = fs::read_to_string(&file).unwrap();
+    for (from, to, reason) in [
+        ("proxy_protocol = \"v1\"", "proxy_protocol = \"v3\"", "unknown variant `v3`, expected `v1` or `v2`"),
+        (
+            &format!("tcp://127.0.0.1:{v1}"),
+            "unix:///app.sock",
+            "upstream.v1.proxy_protocol: unix:///app.sock is not TCP",
+        ),
+        ("connect = [\"tcp://127.0.0.1:", "connect = [\"unix:///", "service.own.connect_proxy_protocol: unix:///"),
+    ] {
+        fs::write(&file, right.replacen(from, to, 1)).unwrap();
+        let error = gateway.reload().error.expect("it is refused");
+        assert!(error.contains("tandem.toml:") && error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_client_keeps_its_connection_to_a_server_and_gets_nobody_elses() {
+    let front = free_port();
+    let network = TcpListener::bind(loopback(0)).unwrap();
+    let gateway = Gateway::builder()
+        .library(&libraries().http)
+        .toml(&format!(
+            "workers = 1\n[service.front]\ncomponent = \"http\"\nlisten = [\"tcp://127.0.0.1:{front}\"]\n\
+             config = {{ routes = [{{ path = \"/\", upstream = \"app\" }}] }}\n\
+             [upstream.app]\nservers = [\"tcp://{}\"]\nproxy_protocol = \"v1\"\n",
+            network.local_addr().unwrap()
+        ))
+        .start();
+    let (mut one, mut other) = (gateway.connect(front), gateway.connect(front));
+    let accepted = |client: &Client| {
+        let mut server = Client::over(network.accept().unwrap().0);
+        let line = server.line().unwrap();
+        assert_eq!(line, format!("PROXY TCP4 127.0.0.1 127.0.0.1 {} {front}\r", client.port()));
+        server
+    };
+    let ask = |client: &mut Client| client.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let serve = |server: &mut Client, client: &mut Client, text: &str| {
+        while server.line().unwrap() != "\r" {}
+        server.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()).as_bytes()).unwrap();
+        assert_eq!(client.answer("GET").unwrap().text(), text);
+    };
+    ask(&mut one);
+    let mut for_one = accepted(&one);
+    serve(&mut for_one, &mut one, "one");
+    ask(&mut other);
+    let mut for_other = accepted(&other);
+    serve(&mut for_other, &mut other, "other");
+    // On those that are there.
+    for _ in 0..2 {
+        ask(&mut one);
+        serve(&mut for_one, &mut one, "one again");
+        ask(&mut other);
+        serve(&mut for_other, &mut other, "other again");
+    }
+    network.set_nonblocking(true).unwrap();
+    assert!(network.accept().is_err(), "no other was made");
+}
+
+fn haproxy(file: &Path) -> Peer {
+    let mut command = Command::new("/usr/sbin/haproxy");
+    Peer::start(command.args(["-db", "-f"]).arg(file).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// As RFC 3720 has it, by its table-free definition with the polynomial written the other way round.

@@ -18,7 +18,7 @@ use crate::service::connector::Reconnect;
 use crate::service::{Health, Settings};
 use crate::system::ADMIN;
 use crate::tls;
-use crate::transport::Address;
+use crate::transport::{Address, proxy};
 
 mod admin;
 mod component;
@@ -117,6 +117,8 @@ pub struct Service {
     pub connections: Option<usize>,
     /// How it is made sure who is there; by nothing where it is not said.
     pub connect_tls: Option<tls::Dial>,
+    /// By which version of the PROXY protocol it is said there that we connect for ourselves; by none where it is not said.
+    pub connect_proxy_protocol: Option<proxy::header::Version>,
     /// When one that is lost is made again.
     pub reconnect: Option<Reconnect>,
     /// What becomes of its sessions, where that is not what the component says.

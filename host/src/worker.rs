@@ -29,6 +29,7 @@ use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Ending, Session, Turn};
 use crate::store::bindings::Bindings;
 use crate::store::{self, Home};
+use crate::transport::proxy::header::Client;
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Service, Snapshot};
@@ -453,9 +454,10 @@ impl Worker {
         upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
+        client: impl FnOnce() -> Option<Client>,
         now: Nanos,
     ) -> Dialed {
-        self.upstreams.borrow_mut().dial(upstream, avoid, fresh, now)
+        self.upstreams.borrow_mut().dial(upstream, avoid, fresh, client, now)
     }
 
     /// Takes a connection back that can serve again.

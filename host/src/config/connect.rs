@@ -25,9 +25,27 @@ impl Config {
         let upstreams = self.upstream.iter().map(|(name, one)| (["upstream", name, "tls"], &one.tls, &one.servers));
         let services =
             self.service.iter().map(|(name, one)| (["service", name, "connect_tls"], &one.connect_tls, &one.connect));
-        upstreams.chain(services).filter_map(|(path, dial, servers)| {
+        let wrong = upstreams.chain(services).filter_map(|(path, dial, servers)| {
             let (key, reason) = dial.as_ref()?.check(servers).err()?;
             Some((path.into_iter().chain([key]).filter(|key| !key.is_empty()).map(str::to_owned).collect(), reason))
+        });
+        wrong.chain(self.wrong_proxies())
+    }
+
+    /// … of servers that are told on behalf of whom they are connected to.
+    fn wrong_proxies(&self) -> impl Iterator<Item = (Vec<String>, String)> {
+        let upstreams = self
+            .upstream
+            .iter()
+            .map(|(name, one)| (["upstream", name, "proxy_protocol"], one.proxy_protocol, &one.servers));
+        let services = self
+            .service
+            .iter()
+            .map(|(name, one)| (["service", name, "connect_proxy_protocol"], one.connect_proxy_protocol, &one.connect));
+        upstreams.chain(services).filter_map(|(path, version, servers)| {
+            let server = version.and_then(|_| servers.iter().find(|server| !matches!(server, Address::Tcp(_))))?;
+            let reason = format!("{server} is not TCP, which the PROXY protocol is for; write tcp://");
+            Some((path.map(str::to_owned).into(), reason))
         })
     }
 }
@@ -50,6 +68,7 @@ pub(super) fn check(service: &Service) -> Result<(), (Vec<&'static str>, String)
     if service.connect.is_empty() {
         let unused = [
             ("connect_tls", service.connect_tls.is_some()),
+            ("connect_proxy_protocol", service.connect_proxy_protocol.is_some()),
             ("connections", service.connections.is_some()),
             ("reconnect", service.reconnect.is_some()),
         ];
@@ -79,6 +98,7 @@ mod tests {
             ("connect = ['tcp://127.0.0.1:1']\nreconnect = { from = '1ms' }", "reconnect.from", "20ms"),
             ("connect = ['tcp://127.0.0.1:1']\nreconnect = { to = '1ms' }", "reconnect.to", "500ms"),
             ("connections = 2", "connections", "connects nowhere"),
+            ("connect_proxy_protocol = 'v2'", "connect_proxy_protocol", "connects nowhere"),
             ("reconnect = {}", "reconnect", "connects nowhere"),
         ];
         for (text, key, reason) in rows {

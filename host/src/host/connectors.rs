@@ -10,7 +10,7 @@ use crate::admin::{ConnectionStage, ConnectionStatus};
 use crate::clock::time_of_day;
 use crate::config::Config;
 use crate::service::connector::{Connection, Stage, Standing};
-use crate::transport::Address;
+use crate::transport::{Address, Way};
 use crate::worker::{Command, Wanted};
 
 /// A connection, and the worker that keeps it.
@@ -30,7 +30,9 @@ impl Host {
         for (name, service) in &config.service {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let goodbye = config.component(&service.component).versions.goodbye.get();
-            hows.insert(number, (service.reconnect(), goodbye, self.certificates.dialing(&to_service(name))));
+            let tls = self.certificates.dialing(&to_service(name));
+            let way = Way { proxy_protocol: service.connect_proxy_protocol, tls };
+            hows.insert(number, (service.reconnect(), goodbye, way));
             for address in &service.connect {
                 places.extend((0..service.connections()).map(|nth| (number, address.clone(), nth)));
             }
@@ -40,8 +42,8 @@ impl Host {
         for (index, worker) in self.workers.iter().enumerate() {
             let own = self.connections.iter().filter(|kept| kept.worker == index);
             let wanted = own.map(|Kept { connection, .. }| {
-                let (reconnect, goodbye, tls) = hows[&connection.service].clone();
-                Wanted { connection: Arc::clone(connection), reconnect, goodbye, tls }
+                let (reconnect, goodbye, way) = hows[&connection.service].clone();
+                Wanted { connection: Arc::clone(connection), reconnect, goodbye, way }
             });
             worker.tell(Command::Connect(wanted.collect()));
         }

@@ -14,7 +14,8 @@ use crate::clock::{Nanos, nanos};
 use crate::config::{self, Span};
 use crate::observe::notice::{self, Notice};
 use crate::tls::{Dial, Dialing};
-use crate::transport::{Address, Connecting, Socket};
+use crate::transport::proxy::header::{Client, Version};
+use crate::transport::{Address, Connecting, Socket, Way};
 
 /// `[upstream.NAME]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -39,7 +40,9 @@ pub struct Settings {
     pub eject: Eject,
     /// How it is made sure who a server is; by nothing where it is not said.
     pub tls: Option<Dial>,
-    /// What was read of that.
+    /// By which version of the PROXY protocol servers are told on behalf of whom; by none where it is not said.
+    pub proxy_protocol: Option<Version>,
+    /// What was read of `tls`.
     #[serde(skip)]
     pub dialing: Option<Arc<Dialing>>,
 }
@@ -68,6 +71,10 @@ impl Settings {
     fn are_but_for_servers(&self, other: &Settings) -> bool {
         let alone = |settings: &Settings| Settings { servers: Vec::new(), ..settings.clone() };
         alone(self) == alone(other)
+    }
+
+    fn way(&self) -> Way {
+        Way { proxy_protocol: self.proxy_protocol, tls: self.dialing.clone() }
     }
 
     fn connect_timeout() -> Span {
@@ -119,24 +126,28 @@ impl Health {
 
 /// A connection's part in its server's load. It is counted until it is dropped.
 #[derive(Debug)]
-pub struct Ticket(Arc<Server>);
+pub struct Ticket {
+    server: Arc<Server>,
+    /// On behalf of whom it was said to be made.
+    client: Option<Box<Client>>,
+}
 
 impl Ticket {
-    fn take(server: &Arc<Server>) -> Self {
+    fn take(server: &Arc<Server>, client: Option<Client>) -> Self {
         server.load.fetch_add(1, Ordering::Relaxed);
-        Ticket(Arc::clone(server))
+        Ticket { server: Arc::clone(server), client: client.map(Box::new) }
     }
 
     /// The server's number.
     pub fn server(&self) -> u64 {
-        self.0.number
+        self.server.number
     }
 
     /// Counts a failure against the server.
     pub fn blame(&self, now: Nanos) {
-        if self.0.health.blame(now, &self.0.settings.eject) {
-            let Eject { failures, within, span } = &self.0.settings.eject;
-            let (upstream, address) = (&self.0.upstream, &self.0.address);
+        if self.server.health.blame(now, &self.server.settings.eject) {
+            let Eject { failures, within, span } = &self.server.settings.eject;
+            let (upstream, address) = (&self.server.upstream, &self.server.address);
             let reason =
                 format!("upstream.{upstream}: {address} failed {failures} times within {within}, left out for {span}");
             notice::give(Notice::ServerEjected, &reason);
@@ -148,7 +159,7 @@ impl Ticket {
     /// Says why the server was not connected to, where that is to be mended by an operator: a server that is not who it should be.
     pub fn say(&self, error: &std::io::Error) {
         if error.kind() == std::io::ErrorKind::InvalidData {
-            let Server { upstream, address, .. } = &*self.0;
+            let Server { upstream, address, .. } = &*self.server;
             notice::give(Notice::HandshakeFailed, &format!("upstream.{upstream}: {address}: {error}"));
         }
     }
@@ -156,7 +167,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.load.fetch_sub(1, Ordering::Relaxed);
+        self.server.load.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -194,7 +205,16 @@ struct Upstream {
 #[derive(Debug)]
 struct Member {
     server: Arc<Server>,
-    idle: VecDeque<(Nanos, Socket)>,
+    idle: VecDeque<Idle>,
+}
+
+/// A connection that can serve again.
+#[derive(Debug)]
+struct Idle {
+    since: Nanos,
+    socket: Socket,
+    /// Whose it was said to be, as whom alone it serves again.
+    client: Option<Client>,
 }
 
 /// One server, as one worker sees it.
@@ -236,17 +256,19 @@ impl Upstreams {
     pub fn taken_over(mut self) -> Self {
         for member in self.all.iter_mut().flat_map(|upstream| &mut upstream.servers) {
             let idle = std::mem::take(&mut member.idle).into_iter();
-            member.idle = idle.filter_map(|(since, socket)| Some((since, socket.taken_over().ok()?))).collect();
+            member.idle =
+                idle.filter_map(|idle| Some(Idle { socket: idle.socket.taken_over().ok()?, ..idle })).collect();
         }
         self
     }
 
-    /// A connection to a server of an upstream.
+    /// A connection to a server of an upstream, for a client where servers are told.
     pub fn dial<N: Iterator<Item = u64>>(
         &mut self,
         upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
+        client: impl FnOnce() -> Option<Client>,
         now: Nanos,
     ) -> Dialed {
         let chance = self.draw();
@@ -255,11 +277,12 @@ impl Upstreams {
             Ok(at) => &mut upstream.servers[at],
             Err(dialed) => return dialed,
         };
-        let ticket = Ticket::take(&member.server);
-        if !fresh && let Some(socket) = member.take_idle(now) {
+        let client = member.server.settings.proxy_protocol.and_then(|_| client());
+        let ticket = Ticket::take(&member.server, client);
+        if !fresh && let Some(socket) = member.take_idle(now, client) {
             return Dialed::Reused(socket, ticket);
         }
-        match Connecting::begin(&member.server.address, member.server.settings.dialing.as_ref()) {
+        match Connecting::begin(&member.server.address, &member.server.settings.way(), client) {
             Ok(connecting) => {
                 let deadline = now.saturating_add(nanos(member.server.settings.connect_timeout.get()));
                 Dialed::Connecting(connecting, deadline, ticket)
@@ -274,14 +297,21 @@ impl Upstreams {
         }
     }
 
-    /// Takes a connection back that can serve again.
-    pub fn pool(&mut self, socket: Socket, ticket: Ticket, now: Nanos) {
-        let Some(upstream) = self.named(ticket.0.upstream.as_bytes()) else { return };
-        let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.0)) else {
+    /// Takes a connection back that can serve again, the same client where its server was told.
+    pub fn pool(&mut self, socket: Socket, mut ticket: Ticket, now: Nanos) {
+        let Some(upstream) = self.named(ticket.server.upstream.as_bytes()) else { return };
+        let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.server))
+        else {
             return;
         };
-        if member.idle.len() < member.server.settings.keepalive {
-            member.idle.push_back((now, socket));
+        let keepalive = member.server.settings.keepalive;
+        let client = ticket.client.take().map(|client| *client);
+        if member.idle.len() >= keepalive && client.is_some() {
+            // Whoever was last here is the likeliest to come back.
+            member.idle.pop_front();
+        }
+        if member.idle.len() < keepalive {
+            member.idle.push_back(Idle { since: now, socket, client });
         }
     }
 
@@ -289,7 +319,7 @@ impl Upstreams {
     pub fn sweep(&mut self, now: Nanos) {
         for member in self.all.iter_mut().flat_map(|upstream| &mut upstream.servers) {
             let kept = nanos(member.server.settings.idle_timeout.get());
-            member.idle.retain_mut(|(since, socket)| now.saturating_sub(*since) <= kept && socket.is_quiet());
+            member.idle.retain_mut(|idle| now.saturating_sub(idle.since) <= kept && idle.socket.is_quiet());
         }
     }
 
@@ -359,10 +389,13 @@ impl Member {
         Member { server: Arc::new(server), idle: VecDeque::new() }
     }
 
-    /// The connection that was used last and is still quiet.
-    fn take_idle(&mut self, now: Nanos) -> Option<Socket> {
+    /// The connection that was used last for this client, or for anybody where nobody is told of, and is still quiet.
+    fn take_idle(&mut self, now: Nanos, client: Option<Client>) -> Option<Socket> {
         let kept = nanos(self.server.settings.idle_timeout.get());
-        while let Some((since, mut socket)) = self.idle.pop_back() {
+        // Where nobody is told of that is the last one.
+        while let Some(at) = self.idle.iter().rposition(|idle| idle.client == client)
+            && let Some(Idle { since, mut socket, .. }) = self.idle.remove(at)
+        {
             if now.saturating_sub(since) <= kept && socket.is_quiet() {
                 return Some(socket);
             }

@@ -36,9 +36,12 @@ use tandem_component::{Peer, Role, Transport};
 
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
+use crate::transport::Socket;
+use crate::transport::proxy::header::Client;
 use crate::version::{Instance, Lease, Service};
 
 use moving::Behind;
+use pipe::Link;
 
 pub use accounts::Identity;
 pub use alarms::Alarms;
@@ -263,6 +266,15 @@ impl Session {
     /// The other side.
     pub fn peer(&self) -> Peer {
         self.greeting.peer
+    }
+
+    /// Whose connection it is that others may be made for; nobody's where no client has connected to us by TCP.
+    pub fn client(&self) -> Option<Client> {
+        let Link::Up(socket @ (Socket::Tcp(_) | Socket::Tls(_))) = &self.pipes.first()?.socket else { return None };
+        match (self.greeting.role, self.greeting.peer, socket.local()) {
+            (Role::Server, Peer::Inet(client), Peer::Inet(server)) => Some(Client { client, server }),
+            _ => None,
+        }
     }
 
     /// The worker's alarm for this session has rung.

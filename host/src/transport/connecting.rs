@@ -1,4 +1,4 @@
-//! A connection that is being made, with TLS on it where that is wanted.
+//! A connection that is being made, with a PROXY header and TLS on it where these are wanted.
 
 use std::io;
 use std::sync::Arc;
@@ -7,9 +7,19 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Protocol, Type};
 use tokio::net::TcpStream;
 
+use super::proxy::header::{self, Client, Version};
 use super::{Address, Handshake, Socket};
 use crate::system;
 use crate::tls::Dialing;
+
+/// How a server is connected to.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// By this version of the PROXY protocol it is told on behalf of whom.
+    pub proxy_protocol: Option<Version>,
+    /// By this TLS is agreed on, after that.
+    pub tls: Option<Arc<Dialing>>,
+}
 
 /// A connection that is being made.
 #[derive(Debug)]
@@ -17,6 +27,8 @@ pub struct Connecting(State);
 
 #[derive(Debug)]
 enum State {
+    /// These bytes are to be said first, once it is there.
+    Says(TcpStream, Vec<u8>, Option<Arc<Dialing>>),
     /// To be had as it is, once it is there.
     Plain(Socket),
     /// To be had by TLS, once it is there.
@@ -28,11 +40,11 @@ enum State {
 }
 
 impl Connecting {
-    /// Begins to connect. Does not wait.
+    /// Begins to connect, on behalf of somebody or of nobody but us. Does not wait.
     ///
     /// # Errors
     /// No socket can be had, or the kernel refuses at once.
-    pub fn begin(address: &Address, tls: Option<&Arc<Dialing>>) -> io::Result<Self> {
+    pub fn begin(address: &Address, way: &Way, client: Option<Client>) -> io::Result<Self> {
         match address {
             Address::Tcp(inet) => {
                 let socket = socket2::Socket::new(Domain::for_address(*inet), Type::STREAM, Some(Protocol::TCP))?;
@@ -43,9 +55,10 @@ impl Connecting {
                     _ => {}
                 }
                 let stream = TcpStream::from_std(socket.into())?;
-                Ok(Connecting(match tls {
-                    None => State::Plain(Socket::Tcp(stream)),
-                    Some(tls) => State::Secured(stream, Arc::clone(tls)),
+                let tls = way.tls.clone();
+                Ok(Connecting(match way.proxy_protocol {
+                    None => State::of(stream, tls),
+                    Some(version) => State::Says(stream, header::write(version, client), tls),
                 }))
             }
             Address::Unix(path) => Ok(Connecting(State::Plain(Socket::Unix(system::connect_unix(path)?)))),
@@ -60,6 +73,7 @@ impl Connecting {
     pub fn taken_over(self) -> io::Result<Self> {
         Ok(Connecting(match self.0 {
             State::Plain(socket) => State::Plain(socket.taken_over()?),
+            State::Says(stream, rest, tls) => State::Says(TcpStream::from_std(stream.into_std()?)?, rest, tls),
             State::Secured(stream, tls) => State::Secured(TcpStream::from_std(stream.into_std()?)?, tls),
             State::Shaking(handshake) => State::Shaking(handshake.taken_over()?),
             State::Failed => State::Failed,
@@ -73,16 +87,32 @@ impl Connecting {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match &mut self.0 {
+                State::Says(stream, rest, _) => {
+                    ready!(there(stream, cx))?;
+                    while !rest.is_empty() {
+                        match stream.try_write(rest) {
+                            Ok(n) => drop(rest.drain(..n)),
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                                ready!(stream.poll_write_ready(cx))?;
+                            }
+                            Err(error) => return Poll::Ready(Err(error)),
+                        }
+                    }
+                }
                 State::Plain(Socket::Tcp(stream)) => return there(stream, cx),
                 State::Plain(_) => return Poll::Ready(Ok(())),
                 State::Secured(stream, _) => ready!(there(stream, cx))?,
                 State::Shaking(handshake) => return handshake.poll(cx),
                 State::Failed => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             }
-            if let State::Secured(stream, tls) = std::mem::replace(&mut self.0, State::Failed) {
-                let name = tls.name(stream.peer_addr()?);
-                self.0 = State::Shaking(Handshake::connect(stream, tls.config(), name)?);
-            }
+            self.0 = match std::mem::replace(&mut self.0, State::Failed) {
+                State::Says(stream, _, tls) => State::of(stream, tls),
+                State::Secured(stream, tls) => {
+                    let name = tls.name(stream.peer_addr()?);
+                    State::Shaking(Handshake::connect(stream, tls.config(), name)?)
+                }
+                other => other,
+            };
         }
     }
 
@@ -91,7 +121,17 @@ impl Connecting {
         match self.0 {
             State::Plain(socket) => Some(socket),
             State::Shaking(handshake) => Some(Socket::Tls(handshake.done())),
-            State::Secured(..) | State::Failed => None,
+            State::Says(..) | State::Secured(..) | State::Failed => None,
+        }
+    }
+}
+
+impl State {
+    /// A connection on which nothing else is to be said first.
+    fn of(stream: TcpStream, tls: Option<Arc<Dialing>>) -> Self {
+        match tls {
+            None => State::Plain(Socket::Tcp(stream)),
+            Some(tls) => State::Secured(stream, tls),
         }
     }
 }

@@ -10,7 +10,7 @@ mod socket;
 mod tls;
 
 pub use address::Address;
-pub use connecting::Connecting;
+pub use connecting::{Connecting, Way};
 pub use entrance::{Entrance, Terms};
 pub use handed::Handed;
 pub use listener::{Bound, bind};

@@ -18,8 +18,7 @@ use super::{NotOpened, Opened, Worker, random};
 use crate::clock::nanos;
 use crate::observe::notice::{self, Notice};
 use crate::service::connector::{Backoff, Connection, Reconnect, Stage, Telling};
-use crate::tls::Dialing;
-use crate::transport::{Address, Connecting, Socket};
+use crate::transport::{Address, Connecting, Socket, Way};
 
 /// A connection that a worker is to keep.
 #[derive(Clone, Debug)]
@@ -30,8 +29,8 @@ pub struct Wanted {
     pub reconnect: Reconnect,
     /// How long its session gets to say goodbye when it is not wanted any more.
     pub goodbye: Duration,
-    /// How it is made sure who is there.
-    pub tls: Option<Arc<Dialing>>,
+    /// What is said there first, and how it is made sure who is there.
+    pub way: Way,
 }
 
 /// The connections that a worker keeps, by their numbers.
@@ -53,7 +52,7 @@ struct Kept {
 struct Shared {
     connection: Arc<Connection>,
     reconnect: Cell<Reconnect>,
-    tls: RefCell<Option<Arc<Dialing>>>,
+    way: RefCell<Way>,
     /// It was told to reconnect in another way.
     changed: Notify,
     /// The connection that is being made.
@@ -68,14 +67,14 @@ impl Worker {
     /// Keeps these connections and no others. One that is kept already stays as it is.
     pub(super) fn keep_connected(self: &Rc<Self>, wanted: Vec<Wanted>) {
         let mut before = self.connectors.kept.take();
-        let kept = wanted.into_iter().map(|Wanted { connection, reconnect, goodbye, tls }| {
+        let kept = wanted.into_iter().map(|Wanted { connection, reconnect, goodbye, way }| {
             let number = connection.number;
             let kept = match before.remove(&number) {
                 Some(kept) => Kept { goodbye, ..kept },
                 None => self.begin(connection, reconnect, goodbye),
             };
             // For the next one that is made.
-            kept.shared.tls.replace(tls);
+            kept.shared.way.replace(way);
             if kept.shared.reconnect.replace(reconnect) != reconnect {
                 kept.shared.changed.notify_waiters();
             }
@@ -104,7 +103,7 @@ impl Worker {
         let shared = Shared {
             connection,
             reconnect: Cell::new(reconnect),
-            tls: RefCell::default(),
+            way: RefCell::default(),
             changed: Notify::new(),
             connecting: RefCell::default(),
             session: Cell::new(None),
@@ -124,13 +123,13 @@ impl Worker {
     /// Goes on with the connections that another worker kept. One that was being made is made anew.
     pub(super) fn keep_on(self: &Rc<Self>, before: &Connectors, standing: &mut Standing) {
         let kept = before.kept.take().into_iter().map(|(number, kept)| {
-            let Shared { connection, reconnect, tls, connecting, session, backoff, telling, .. } = &*kept.shared;
+            let Shared { connection, reconnect, way, connecting, session, backoff, telling, .. } = &*kept.shared;
             drop(connecting.take());
             let opened = session.get().and_then(|session| standing.take(session));
             let shared = Shared {
                 connection: Arc::clone(connection),
                 reconnect: reconnect.clone(),
-                tls: RefCell::new(tls.take()),
+                way: RefCell::new(way.take()),
                 changed: Notify::new(),
                 connecting: RefCell::default(),
                 session: Cell::new(None),
@@ -210,9 +209,9 @@ impl Connector {
 
     async fn socket(&self) -> io::Result<Socket> {
         let timeout = self.shared.reconnect.get().timeout;
-        let Shared { connection, connecting, tls, .. } = &*self.shared;
-        let tls = tls.borrow().clone();
-        connecting.replace(Some(Connecting::begin(&connection.address, tls.as_ref())?));
+        let Shared { connection, connecting, way, .. } = &*self.shared;
+        // Nobody has connected to us for whom it would be.
+        connecting.replace(Some(Connecting::begin(&connection.address, &way.borrow(), None)?));
         let poll = |cx: &mut Context<'_>| connecting.borrow_mut().as_mut().map_or(Poll::Pending, |it| it.poll(cx));
         let made = tokio::time::timeout(timeout.get(), poll_fn(poll)).await;
         let made = made.map_err(|_| io::Error::other(format!("there was no connection within {timeout}")));

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use serde::Deserialize;
+
 /// With this begins one of version 2.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// … and with this one of version 1.
@@ -14,6 +16,73 @@ const FIXED: usize = 16;
 const REST_MAX: usize = 4096;
 /// The kind of the TLV that has a checksum of the whole.
 const CRC32C: u8 = 3;
+
+/// A version of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Version {
+    /// A line.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// Whose connection it is that another one is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The client's address …
+    pub client: SocketAddr,
+    /// … and that which it has connected to.
+    pub server: SocketAddr,
+}
+
+/// What is said first on a connection that is made for a client, or for nobody but us.
+pub fn write(version: Version, client: Option<Client>) -> Vec<u8> {
+    let ends = client.map(|Client { client, server }| {
+        let (from, to) = (client.ip().to_canonical(), server.ip().to_canonical());
+        let (from, to) = match (from, to) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => (from, to),
+            // Both are of one family.
+            _ => (in_v6(from).into(), in_v6(to).into()),
+        };
+        (SocketAddr::new(from, client.port()), SocketAddr::new(to, server.port()))
+    });
+    match version {
+        Version::V1 => write_line(ends),
+        Version::V2 => write_binary(ends),
+    }
+}
+
+fn in_v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+fn write_line(ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let Some((from, to)) = ends else { return b"PROXY UNKNOWN\r\n".to_vec() };
+    let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
+    format!("PROXY {family} {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port()).into_bytes()
+}
+
+fn write_binary(ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let mut header = SIGNATURE.to_vec();
+    let Some((from, to)) = ends else {
+        // LOCAL, of no family.
+        header.extend([0x20, 0, 0, 0]);
+        return header;
+    };
+    header.extend(if from.is_ipv4() { [0x21, 0x11, 0, 12] } else { [0x21, 0x21, 0, 36] });
+    for end in [from, to] {
+        match end.ip() {
+            IpAddr::V4(address) => header.extend(address.octets()),
+            IpAddr::V6(address) => header.extend(address.octets()),
+        }
+    }
+    [from, to].iter().for_each(|end| header.extend(end.port().to_be_bytes()));
+    header
+}
 
 /// How it goes on after what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{LINE_MAX, REST_MAX, SIGNATURE, Step, crc32c, read};
+use super::{Client, LINE_MAX, REST_MAX, SIGNATURE, Step, Version, crc32c, read, write};
 
 /// One of version 2.
 fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
@@ -83,6 +83,27 @@ fn a_header_says_whose_connection_it_is() {
         let expected = Ok(client.map(|client| client.parse().unwrap()));
         assert_eq!(slowly(&header), expected, "{}", header.escape_ascii());
     }
+}
+
+#[test]
+fn what_is_written_is_read_as_it_was_meant() {
+    let rows = [
+        ("192.0.2.1:12345", "198.51.100.2:443", "192.0.2.1:12345"),
+        ("[2001:db8::1]:65535", "[2001:db8::2]:1", "[2001:db8::1]:65535"),
+        ("[::ffff:192.0.2.1]:1", "198.51.100.2:443", "192.0.2.1:1"),
+        ("192.0.2.1:1", "[2001:db8::2]:443", "[::ffff:192.0.2.1]:1"),
+        ("[2001:db8::1]:1", "198.51.100.2:443", "[2001:db8::1]:1"),
+    ];
+    for version in [Version::V1, Version::V2] {
+        for (client, server, expected) in rows {
+            let ends = Client { client: client.parse().unwrap(), server: server.parse().unwrap() };
+            assert_eq!(slowly(&write(version, Some(ends))), Ok(Some(expected.parse().unwrap())), "{version:?}");
+        }
+        assert_eq!(slowly(&write(version, None)), Ok(None));
+    }
+    let ends = Client { client: "192.0.2.1:12345".parse().unwrap(), server: "198.51.100.2:443".parse().unwrap() };
+    assert_eq!(write(Version::V1, Some(ends)), b"PROXY TCP4 192.0.2.1 198.51.100.2 12345 443\r\n");
+    assert_eq!(write(Version::V2, Some(ends)), binary(0x21, 0x11, &IPV4));
 }
 
 #[test]
