@@ -72,6 +72,13 @@ fn what_is_saved_is_at_work_and_what_does_not_compile_changes_nothing() {
         let said = ask(&mut client);
         said.split_once(' ').unwrap().0.to_owned()
     });
+    // What a session cannot go on with is said at once, with the reason.
+    fs::write(&source, text(&source, "fifth").replace("    lines: u64,", "    lines: u64,\n    name: String,"))
+        .unwrap();
+    dev.says("0 sessions moved, 1 stay where they are");
+    dev.says("    on devised@0.1.0#");
+    dev.says(": cannot resume the state at session: missing field `name`");
+    assert!(ask(&mut client).starts_with("fourth "));
     let nowhere = tandem(place.path(), &["dev"]);
     assert_eq!(nowhere.status.code(), Some(1));
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();

@@ -5,200 +5,42 @@
 //! [`Request`](crate::Event::Request), and [answers](crate::Out::answer) it in that event or in a later one. Version 4 of `lines` does both: it
 //! asks another service, the guard, whether a line may be counted, and answers who wants to know how often a line was said.
 //!
+#![doc = "```"]
+#![doc = include_str!("asking.rs")]
+#![doc = "```"]
+//!
+//! Only what is told in `handle` is new: a call takes a `Then` as everything does that will be answered. A session of version 3 goes on with it:
+//!
 //! ```
-//! use std::time::Duration;
-//! use tandem_component::prelude::*;
 //! # mod counted { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/counted.rs")); }
-//! # const SAID: Table = Table {
-//! #     name: "said",
-//! #     key: &["line"],
-//! #     columns: &[Column::new("line", Kind::Text), Column::new("n", Kind::Integer).or(Literal::Integer(0)).indexed()],
-//! # };
-//! # #[derive(Deserialize)]
-//! # struct Said {
-//! #     n: i64,
-//! # }
-//! # struct Lines {
-//! #     idle: Duration,
-//! #     guard: String,
-//! # }
-//!
-//! #[derive(Deserialize)]
-//! #[serde(deny_unknown_fields)]
-//! struct Config {
-//!     #[serde(default = "minute")]
-//!     idle_s: u64,
-//!     /// The service that says whether a line may be counted.
-//!     guard: String,
-//! }
-//!
-//! /// What the guard is asked. It answers with a `bool`.
-//! #[derive(Serialize, Deserialize)]
-//! struct May {
-//!     line: String,
-//! }
-//!
-//! /// What we are asked.
-//! #[derive(Serialize, Deserialize)]
-//! struct HowOften {
-//!     line: String,
-//! }
-//!
-//! /// What we answer: a number, or why there is none.
-//! type Times = Result<i64, String>;
-//!
-//! #[derive(Serialize, Deserialize, Then)]
-//! enum Waiting {
-//!     Idle,
-//!     Counted { line: String },
-//!     /// The guard's answer.
-//!     Allowed { line: String },
-//!     /// The row that somebody has asked for.
-//!     Told { id: RequestId },
-//! }
-//! # #[derive(Serialize, Deserialize)]
-//! # struct Talk {
-//! #     lines: u64,
-//! #     idle: Option<Token>,
-//! #     #[serde(default)]
-//! #     counting: bool,
-//! #     #[serde(default)]
-//! #     more: bool,
-//! #     #[serde(default)]
-//! #     unstored: bool,
-//! #     #[serde(default)]
-//! #     ending: bool,
-//! #     /// It was opened for a request, and has no peer.
-//! #     #[serde(default)]
-//! #     peerless: bool,
-//! # }
-//! # impl Component for Lines {
-//! #     type Config = Config;
-//! #     type Session = Talk;
-//! #     const TABLES: &'static [Table] = &[SAID];
-//! #     const POLICY: Policy = Policy::Carry;
-//! #     fn start(config: Config, _: &Starting<'_>) -> Result<Self, Refusal> {
-//! #         Ok(Lines { idle: Duration::from_secs(config.idle_s), guard: config.guard })
-//! #     }
-//! #     fn open(&self, opening: &Opening<'_>) -> Result<Talk, Refusal> {
-//! #         let peerless = opening.transport == Transport::Call;
-//! #         Ok(Talk { lines: 0, idle: None, counting: false, more: false, unstored: false, ending: false, peerless })
-//! #     }
-//! # }
-//!
-//! impl Session for Talk {
-//!     // …
-//! #     type Component = Lines;
-//! #     type Then = Waiting;
-//!     fn handle(&mut self, lines: &Lines, event: Event<'_, Waiting>, out: &mut Out<'_, Self>) -> Result<(), Fault> {
-//!         match event {
-//!             // Opened for a request alone: nobody is there who could say nothing for too long.
-//!             Event::Opened if self.peerless => {}
-//! #             Event::Opened => self.wait(lines, out),
-//!             Event::Bytes { bytes, .. } => {
-//! #                 let line_end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n');
-//! #                 match line_end(bytes) {
-//! #                     end if self.counting => self.more = end.is_some(),
-//! #                     Some(end) => {
-//! #                         out.consume(end + 1);
-//! #                         self.more = line_end(&bytes[end + 1..]).is_some();
-//!                 // … as before, up to the line, which is not counted yet:
-//!                 let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
-//!                 let call = Call::to(&lines.guard).within(Duration::from_secs(2));
-//!                 out.call(call, &May { line: line.clone() }, Waiting::Allowed { line });
-//!                 self.counting = true;
-//! #                         self.wait(lines, out);
-//! #                     }
-//! #                     None if bytes.len() > 1024 => out.close(Stream::OWN),
-//! #                     None => {}
-//! #                 }
-//! #                 self.close(out);
-//!             }
-//!             // The answer comes again where nothing could be stored.
-//!             Event::Answer { then: Waiting::Allowed { .. }, .. } if std::mem::take(&mut self.unstored) => self.later(out),
-//!             Event::Answer { then: Waiting::Allowed { line }, answer } => match answer {
-//!                 Answer::Answered(response) if response.read::<bool>().is_ok_and(|allowed| allowed) => {
-//!                     out.add(&SAID, &line, "n", 1);
-//!                     out.get(&SAID, &line, Waiting::Counted { line: line.clone() });
-//!                 }
-//!                 // It has answered something else, or has not answered: nobody serves, or not within two seconds.
-//!                 _ => self.later(out),
-//!             },
-//!             Event::Request { id, request } => match request.read::<HowOften>() {
-//!                 Ok(HowOften { line }) => drop(out.get(&SAID, &line, Waiting::Told { id })),
-//!                 // Whoever asks has made the mistake, and is told.
-//!                 Err(misfit) => out.answer(id, &Times::Err(misfit.to_string())),
-//!             },
-//!             Event::Answer { then: Waiting::Told { id }, answer } => match answer {
-//!                 Answer::Row(Some(row)) => out.answer(id, &Times::Ok(row.read::<Said>()?.n)),
-//!                 Answer::Row(None) => out.answer(id, &Times::Ok(0)),
-//!                 _ => out.answer(id, &Times::Err("the store does not answer now".to_owned())),
-//!             },
-//! #             Event::Answer { then: Waiting::Counted { line }, answer } => {
-//! #                 let Answer::Row(Some(row)) = answer else { self.later(out); return Ok(()) };
-//! #                 let Said { n } = row.read()?;
-//! #                 self.counting = false;
-//! #                 self.lines += 1;
-//! #                 out.send(Stream::OWN, format!("{} {line}: {n}\n", self.lines).as_bytes());
-//! #                 self.close(out);
-//! #             }
-//! #             Event::StoreFailed { .. } => self.unstored = true,
-//! #             Event::End { .. } | Event::Timeout { then: Waiting::Idle } | Event::Drain { .. } => {
-//! #                 self.ending = true;
-//! #                 self.close(out);
-//! #             }
-//!             // … and the others of version 3
-//!             _ => {}
-//!         }
-//!         Ok(())
-//!     }
-//! #     fn at_boundary(&self) -> bool {
-//! #         !self.counting
-//! #     }
-//! }
-//! # impl Talk {
-//! #     fn later(&mut self, out: &mut Out<'_, Self>) {
-//! #         self.counting = false;
-//! #         out.send(Stream::OWN, b"come again later\n");
-//! #         self.close(out);
-//! #     }
-//! #     fn close(&self, out: &mut Out<'_, Self>) {
-//! #         if self.ending && !self.counting && !self.more {
-//! #             out.send(Stream::OWN, b"bye\n");
-//! #             out.close(Stream::OWN);
-//! #         }
-//! #     }
-//! #     fn wait(&mut self, lines: &Lines, out: &mut Out<'_, Self>) {
-//! #         if let Some(earlier) = self.idle.take() {
-//! #             out.cancel(earlier);
-//! #         }
-//! #         self.idle = Some(out.after(lines.idle, Waiting::Idle));
-//! #     }
-//! # }
-//! # fn minute() -> u64 {
-//! #     60
-//! # }
-//!
+//! # mod asking { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/asking.rs")); }
+//! # use counted::Lines as Lines3;
+//! # use asking::{HowOften, Lines as Lines4, May, Times};
+//! # use tandem_component::prelude::*;
 //! #[derive(Serialize)]
 //! struct Settings {
 //!     guard: &'static str,
 //! }
 //! let settings = Settings { guard: "guard" };
 //!
-//! // A session of version 3 goes on, and now the guard is asked.
-//! let mut third = Harness::<counted::Lines>::start(&()).unwrap();
+//! let mut third = Harness::<Lines3>::start(&()).unwrap();
 //! third.bytes(Stream::OWN, b"tea\n");
-//! let mut session = third.carry::<Lines>(&settings).unwrap();
+//! let mut session = third.carry::<Lines4>(&settings).unwrap();
 //! session.bytes(Stream::OWN, b"tea\n");
 //! assert_eq!(session.calling().unwrap().read::<May>().line, "tea");
 //! session.reply(&true);
 //! assert_eq!(session.sent(Stream::OWN), b"1 tea: 1\n2 tea: 2\n");
-//! session.bytes(Stream::OWN, b"tea\n");
+//! session.bytes(Stream::OWN, b"gin\ntea\n");
+//! session.reply(&false);
 //! session.fail_call(CallFailure::Down);
+//! assert_eq!(session.sent(Stream::OWN), b"not here\ncome again later\n");
+//! session.fail_store(Some(StoreFailure::Unavailable));
+//! session.bytes(Stream::OWN, b"tea\n");
+//! session.reply(&true);
 //! assert_eq!(session.sent(Stream::OWN), b"come again later\n");
 //!
 //! // A session that the host has opened for what another service asks.
-//! let mut session = Harness::<Lines>::start_as(&settings, Role::Server, Transport::Call).unwrap();
+//! let mut session = Harness::<Lines4>::start_as(&settings, Role::Server, Transport::Call).unwrap();
 //! let id = session.request("web", &HowOften { line: "coffee".to_owned() });
 //! assert_eq!(session.response::<Times>(id), Some(Ok(0)));
 //! ```

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! The connection is the same, and so is the session on it: its next line has the next number. What does not compile is not deployed, and
-//! what is refused changes nothing; the version before serves on. Between two builds of one number the later one counts, which is
+//! what is refused changes nothing; the version before serves on. Where a session cannot go on with the new version, it stays where it is, and
+//! below the line that counts them it says why (``missing field `name` ``: give the field `#[serde(default)]`, and save). Between two builds of one number the later one counts, which is
 //! meant for this. (The first time, before there is a gateway, start with `tandem dev`: a gateway does not begin without a component.)
 //!
 //! # By hand

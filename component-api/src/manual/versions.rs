@@ -34,7 +34,8 @@
 //!   it does not know. That goes for `Then` as well, whose variants the manifest lists.
 //! - Nothing is positional, so no tuples that may grow and no `#[serde(untagged)]`.
 //!
-//! Version 2 of `lines` keeps the length of the longest line beside what version 1 keeps:
+//! Version 2 of `lines` keeps the length of the longest line beside what version 1 keeps. In its code, `open` begins with `longest: 0`, and where
+//! `handle` counts a line it says `self.longest = self.longest.max(end as u64)`. What matters is the field:
 //!
 //! ```
 //! use tandem_component::prelude::*;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, Package, TargetKind};
 use notify::{EventKind, RecursiveMode, Watcher};
+use tandem_component::manifest::name_of_package;
 
 use super::say;
-use crate::admin::{Answer, Request, ask};
+use crate::admin::{Answer, Request, SessionStatus, ask};
 use crate::clock;
 use crate::config::Source;
 use crate::system;
@@ -22,6 +23,8 @@ const QUIET: Duration = Duration::from_millis(200);
 /// So long it is looked what has become of sessions, and how often.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
+/// Of so many it is said why they stay.
+const SESSIONS_MAX: usize = 100;
 
 /// The package in this directory. `release`: as it is built for those who use it.
 pub(super) fn dev(directory: &Path, release: bool, source: &Source) -> anyhow::Result<ExitCode> {
@@ -105,8 +108,35 @@ impl Component {
         };
         report.lines().iter().for_each(say);
         if report.ok {
-            say_what_moved(source)?;
+            self.say_what_moved(source)?;
         }
+        Ok(())
+    }
+
+    /// What became of the sessions that there were, once that is known.
+    fn say_what_moved(&self, source: &Source) -> anyhow::Result<()> {
+        let until = clock::instant() + PATIENCE;
+        loop {
+            let Answer::Status(status) = ask(&source.admin(), &Request::Status)? else { return Ok(()) };
+            match status.moves {
+                Some(moves) => {
+                    say(format_args!("{} sessions moved, {} stay where they are", moves.moved, moves.stay));
+                    return if moves.stay > 0 { self.say_why_they_stay(source) } else { Ok(()) };
+                }
+                None if clock::instant() < until => std::thread::sleep(LOOK),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Each reason once: mostly all of them have the same one.
+    fn say_why_they_stay(&self, source: &Source) -> anyhow::Result<()> {
+        let named = Some(name_of_package(&self.package.name).to_owned());
+        let request = Request::Sessions { named, most: SESSIONS_MAX, states: false };
+        let Answer::Holders(holders) = ask(&source.admin(), &request)? else { return Ok(()) };
+        let stays = |session: SessionStatus| Some(format!("    on {}: {}", session.version, session.stays?));
+        let reasons: BTreeSet<String> = holders.sessions.into_iter().filter_map(stays).collect();
+        reasons.iter().for_each(say);
         Ok(())
     }
 
@@ -194,22 +224,6 @@ fn put(library: &Path, components: &Path) -> anyhow::Result<()> {
         std::fs::rename(&hidden, components.join(name))
     };
     put().with_context(|| format!("{} cannot be copied into {}", library.display(), components.display()))
-}
-
-/// What became of the sessions that there were, once that is known.
-fn say_what_moved(source: &Source) -> anyhow::Result<()> {
-    let until = clock::instant() + PATIENCE;
-    loop {
-        let Answer::Status(status) = ask(&source.admin(), &Request::Status)? else { return Ok(()) };
-        match status.moves {
-            Some(moves) => {
-                say(format_args!("{} sessions moved, {} stay where they are", moves.moved, moves.stay));
-                return Ok(());
-            }
-            None if clock::instant() < until => std::thread::sleep(LOOK),
-            None => return Ok(()),
-        }
-    }
 }
 
 fn shown(places: &BTreeSet<PathBuf>) -> String {
