@@ -45,7 +45,9 @@
 //! assert_eq!(session.response::<Times>(id), Some(Ok(0)));
 //! ```
 //!
-//! In the configuration the two are services beside each other; the one that is only asked need not listen anywhere:
+//! The guard is a component of its own. One that lets everything pass is made by `tandem new guard` and one line more in its `handle`,
+//! `Event::Request { id, .. } => out.answer(id, &true)`, and deployed into the gateway of `lines` by `tandem dev guard --config lines/tandem.toml`.
+//! There the two are services beside each other; the one that is only asked need not listen anywhere:
 //!
 //! ```toml
 //! [service.lines]
