@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use support::{Client, Gateway, free_port, libraries, settled};
+use support::{Authority, Client, Gateway, free_port, libraries, settled};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -137,6 +137,74 @@ fn notices_come_as_they_are_given() {
     assert!(stopped.status.success(), "{stopped:?}");
     assert_eq!(next("never"), None);
     curl.wait().unwrap();
+}
+
+#[test]
+fn by_tls_the_word_is_shown_to_nobody_else_and_a_new_certificate_comes_by_reload() {
+    let place = Place::start();
+    let authority = Authority::new(&place.gateway.scratch("certificates"), "authority");
+    let own = authority.certify("own", "own", &["localhost"]);
+    let curl_showing = |word: &str, scheme: &str, more: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--ipv4",
+            "--write-out",
+            " %{http_code}",
+            "--cacert",
+        ]);
+        curl.arg(&authority.file).args(["-H", &format!("Authorization: Bearer {word}")]).args(more);
+        let output =
+            curl.arg(format!("{scheme}://localhost:{}{path}", place.admin)).output().expect("curl is installed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let curl = |scheme: &str, more: &[&str], path: &str| curl_showing(TOKEN, scheme, more, path);
+    assert_eq!(curl("http", &[], "/readyz").split(' ').next_back(), Some("200"));
+    let tls = format!("[tls.inside]\nalpn = [\"h2\"]\ncertificates = [{}]\n", own.pair());
+    place.gateway.configure(|text| text.replace("[admin]", "[admin]\ntls = \"inside\"") + &tls);
+    assert!(place.gateway.reload().ok);
+    // It speaks HTTP/1.1 here, whatever else listeners with these certificates speak.
+    for version in ["--tlsv1.3", "--tlsv1.2"] {
+        let status = curl("https", &[version], "/v1/status");
+        assert!(status.ends_with(" 200") && status.contains("\"pid\""), "{status}");
+    }
+    assert!(curl_showing("wrong", "https", &[], "/v1/status").ends_with(" 401"));
+    // The word is not taken in clear any more, and who says so is told of.
+    assert!(curl("http", &[], "/v1/status").ends_with(" 000"));
+    settled(true, || {
+        let status = place.gateway.status();
+        status.notice("handshake-failed").is_some_and(|last| last.starts_with("the admin interface: 127.0.0.1:"))
+    });
+    // One that is there goes on while the certificate changes; the next one sees the new one.
+    let shown = || {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-connect", &format!("127.0.0.1:{}", place.admin), "-CAfile"]).arg(&authority.file);
+        let output = command.stdin(Stdio::null()).output().expect("openssl is installed");
+        String::from_utf8_lossy(&output.stdout).lines().find(|line| line.starts_with("subject=")).map(str::to_owned)
+    };
+    assert_eq!(shown().as_deref(), Some("subject=CN = own"));
+    own.renew_as(&authority.certify("next", "next", &["localhost"]));
+    place.gateway.sighup();
+    settled(Some("subject=CN = next".to_owned()), shown);
+
+    let file = place.gateway.file();
+    let right = std::fs::read_to_string(&file).unwrap();
+    for (from, to, reason) in [
+        ("tls = \"inside\"", "tls = \"other\"", "admin.tls: there is no [tls.other]; write it"),
+        ("listen = [\"127.0.0.1:", "# [\"", "admin.tls: it listens nowhere; write listen"),
+    ] {
+        std::fs::write(&file, right.replacen(from, to, 1)).unwrap();
+        let error = place.gateway.reload().error.expect("it is refused");
+        assert!(error.contains("tandem.toml:") && error.contains(reason), "{error}");
+    }
+    // Where everybody may read the word, `tandem check` says so.
+    std::fs::write(&file, right.replacen("127.0.0.1", "0.0.0.0", 1).replacen("tls = \"inside\"", "", 1)).unwrap();
+    let checked = place.gateway.tandem(&["check"]);
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(!checked.status.success() && said.contains("the word of admin.token_file goes in clear"), "{said}");
 }
 
 #[test]

@@ -337,7 +337,7 @@ impl Config {
         if let Err((key, reason)) = self.examination.check() {
             return at(&["examination", key], reason);
         }
-        if let Err((key, reason)) = self.admin.check() {
+        if let Err((key, reason)) = self.admin.check(&self.tls) {
             return at(&["admin", key], reason);
         }
         if let Err((key, reason)) = self.overrun.check() {

@@ -20,12 +20,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::guard::{self, Guard};
 use super::routes;
 use crate::host::Event;
 use crate::observe::notice::{self, Notice};
 use crate::system::{AdminListener, AdminSocket, AdminStream};
+use crate::tls::Serving;
+use crate::transport::{Entrance, Terms};
 
 /// How long a client may take to ask, and to take what it is answered.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +46,8 @@ pub struct Beside {
     pub sockets: Vec<Arc<std::net::TcpListener>>,
     /// What who asks there has to show.
     pub token: String,
+    /// By what TLS, as the configuration says now.
+    pub entrance: Arc<Entrance>,
 }
 
 impl Beside {
@@ -58,7 +63,8 @@ impl Beside {
             });
             socket.map_err(|error| format!("admin.listen: {address} cannot be had: {error}"))
         };
-        Ok(Beside { sockets: addresses.iter().map(bind).collect::<Result<_, _>>()?, token })
+        let sockets = addresses.iter().map(bind).collect::<Result<_, _>>()?;
+        Ok(Beside { sockets, token, entrance: Arc::default() })
     }
 }
 
@@ -82,7 +88,8 @@ async fn listen(listener: AdminListener, beside: Beside, host: Sender<Event>) ->
     let router = routes::router(host.clone());
     let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
     for socket in beside.sockets {
-        let socket = TcpListener::from_std(socket.try_clone()?)?;
+        let socket =
+            Tcp { socket: TcpListener::from_std(socket.try_clone()?)?, entrance: Arc::clone(&beside.entrance) };
         let guarded = behind(Guard::of_who_shows(&beside.token), router.clone());
         tokio::spawn(accept(socket, guarded, Arc::clone(&clients), host.clone()));
     }
@@ -98,16 +105,58 @@ fn behind(guard: Guard, router: Router) -> Router {
 
 /// A listening socket.
 trait Listening {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Asks;
 
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-impl Listening for TcpListener {
-    type Stream = TcpStream;
+/// A connection that was accepted.
+trait Asks: Send + 'static {
+    /// Does what is to be done before it can be asked by.
+    fn enter(self) -> impl Future<Output = io::Result<Box<dyn Bytes>>> + Send;
+}
 
-    async fn next(&self) -> io::Result<TcpStream> {
-        Ok(self.accept().await?.0)
+/// What carries bytes both ways.
+trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// Where the configuration says.
+struct Tcp {
+    socket: TcpListener,
+    entrance: Arc<Entrance>,
+}
+
+struct TcpAsks {
+    stream: TcpStream,
+    peer: SocketAddr,
+    terms: Option<Arc<Terms>>,
+}
+
+impl Listening for Tcp {
+    type Stream = TcpAsks;
+
+    async fn next(&self) -> io::Result<TcpAsks> {
+        let (stream, peer) = self.socket.accept().await?;
+        Ok(TcpAsks { stream, peer, terms: self.entrance.terms() })
+    }
+}
+
+impl Asks for TcpAsks {
+    async fn enter(self) -> io::Result<Box<dyn Bytes>> {
+        let TcpAsks { stream, peer, terms } = self;
+        let Some(Serving { config, timeout, .. }) = terms.as_ref().and_then(|terms| terms.tls.as_deref()) else {
+            return Ok(Box::new(stream));
+        };
+        let agreed = tokio::time::timeout(*timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+        let agreed = agreed.unwrap_or_else(|_| Err(io::Error::other(format!("it was not over within {timeout:?}"))));
+        match agreed {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => {
+                notice::give(Notice::HandshakeFailed, &format!("the admin interface: {peer}: {error}"));
+                Err(error)
+            }
+        }
     }
 }
 
@@ -116,6 +165,12 @@ impl Listening for AdminSocket {
 
     async fn next(&self) -> io::Result<AdminStream> {
         self.accept().await
+    }
+}
+
+impl Asks for AdminStream {
+    async fn enter(self) -> io::Result<Box<dyn Bytes>> {
+        Ok(Box::new(self))
     }
 }
 
@@ -136,8 +191,13 @@ async fn accept(socket: impl Listening, router: Router, clients: Arc<Semaphore>,
         let Ok(place) = Arc::clone(&clients).try_acquire_owned() else { continue };
         let (router, host) = (router.clone(), host.clone());
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, router, host).await {
-                tracing::debug!("an admin client: {error}");
+            match stream.enter().await {
+                Ok(stream) => {
+                    if let Err(error) = converse(stream, router, host).await {
+                        tracing::debug!("an admin client: {error}");
+                    }
+                }
+                Err(error) => tracing::debug!("an admin client: {error}"),
             }
             drop(place);
         });

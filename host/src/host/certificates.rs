@@ -35,7 +35,7 @@ impl Certificates {
     /// The path of the key, and what is wrong with which file.
     pub(crate) fn read(&self, config: &Config) -> Result<Self, (Vec<String>, String)> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(clock::time_of_day());
-        let mut all = Certificates::default();
+        let mut all = Certificates { findings: config.admin.findings().collect(), ..Certificates::default() };
         for (name, settings) in &config.tls {
             let mut findings = Vec::new();
             let serving = Serving::read(settings, self.serving.get(name), now, &mut findings)
@@ -65,6 +65,12 @@ impl Certificates {
     /// What is connected by, below the key with this path.
     pub(super) fn dialing(&self, path: &[String]) -> Option<Arc<Dialing>> {
         self.dialing.get(path).cloned()
+    }
+
+    /// What is asked of whoever connects to the admin interface by TCP.
+    pub(super) fn admin_terms(&self, config: &Config) -> Option<Terms> {
+        let serving = self.serving.get(config.admin.tls.as_ref()?)?;
+        Some(Terms { proxies: None, tls: Some(Arc::new(serving.speaking("http/1.1"))) })
     }
 
     /// What is asked of whoever connects there.

@@ -97,6 +97,8 @@ pub struct Host {
     listening: BTreeMap<Address, usize>,
     /// What is asked there of whoever connects …
     entrances: BTreeMap<Address, Arc<Entrance>>,
+    /// … and where the admin interface is …
+    admin_entrance: Arc<Entrance>,
     /// … and by which certificates.
     certificates: Certificates,
     /// Listening sockets that are not ours to bind.
@@ -166,9 +168,10 @@ pub fn run(source: Source, late: Option<u64>) -> anyhow::Result<()> {
         tracing::warn!(seed, "every answer comes late, by --late: that is for tests");
     }
     let asked_beside = config.admin.token().and_then(|token| Beside::bind(&config.admin.listen, token));
-    let asked_beside = asked_beside.map_err(anyhow::Error::msg)?;
+    let mut asked_beside = asked_beside.map_err(anyhow::Error::msg)?;
     let mut host = Host::new(Box::new(Process), source, config, events, late)?;
     host.handed = handed;
+    asked_beside.entrance = Arc::clone(&host.admin_entrance);
     let report = host.reload();
     for line in report.lines() {
         tracing::info!("{line}");
@@ -258,6 +261,7 @@ impl Host {
             services: Vec::new(),
             listening: BTreeMap::new(),
             entrances: BTreeMap::new(),
+            admin_entrance: Arc::default(),
             certificates: Certificates::default(),
             handed: Handed::default(),
             connections: Vec::new(),

@@ -85,6 +85,7 @@ impl Host {
             let terms = self.certificates.terms(listen);
             self.entrances.entry(listen.address.clone()).or_default().set(terms);
         }
+        self.admin_entrance.set(self.certificates.admin_terms(&config));
         for (address, service, sockets) in bound {
             self.listening.insert(address.clone(), service);
             for (worker, bound) in self.workers.iter().zip(sockets) {

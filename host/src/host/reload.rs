@@ -177,7 +177,7 @@ impl Host {
         {
             bail!("workers: {} are running, {workers} takes a restart", self.workers.len());
         }
-        if now.admin != then.admin {
+        if (&now.admin.listen, &now.admin.token_file) != (&then.admin.listen, &then.admin.token_file) {
             bail!("admin: where it listens, and for which word, takes a restart");
         }
         if now.data != then.data {

@@ -74,7 +74,7 @@ pub enum Notice {
     ServiceDown,
     /// A connection could not be accepted: out of descriptors or memory.
     AcceptFailed,
-    /// TLS was not agreed on, with somebody who has connected or with a server of an upstream.
+    /// TLS was not agreed on, with somebody who has connected (also to the admin interface) or with a server of an upstream.
     HandshakeFailed,
     /// Somebody has connected where proxies say on behalf of whom they do, and is none of them, or has not said so.
     ProxyRefused,

@@ -160,6 +160,13 @@ impl Serving {
         config.ticketer = Ticketer::new().map_err(|error| ("certificates", error.to_string()))?;
         Ok(Arc::new(Serving { config: Arc::new(config), timeout: settings.timeout.get(), made_of }))
     }
+
+    /// The same where nothing else is spoken than this protocol.
+    pub fn speaking(&self, protocol: &str) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        Serving { config: Arc::new(config), ..*self }
+    }
 }
 
 /// Certificates by the names that they are for.
