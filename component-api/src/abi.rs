@@ -30,9 +30,11 @@ use abi_stable::std_types::{RSlice, RStr};
 
 pub use abi_stable;
 pub use about::About;
+pub use reply::Reply;
 pub use reports::{HostTable, HostTableRef, Reports, host_table};
 
 mod about;
+mod reply;
 mod reports;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
@@ -557,44 +559,4 @@ unsafe extern "C" fn call_for<E: Effects>(
     let effects = unsafe { &mut *data.cast::<E>() };
     let behalf = (account.as_str(), trace.as_slice(), label.as_str());
     effects.call_for(service.as_str(), asked.as_slice(), behalf, within, token);
-}
-
-/// A buffer of the host that the other side writes into.
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct Reply<'a> {
-    buffer: *mut (),
-    write: unsafe extern "C" fn(buffer: *mut (), bytes: RSlice<'_, u8>),
-    borrow: PhantomData<&'a mut ()>,
-}
-
-impl<'a> Reply<'a> {
-    /// Borrows a buffer for one crossing.
-    pub fn new(buffer: &'a mut Vec<u8>) -> Self {
-        Reply { buffer: std::ptr::from_mut(buffer).cast(), write: append, borrow: PhantomData }
-    }
-
-    /// Appends to the host's buffer.
-    pub fn write(&mut self, bytes: &[u8]) {
-        // SAFETY: `buffer` is the `&mut Vec<u8>` of `new`, borrowed for as long as this lives; `write` came with it.
-        unsafe { (self.write)(self.buffer, RSlice::from_slice(bytes)) }
-    }
-}
-
-impl std::io::Write for Reply<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        Reply::write(self, bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-unsafe extern "C" fn append(buffer: *mut (), bytes: RSlice<'_, u8>) {
-    // SAFETY: the caller is `Reply::write`, which passes the `&mut Vec<u8>` that it borrows. The vector grows here, in the
-    // code of the side that owns it.
-    let buffer = unsafe { &mut *buffer.cast::<Vec<u8>>() };
-    buffer.extend_from_slice(bytes.as_slice());
 }
