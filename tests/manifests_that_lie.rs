@@ -24,10 +24,10 @@ fn a_lie_that_can_be_seen_is_refused_with_what_is_wrong() {
         ("/version", json!("9"), "its Tandem manifest is not readable: unexpected end of input"),
         ("/version", json!("9.0.0.0"), "its Tandem manifest is not readable: unexpected character"),
         // The revision of the API, and the form.
-        ("/api", json!(7), "is built against API revision 7, and this host speaks up to 6; upgrade the host first"),
+        ("/api", json!(8), "is built against API revision 8, and this host speaks up to 7; upgrade the host first"),
         ("/api", json!(0), "is built against API revision 0, and this host speaks 1 and later; build it again"),
-        ("/api", json!(5), "its code has API revision 6, and its manifest says 5; build it again"),
-        ("/api", json!(1), "its code has API revision 6, and its manifest says 1; build it again"),
+        ("/api", json!(5), "its code has API revision 7, and its manifest says 5; build it again"),
+        ("/api", json!(1), "its code has API revision 7, and its manifest says 1; build it again"),
         ("/tandem", json!(2), "its Tandem manifest has form 2, and this host reads form 1"),
         // What becomes of its sessions.
         ("/policy", json!("stay"), "its Tandem manifest is not readable: unknown variant `stay`"),

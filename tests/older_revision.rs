@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 use support::{Client, Gateway, asks, built, free_port, libraries, rewrite, settled, target_directory};
 
 /// A commit of each earlier revision, the last one before the next.
-const REVISIONS: [(u32, &str); 5] = [
+const REVISIONS: [(u32, &str); 6] = [
     (1, "6442e0f5bce434830d5f595d3f6cf6fd97886116"),
     (2, "d41db8169f27f22f526d52b079440416fc51f104"),
     (3, "e509d77546f705fecdcbbf45374eea6f6280de8b"),
     (4, "fb4913cc0fbfa8c710dd15b07571ec165bb116c4"),
     (5, "ecd7b3526120c9dbe2d1d9111a2231603aa1f56c"),
+    (6, "ec557caf2bf654a02113f310585c3860ea24117a"),
 ];
 
 #[test]

@@ -38,7 +38,7 @@ mod reply;
 mod reports;
 
 /// The revision of the API. A component of an older one loads; one of a newer one is refused.
-pub const REVISION: u32 = 6;
+pub const REVISION: u32 = 7;
 
 /// The symbol under which a component exports its `LibHeader`.
 pub const SYMBOL: &str = "tandem_component_root";
@@ -357,6 +357,9 @@ pub struct SinkTable {
     ),
     /// Answered by `ROUTED`.
     pub label: unsafe extern "C" fn(data: *mut (), label: RStr<'_>),
+    // Revision 7.
+    /// `outcome`: the number of an [`Outcome`](crate::Outcome).
+    pub ended: unsafe extern "C" fn(data: *mut (), outcome: u32, nanos: u64),
 }
 
 /// The effects of a session, as the host or the harness carries them out. See `Out` for what each means.
@@ -390,6 +393,7 @@ pub trait Effects {
     fn save(&mut self);
     fn admit(&mut self, account: &str, sender: &str, units: u64, what: u32, token: u64);
     fn done(&mut self, token: u64);
+    fn ended(&mut self, outcome: u32, nanos: u64);
 }
 
 /// A borrowed `Effects` as it crosses the boundary.
@@ -458,6 +462,7 @@ through! {
     done(token: u64 => token);
     call_for(service: &str => RStr::from_str(service), asked: &[u8] => RSlice::from_slice(asked), account: &str => RStr::from_str(account), trace: &[u8] => RSlice::from_slice(trace), label: &str => RStr::from_str(label), within: u64 => within, token: u64 => token);
     label(label: &str => RStr::from_str(label));
+    ended(outcome: u32 => outcome, nanos: u64 => nanos);
 }
 
 /// The table of an `Effects`: made at compile time, once for each type that implements it.
@@ -499,6 +504,7 @@ impl<E: Effects> Sinks<E> {
                 done: done::<E>,
                 call_for: call_for::<E>,
                 label: label::<E>,
+                ended: ended::<E>,
             });
     }
     const TABLE: SinkTableRef = SinkTableRef(Self::METADATA.as_prefix());
@@ -543,6 +549,7 @@ receive! {
     admit(account: RStr<'_> => account.as_str(), sender: RStr<'_> => sender.as_str(), units: u64 => units, what: u32 => what, token: u64 => token);
     done(token: u64 => token);
     label(label: RStr<'_> => label.as_str());
+    ended(outcome: u32 => outcome, nanos: u64 => nanos);
 }
 
 unsafe extern "C" fn call_for<E: Effects>(

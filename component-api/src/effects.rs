@@ -108,6 +108,11 @@ pub enum Effect {
     Done {
         token: u64,
     },
+    /// `outcome`: the number of an [`Outcome`](crate::Outcome).
+    Ended {
+        outcome: u32,
+        nanos: u64,
+    },
 }
 
 /// A part of a batch's bytes.
@@ -299,6 +304,9 @@ impl Effects for Batch {
     }
     fn done(&mut self, token: u64) {
         self.push(Effect::Done { token });
+    }
+    fn ended(&mut self, outcome: u32, nanos: u64) {
+        self.push(Effect::Ended { outcome, nanos });
     }
 }
 

@@ -51,6 +51,7 @@ use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, 
 use crate::effects::{Batch, Effect, Range};
 use crate::event::{DialFailure, Server, Stream};
 use crate::late::{self, Late};
+use crate::record::Outcome;
 use crate::rows::StoreFailure;
 use crate::session::Fault;
 use crate::table::Table;
@@ -99,6 +100,7 @@ struct Host {
     dials: VecDeque<Dialing>,
     answers: VecDeque<RawEvent<'static>>,
     records: Vec<Vec<u8>>,
+    ended: Vec<(Outcome, Duration)>,
     tables: rows::Tables,
     calls: calls::Calls,
     admissions: admissions::Admissions,
@@ -194,6 +196,7 @@ impl<C: Component> Harness<C> {
             dials: VecDeque::new(),
             answers: VecDeque::new(),
             records: Vec::new(),
+            ended: Vec::new(),
             tables: rows::Tables::default(),
             calls: calls::Calls::default(),
             admissions: admissions::Admissions::default(),
@@ -373,6 +376,12 @@ impl<C: Component> Harness<C> {
     pub fn records(&mut self) -> Vec<Vec<u8>> {
         self.settle();
         std::mem::take(&mut self.host.records)
+    }
+
+    /// Takes how the exchanges ended that it has [told](crate::Out::ended) of since the last call, and how long they took.
+    pub fn ended(&mut self) -> Vec<(Outcome, Duration)> {
+        self.settle();
+        std::mem::take(&mut self.host.ended)
     }
 
     /// All rows of a table, as a version that declares it so sees them.
@@ -849,6 +858,9 @@ impl Host {
                 }
                 Effect::Bind { key } => self.bindings.push(self.batch.bytes(key).to_vec()),
                 Effect::Record { fields } => self.records.push(self.batch.bytes(fields).to_vec()),
+                Effect::Ended { outcome, nanos } => {
+                    self.ended.push((Outcome::ALL[outcome as usize], Duration::from_nanos(nanos)));
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::calls::{Call, RequestId};
 use crate::component::Time;
 use crate::event::{Server, Stream};
 use crate::named;
-use crate::record::{self, Record};
+use crate::record::{self, Outcome, Record};
 use crate::rows::Scan;
 use crate::session::Session;
 use crate::table::Table;
@@ -523,13 +523,21 @@ impl<'a, S: Session> Out<'a, S> {
         self.sink.random()
     }
 
+    /// Tells of an exchange that is over how it ended and how long it took: the host counts that by version, for operators to see, and
+    /// compares canaries by it. It costs next to nothing, so tell of each. What is recorded is told by that.
+    pub fn ended(&mut self, outcome: Outcome, took: Duration) {
+        self.sink.ended(outcome as u32, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Writes the record of one exchange, with what the protocol has to say of it: a struct whose fields are numbers, texts or
     /// booleans. The host adds time, service, component, version, session and peer, and writes it where the service's configuration
-    /// says (`records`); [`Starting::records`](crate::Starting::records) tells whether it says so.
+    /// says (`records`); [`Starting::records`](crate::Starting::records) tells whether it says so. Where it does not, tell that the exchange has
+    /// [ended](Out::ended).
     ///
     /// # Panics
     /// Where `more` is no struct or cannot be serialized, which ends the session.
     pub fn record<R: Serialize>(&mut self, record: Record<'_>, more: &R) {
+        self.ended(record.outcome, record.duration);
         self.sink.record(&record::write(&record, more));
     }
 }

@@ -40,6 +40,7 @@ impl Record<'_> {
 /// How an exchange ended. What that means in the protocol's own words is among the component's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[repr(u32)] // The numbers cross the boundary: another one is added at the end.
 pub enum Outcome {
     /// It was done what was asked.
     Done,
@@ -49,6 +50,21 @@ pub enum Outcome {
     Failed,
     /// Whoever has asked went before it was over.
     Abandoned,
+}
+
+impl Outcome {
+    /// All of them, by their numbers.
+    pub const ALL: [Outcome; 4] = [Outcome::Done, Outcome::Refused, Outcome::Failed, Outcome::Abandoned];
+
+    /// As records have it: `done`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Which exchanges are to be recorded: what is asked for when one begins, so that nothing is kept for those that nobody wants.

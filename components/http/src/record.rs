@@ -4,7 +4,7 @@ use serde::Serialize;
 use tandem_component::prelude::*;
 use tandem_http1::RequestHead;
 
-use crate::exchange::{CLIENT_GONE, Exchange};
+use crate::exchange::Exchange;
 
 /// What of a request its record will say.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -52,16 +52,9 @@ impl Entry {
 
     /// Writes the record of an exchange that is over; `cut` where its answer is not whole.
     pub(crate) fn write<S: Session>(&self, exchange: &Exchange, cut: bool, upstream: &str, out: &mut Out<'_, S>) {
-        let outcome = match exchange.status {
-            _ if cut => Outcome::Failed,
-            CLIENT_GONE => Outcome::Abandoned,
-            ..400 => Outcome::Done,
-            400..500 => Outcome::Refused,
-            500.. => Outcome::Failed,
-        };
         let record = Record {
             account: "",
-            outcome,
+            outcome: exchange.outcome(cut),
             duration: out.now().since(exchange.began),
             bytes_in: exchange.bytes_in,
             bytes_out: exchange.bytes_out,

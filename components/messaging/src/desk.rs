@@ -8,6 +8,7 @@ use tandem_sms::{Asked, Cancelled, Delivered, Listed, Queried, Replaced, Submitt
 
 use crate::Messaging;
 use crate::pausing::Pause;
+use crate::record::tell;
 use crate::sending::Attempt;
 use crate::then::Then;
 use crate::throttle::Pace;
@@ -159,6 +160,11 @@ impl Desk {
             | Then::TakenAgain { .. }
             | Then::WrittenDown
             | Then::PaceDue { .. } => {}
+            Then::Over { state, took } => {
+                if answer == Answer::Changed(true) {
+                    tell(state, took, out);
+                }
+            }
             Then::PaceRead { network } => self.pace_read(m, &network, answer, failed, out)?,
             Then::PaceTaken { network, units, used_until } => {
                 self.pace_taken(m, (&network, units, used_until), answer, failed, out);

@@ -8,7 +8,7 @@ use tandem_sms::State;
 use crate::Messaging;
 use crate::desk::Desk;
 use crate::message::{MESSAGES, Message, Phase, after, nanos};
-use crate::record::record;
+use crate::record::{record, tell, took};
 use crate::then::Then;
 use crate::totals::count_ended;
 use crate::waiting::count_gone;
@@ -67,13 +67,17 @@ pub(crate) struct Counts {
     pub(crate) more: u32,
     pub(crate) counted: bool,
     wants_receipt: u8,
+    /// A version that does not know has begun it where it is 0.
+    #[serde(default)]
+    submitted_at: i64,
 }
 
 impl Counts {
     pub(crate) fn of(message: &Message) -> Self {
-        let Message { version, account, more, counted, wants_receipt, .. } = message;
+        let Message { version, account, more, counted, wants_receipt, submitted_at, .. } = message;
         let (version, account) = (version.clone(), account.clone());
-        Counts { version, account, more: *more, counted: *counted, wants_receipt: *wants_receipt }
+        let (more, counted, wants_receipt, submitted_at) = (*more, *counted, *wants_receipt, *submitted_at);
+        Counts { version, account, more, counted, wants_receipt, submitted_at }
     }
 
     /// Whether its front wants to be told that it ends so.
@@ -111,7 +115,11 @@ impl Desk {
         };
         let (phase, due_at, then) = match counts.owes(state) {
             true => (Phase::Owing, self.soon(out.now()), ended()),
-            false => (Phase::Ended, after(now, m.config.keep), Then::WrittenDown),
+            false => {
+                let took = now.checked_sub(counts.submitted_at).filter(|_| counts.submitted_at > 0);
+                let then = took.map_or(Then::WrittenDown, |took| Then::Over { state, took });
+                (Phase::Ended, after(now, m.config.keep), then)
+            }
         };
         out.swap_and(&MESSAGES, &expected, &end(phase, due_at, Some(false)), then, |writes| {
             count_ended(counts, state, writes);
@@ -139,7 +147,11 @@ impl Desk {
             let ours = message.ended_at.is_some_and(|at| message.due_at == after(at, SOON));
             if ours && nanos(out.now()) < message.due_at {
                 match message.phase {
-                    Phase::Owing => self.report(&message, out),
+                    Phase::Owing => {
+                        // As it was counted in the same transaction, nothing was told of it.
+                        tell(message.state, took(&message), out);
+                        self.report(&message, out);
+                    }
                     _ => self.count(m, &message, out),
                 }
             }
@@ -161,8 +173,9 @@ impl Desk {
             false => (Phase::Ended, after(nanos(out.now()), m.config.keep)),
         };
         out.update(&MESSAGES, &Counted { id: &message.id, phase, due_at, run: m.run, counted: false });
-        if m.recording.takes(message.trace.map(Span::from)) {
-            record(message, out);
+        match m.recording.takes(message.trace.map(Span::from)) {
+            true => record(message, out),
+            false => tell(message.state, took(message), out),
         }
         if owes {
             self.report(message, out);

@@ -27,20 +27,13 @@ struct Fields<'a> {
 
 /// Writes it. It says so once, but for a gateway that was killed before it was in the file.
 pub(crate) fn record(message: &Message, out: &mut Out<'_, Desk>) {
-    let outcome = match message.state {
-        State::Delivered | State::Accepted => Outcome::Done,
-        State::Deleted => Outcome::Abandoned,
-        State::Rejected => Outcome::Refused,
-        _ => Outcome::Failed,
-    };
-    let took = message.ended_at.unwrap_or(message.submitted_at).saturating_sub(message.submitted_at);
     let text = message.text.as_ref().map_or(message.sms.short_message.len(), String::len);
     let record = Record {
         account: &message.account,
-        duration: Duration::from_nanos(u64::try_from(took).unwrap_or_default()),
+        duration: Duration::from_nanos(u64::try_from(took(message)).unwrap_or_default()),
         bytes_in: text as u64,
         span: message.trace.map(|trace| out.begin_span(Some(trace))),
-        ..Record::of(outcome)
+        ..Record::of(outcome(message.state))
     };
     let fields = Fields {
         event: "message",
@@ -57,4 +50,23 @@ pub(crate) fn record(message: &Message, out: &mut Out<'_, Desk>) {
         reference: &message.reference,
     };
     out.record(record, &fields);
+}
+
+/// Tells the host of one that has no record.
+pub(crate) fn tell(state: State, took: i64, out: &mut Out<'_, Desk>) {
+    out.ended(outcome(state), Duration::from_nanos(u64::try_from(took).unwrap_or_default()));
+}
+
+/// In nanoseconds, how long it was on its way.
+pub(crate) fn took(message: &Message) -> i64 {
+    message.ended_at.unwrap_or(message.submitted_at).saturating_sub(message.submitted_at)
+}
+
+fn outcome(state: State) -> Outcome {
+    match state {
+        State::Delivered | State::Accepted => Outcome::Done,
+        State::Deleted => Outcome::Abandoned,
+        State::Rejected => Outcome::Refused,
+        _ => Outcome::Failed,
+    }
 }

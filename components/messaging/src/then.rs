@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_component::RequestId;
-use tandem_sms::{Left, Replace, Report};
+use tandem_sms::{Left, Replace, Report, State};
 
 use crate::early::Early;
 use crate::incoming::Incoming;
@@ -119,6 +119,13 @@ pub enum Then {
     },
     /// Whether what has become of an attempt was still ours to write down.
     WrittenDown,
+    /// Whether a message has got its final state by what we wrote, of which nobody is told.
+    Over {
+        /// That state.
+        state: State,
+        /// How many nanoseconds it was on its way.
+        took: i64,
+    },
     /// Whether a message has got its final state by what we wrote.
     Ended {
         /// The message.

@@ -9,7 +9,7 @@ use crate::pdu::{self, RESPONSE, Status};
 use crate::session::{Bind, Stage};
 use crate::window::{Asked, Request};
 
-/// The peer's requests that have no response yet, where records are wanted. Those with one sequence number have one record.
+/// The peer's requests that have no response yet. Those with one sequence number have one record.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     open: BTreeMap<u32, Noted>,
@@ -60,9 +60,7 @@ struct Fields<'a> {
 impl Requests {
     /// A request has come.
     pub(crate) fn note(&mut self, frame: &Frame<'_>, at: Time) {
-        if self.recording != Recording::None
-            && !matches!(frame.id, pdu::ENQUIRE_LINK | pdu::OUTBIND | pdu::ALERT_NOTIFICATION)
-        {
+        if !matches!(frame.id, pdu::ENQUIRE_LINK | pdu::OUTBIND | pdu::ALERT_NOTIFICATION) {
             let bytes = frame.length() as u64;
             self.open
                 .insert(frame.sequence, Noted { command: frame.id, at, bytes, about: About::default(), trace: None });
@@ -71,14 +69,18 @@ impl Requests {
 
     /// What it is about.
     pub(crate) fn is_about(&mut self, sequence: u32, about: impl FnOnce() -> About) {
-        if let Some(noted) = self.open.get_mut(&sequence) {
+        if self.recording != Recording::None
+            && let Some(noted) = self.open.get_mut(&sequence)
+        {
             noted.about = about();
         }
     }
 
     /// What it begins.
     pub(crate) fn begins(&mut self, sequence: u32, trace: Trace) {
-        if let Some(noted) = self.open.get_mut(&sequence) {
+        if self.recording != Recording::None
+            && let Some(noted) = self.open.get_mut(&sequence)
+        {
             noted.trace = Some(trace);
         }
     }
@@ -90,6 +92,9 @@ impl Bind {
         out.send(Stream::OWN, response);
         let [status, sequence] = [8, 12].map(|at| number(response, at));
         let Some(mut noted) = self.requests.open.remove(&sequence) else { return };
+        if self.requests.recording == Recording::None {
+            return out.ended(outcome(status), out.now().since(noted.at));
+        }
         if matches!(noted.command, pdu::SUBMIT_SM | pdu::SUBMIT_MULTI | pdu::DATA_SM) && !self.is_esme() {
             noted.about.message_id = named(&response[HEADER..]);
         }
@@ -108,7 +113,7 @@ impl Bind {
         out: &mut Out<'_, Bind>,
     ) {
         if self.requests.recording == Recording::None {
-            return;
+            return out.ended(outcome(frame.status), out.now().since(at));
         }
         let message_id = match request {
             Request::Receipt { id } => id.clone(),
@@ -124,7 +129,6 @@ impl Bind {
 
     /// Nobody answers these requests of ours.
     pub(crate) fn unanswered<'a>(&self, asked: impl Iterator<Item = &'a Asked>, out: &mut Out<'_, Bind>) {
-        let asked = asked.filter(|_| self.requests.recording != Recording::None);
         for Asked { what, at, bytes } in asked.filter(|asked| !matches!(asked.what, Request::EnquireLink)) {
             let record = Record { bytes_out: *bytes, ..Record::of(Outcome::Failed) };
             let record = what.behalf().map_or(record, |behalf| behalf.of(record, out));
@@ -152,7 +156,7 @@ impl Bind {
         out: &mut Out<'_, Bind>,
     ) {
         if !self.requests.recording.takes(record.span) {
-            return;
+            return out.ended(record.outcome, out.now().since(since));
         }
         let account = match &self.stage {
             Stage::Bound { login, .. } | Stage::Unbinding { login, .. } => &login.system_id,

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{AgreementStatus, ConnectionStage, Status, VersionStatus};
+use super::{AgreementStatus, ConnectionStage, SpanStatus, Status, VersionStatus};
 use crate::system::{self, Usage};
 
 /// What the answer is.
@@ -147,6 +147,7 @@ impl Collector for Scrape {
         });
         let help = "Sessions that a version has ended by a panic, or by breaking a rule.";
         family(encoder, (Counter, "tandem_version_failures", help), failures)?;
+        self.exchanges(encoder)?;
         let help = "Events that took a version longer than overrun.report.";
         family(encoder, (Counter, "tandem_version_overruns", help), each(|version| version.overruns))?;
         let memory = versions.iter().filter_map(|version| Some((of_version(version), float(version.memory?))));
@@ -186,6 +187,72 @@ impl Collector for Scrape {
     }
 }
 
+impl Scrape {
+    /// How exchanges ended and how long they took, by the version that has told of them.
+    fn exchanges(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let told = || self.status.versions.iter().filter_map(|one| Some((one, one.exchanges.as_ref()?)));
+        let ended = told().flat_map(|(version, exchanges)| {
+            exchanges.by_outcome().map(|(outcome, count)| {
+                let mut labels = of_version(version);
+                labels.push(("outcome", outcome.word().to_owned()));
+                (labels, float(count))
+            })
+        });
+        let help = "Exchanges that have ended on a version, by how.";
+        family(encoder, (MetricType::Counter, "tandem_version_exchanges", help), ended)?;
+        if told().next().is_none() {
+            return Ok(());
+        }
+        let help = "How long exchanges took on a version.";
+        let (name, kind) = ("tandem_version_exchange_seconds", MetricType::Histogram);
+        let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+        for (version, exchanges) in told() {
+            let sum = seconds(exchanges.took_us.saturating_mul(1000));
+            let buckets = buckets(&exchanges.spans);
+            metric.encode_family(&of_version(version))?.encode_histogram::<NoLabelSet>(
+                sum,
+                exchanges.ended,
+                &buckets,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// What alarms and objectives are usually about, in microseconds. Each is the end of a span, so that none is cut in two.
+const BUCKETS: [u64; 18] = [
+    100,
+    250,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
+];
+
+/// How many are in each bucket, and where in seconds that ends.
+fn buckets(spans: &[SpanStatus]) -> Vec<(f64, u64)> {
+    let ends = BUCKETS.into_iter().map(|end| (end, seconds(end * 1000))).chain([(u64::MAX, f64::INFINITY)]);
+    let mut spans = spans.iter().peekable();
+    let bucket = |(last, end)| {
+        let within = std::iter::from_fn(|| spans.next_if(|span| span.up_to_us.unwrap_or(u64::MAX) <= last));
+        (end, within.map(|span| span.count).sum())
+    };
+    ends.map(bucket).collect()
+}
+
 fn of_agreement(one: &AgreementStatus) -> Labels {
     vec![("agreement", one.agreement.clone()), ("account", one.account.clone()), ("service", one.service.clone())]
 }
@@ -202,4 +269,30 @@ fn used(one: &AgreementStatus) -> Vec<(Labels, f64, f64)> {
     let at_a_time = [("concurrent", one.concurrent), ("sessions", one.sessions)];
     let at_a_time = at_a_time.into_iter().filter_map(|(of, (now, limit))| Some(row(of, now, limit?)));
     rate.into_iter().chain(quotas).chain(at_a_time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_component::Outcome;
+
+    use super::*;
+    use crate::admin::ExchangesStatus;
+    use crate::version::{Counted, Exchanges};
+
+    #[test]
+    fn a_bucket_has_all_that_took_no_longer() {
+        for end in BUCKETS {
+            let exchanges = Exchanges::default();
+            let nanos = end * 1000;
+            [0, nanos - 1, nanos, nanos + 1, u64::MAX]
+                .into_iter()
+                .for_each(|took| exchanges.count(0, Outcome::Done, took));
+            let mut counted = Counted::default();
+            exchanges.add_to(&mut counted);
+            let status = ExchangesStatus::from(&counted);
+            let buckets = buckets(&status.spans);
+            let up_to: u64 = buckets.iter().filter(|(until, _)| *until <= seconds(nanos)).map(|(_, count)| count).sum();
+            assert_eq!((up_to, buckets.iter().map(|(_, count)| count).sum::<u64>()), (3, 5), "{end} µs");
+        }
+    }
 }

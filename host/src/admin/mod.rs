@@ -5,6 +5,7 @@ mod account;
 mod agreement;
 mod client;
 mod dashboard;
+mod exchanges;
 mod guard;
 mod holders;
 mod metrics;
@@ -26,6 +27,7 @@ use crate::store::ledger::Balance;
 pub use account::{AccountRequest, AccountStatus, Changed, From};
 pub use agreement::{AgreementStatus, QuotaStatus, RateStatus};
 pub use client::{AdminError, ask, ask_for, stop};
+pub use exchanges::{ExchangesStatus, SpanStatus};
 pub use holders::{DrainReport, DrainRequest, Holders, OtherHolder, Pace, SessionState, SessionStatus};
 pub use problem::Problem;
 pub use server::{Beside, serve};
@@ -229,22 +231,11 @@ pub struct VersionStatus {
     /// Events that took longer than `overrun.report`.
     #[serde(default)]
     pub overruns: u64,
-    /// The exchanges that it has told of; nothing where it keeps no records, and none is compared with it.
+    /// The exchanges that it has told of; nothing where there were none.
     #[serde(default)]
     pub exchanges: Option<ExchangesStatus>,
     /// The services that it serves, or still has sessions of.
     pub services: Vec<String>,
-}
-
-/// How exchanges have ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ExchangesStatus {
-    /// All of them.
-    pub ended: u64,
-    /// Those that have failed.
-    pub failed: u64,
-    /// Nine in ten took so many microseconds at most.
-    pub nine_in_ten_us: u64,
 }
 
 /// One service.

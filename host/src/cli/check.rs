@@ -85,7 +85,7 @@ pub(super) fn trials(config: &Config, manifest: &Manifest) -> Result<Vec<Trial>,
     let upstreams: Vec<&str> = config.upstream.keys().map(String::as_str).collect();
     let services = config.service.iter().filter(|(_, service)| service.component == manifest.name);
     let trial = |(service, settings): (&String, &Service)| {
-        let records = settings.records.is_some() || config.component(&manifest.name).canary.is_some();
+        let records = config.wants_records(settings, manifest.api);
         let traces = config.traces.as_ref().map(|traces| traces.sample);
         let starting = Starting { service, version: &version, upstreams: upstreams.clone(), run: 1, records, traces };
         Ok(Trial {

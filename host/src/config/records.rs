@@ -8,7 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::Span;
+use super::{Config, Service, Span};
+use crate::version::Exchanges;
 
 /// Where the records of a service go: `records = "FILE"`, or `records = { file = "FILE", … }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,15 @@ impl Records {
             return Err(("keep", format!("{} is not between 1 and {KEEP_MAX}", self.keep)));
         }
         Ok(())
+    }
+}
+
+impl Config {
+    /// Whether a version that is built against this revision of the API is to record each exchange of a service: where records are kept. One
+    /// of an earlier revision tells of exchanges by nothing else, so it is to where a canary is compared, and where traces are exported.
+    pub fn wants_records(&self, service: &Service, api: u32) -> bool {
+        let others = || self.traces.is_some() || self.component(&service.component).canary.is_some();
+        service.records.is_some() || api < Exchanges::SINCE && others()
     }
 }
 

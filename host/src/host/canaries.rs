@@ -8,7 +8,8 @@ use crate::admin::Rolled;
 use crate::clock;
 use crate::config::Config;
 use crate::observe::notice::{self, Notice};
-use crate::version::canary::{Counted, Verdict, compare};
+use crate::version::Counted;
+use crate::version::canary::{Verdict, compare};
 use crate::version::stage::Stage;
 
 impl Host {
@@ -76,7 +77,7 @@ impl Host {
             let Some(trial) = &version.trial else { continue };
             let over = settings.span.is_some_and(|span| now.duration_since(trial.since) >= span.get());
             // One whose protocol tells of no exchanges has its sessions to show.
-            let enough = verdict == Verdict::Fit || canary.ended == 0 && taken >= u64::from(settings.samples);
+            let enough = verdict == Verdict::Fit || canary.ended() == 0 && taken >= u64::from(settings.samples);
             match verdict {
                 Verdict::Worse(why) => self.withdraw_failing(at, &why),
                 _ if !over => {}
@@ -92,7 +93,7 @@ impl Host {
                         "{}: its time is over, and {} exchanges and {taken} sessions are too few to say how it does; \
                          `tandem promote {component}` has it serve",
                         version.name(),
-                        canary.ended
+                        canary.ended()
                     );
                     notice::give(Notice::CanaryUndecided, &reason);
                     if let Some(trial) = &mut self.versions[at].trial {
@@ -113,11 +114,11 @@ impl Host {
         Some(format!(
             "it takes {} % of new sessions: {} exchanges, {} failed, nine in ten up to {} µs; of what serves {}, {}, {} µs",
             settings.share.get() * 100.0,
-            canary.ended,
-            canary.failed,
+            canary.ended(),
+            canary.failed(),
             canary.ninth_tenth(),
-            active.ended,
-            active.failed,
+            active.ended(),
+            active.failed(),
             active.ninth_tenth()
         ))
     }

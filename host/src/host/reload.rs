@@ -329,8 +329,7 @@ impl Host {
         for (name, service) in config.service.iter().filter(|(_, service)| service.component == component) {
             let number = self.services.iter().position(|known| known == name).expect("all were added before");
             let version = self.versions[at].name();
-            // A canary is compared by the records of both.
-            let records = service.records.is_some() || config.component(component).canary.is_some();
+            let records = config.wants_records(service, self.versions[at].manifest.api);
             let traces = config.traces.as_ref().map(|traces| traces.sample);
             let (upstreams, run) = (upstreams.clone(), self.run);
             let starting = Starting { service: name, version: &version, upstreams, run, records, traces };

@@ -81,14 +81,9 @@ impl Host {
     fn version_status(&self, at: usize) -> VersionStatus {
         let (version, bound) = (&self.versions[at], self.is_bound(at));
         let memory = version.code.as_ref().and_then(|code| code.memory());
-        let mut counted = version.past;
+        let mut counted = version.past.clone();
         version.running.iter().for_each(|running| counted.add(&running.counts));
-        let exchanges = version.exchanges();
-        let exchanges = (exchanges.ended > 0).then(|| ExchangesStatus {
-            ended: exchanges.ended,
-            failed: exchanges.failed,
-            nine_in_ten_us: exchanges.ninth_tenth(),
-        });
+        let exchanges = Some(&counted.exchanges).filter(|exchanges| exchanges.ended() > 0).map(ExchangesStatus::from);
         let mut services: Vec<String> =
             version.running.iter().map(|running| self.services[running.service].clone()).collect();
         services.dedup();

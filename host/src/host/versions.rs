@@ -12,10 +12,9 @@ use crate::loader::manifest::Manifest;
 use crate::loader::shelf::{Digest, Shelved};
 use crate::observe::crash::Whose;
 use crate::observe::notice::{self, Notice};
-use crate::version::canary::Counted;
 use crate::version::rollout::Candidate;
 use crate::version::stage::{Stage, Step};
-use crate::version::{Counts, Instance, Lease, Started};
+use crate::version::{Counted, Counts, Instance, Lease, Started};
 
 use super::around::Passed;
 
@@ -78,12 +77,13 @@ pub(super) struct Looked {
 }
 
 /// What was counted of instances that are gone.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Past {
     pub(super) taken: u64,
     pub(super) failures: u64,
     pub(super) panics: u64,
     pub(super) overruns: u64,
+    pub(super) exchanges: Counted,
 }
 
 impl Past {
@@ -92,6 +92,7 @@ impl Past {
         self.failures += counts.failures.load(Ordering::Relaxed);
         self.panics += counts.panics.load(Ordering::Relaxed);
         self.overruns += counts.overruns.load(Ordering::Relaxed);
+        counts.exchanges.add_to(&mut self.exchanges);
     }
 }
 
@@ -292,9 +293,9 @@ impl Version {
         }
     }
 
-    /// What is counted of its exchanges now.
+    /// What was counted of its exchanges until now.
     pub(super) fn exchanges(&self) -> Counted {
-        let mut counted = Counted::default();
+        let mut counted = self.past.exchanges.clone();
         self.running.iter().for_each(|running| running.counts.exchanges.add_to(&mut counted));
         counted
     }

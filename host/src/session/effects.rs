@@ -87,6 +87,7 @@ impl Driver<'_, '_> {
                     self.admit((batch.text(account), batch.text(sender)), units, what, token)?;
                 }
                 Effect::Done { token } => self.session.done(token),
+                Effect::Ended { outcome, nanos } => self.worker.count_ended(self.session, outcome, nanos),
                 Effect::Record { fields } => {
                     let about = self.causes.at(at).about();
                     self.worker.record(self.session, self.wall, batch.bytes(fields), about.map(|about| about.trace));

@@ -169,7 +169,7 @@ impl Answer {
 fn joins(batch: &Batch, effect: &Effect) -> bool {
     match *effect {
         Effect::Send { .. } | Effect::Row { .. } | Effect::After { .. } | Effect::Record { .. } => true,
-        Effect::Admit { .. } | Effect::Done { .. } => true,
+        Effect::Admit { .. } | Effect::Done { .. } | Effect::Ended { .. } => true,
         Effect::Call { asked: bytes, .. } | Effect::Answer { response: bytes, .. } => {
             batch.bytes(bytes).len() <= BYTES_MAX
         }

@@ -1,14 +1,13 @@
-//! A version that is tried beside the one that serves: whose sessions it takes ([`Canary`]), what is counted of both ([`Exchanges`]), and
-//! how they compare ([`compare`]): pure functions.
+//! A version that is tried beside the one that serves: whose sessions it takes ([`Canary`]), and how the two compare ([`compare`]):
+//! pure functions.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem_component::{Peer, Policy};
 
 use super::instance::Service;
-use super::{Instance, Lease};
+use super::{Counted, Instance, Lease};
 use crate::config;
 
 /// What a service is served by beside its active instance.
@@ -81,98 +80,6 @@ impl Service {
     }
 }
 
-/// So many spans for each power of two of microseconds …
-const STEPS: u32 = 4;
-/// … up to an hour.
-const SPANS: usize = 32 * STEPS as usize;
-
-/// How exchanges have ended and how long they took.
-#[derive(Debug)]
-pub struct Exchanges {
-    ended: AtomicU64,
-    failed: AtomicU64,
-    spans: [AtomicU64; SPANS],
-}
-
-impl Default for Exchanges {
-    fn default() -> Self {
-        Exchanges { ended: AtomicU64::new(0), failed: AtomicU64::new(0), spans: [const { AtomicU64::new(0) }; SPANS] }
-    }
-}
-
-impl Exchanges {
-    /// One has ended. Relaxed, as are all counts.
-    pub fn count(&self, failed: bool, micros: u64) {
-        self.ended.fetch_add(1, Ordering::Relaxed);
-        self.failed.fetch_add(failed.into(), Ordering::Relaxed);
-        self.spans[span_of(micros)].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// What was counted by now is added to what was counted of another.
-    pub fn add_to(&self, counted: &mut Counted) {
-        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        counted.ended += load(&self.ended);
-        counted.failed += load(&self.failed);
-        counted.spans.resize(SPANS, 0);
-        counted.spans.iter_mut().zip(&self.spans).for_each(|(sum, span)| *sum += load(span));
-    }
-}
-
-/// The span that so many microseconds lie in.
-fn span_of(micros: u64) -> usize {
-    let octave = micros.max(1).ilog2();
-    let within = if octave >= 2 { (micros >> (octave - 2)) & 3 } else { 0 };
-    ((octave * STEPS) as usize + within as usize).min(SPANS - 1)
-}
-
-/// The longest time in microseconds that a span has.
-fn end_of(span: usize) -> u64 {
-    let (octave, within) = (span as u32 / STEPS, span as u64 % u64::from(STEPS));
-    if octave >= 2 { ((5 + within) << (octave - 2)) - 1 } else { (2 << octave) - 1 }
-}
-
-/// What was counted of a version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Exchanges that have ended.
-    pub ended: u64,
-    /// Those that have failed.
-    pub failed: u64,
-    spans: Vec<u64>,
-}
-
-impl Counted {
-    /// What was counted since then.
-    #[must_use]
-    pub fn since(&self, then: &Counted) -> Self {
-        let spans = self
-            .spans
-            .iter()
-            .enumerate()
-            .map(|(at, span)| span.saturating_sub(then.spans.get(at).copied().unwrap_or(0)));
-        Counted {
-            ended: self.ended.saturating_sub(then.ended),
-            failed: self.failed.saturating_sub(then.failed),
-            spans: spans.collect(),
-        }
-    }
-
-    /// In microseconds, how long nine in ten took at most; as exactly as a quarter of it.
-    pub fn ninth_tenth(&self) -> u64 {
-        let all: u64 = self.spans.iter().sum();
-        let mut sum = 0;
-        let at = self.spans.iter().position(|span| {
-            sum += span;
-            sum * 10 >= all * 9
-        });
-        if all == 0 { 0 } else { at.map_or(0, end_of) }
-    }
-
-    fn failing(&self) -> f64 {
-        if self.ended == 0 { 0.0 } else { self.failed as f64 / self.ended as f64 }
-    }
-}
-
 /// How a canary does beside what serves.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -187,21 +94,21 @@ pub enum Verdict {
 /// Compares a canary with what serves, of which both were counted in the same time.
 pub fn compare(canary: &Counted, active: &Counted, settings: &config::Canary) -> Verdict {
     let samples = u64::from(settings.samples);
-    if canary.ended < samples || active.ended < samples {
+    if canary.ended() < samples || active.ended() < samples {
         return Verdict::TooFew;
     }
     let (one, other) = (canary.failing(), active.failing());
     // That chance alone would make so many more of them fail is less likely than one in a thousand.
-    let (n, m) = (canary.ended as f64, active.ended as f64);
-    let whole = (canary.failed + active.failed) as f64 / (n + m);
+    let (n, m) = (canary.ended() as f64, active.ended() as f64);
+    let whole = (canary.failed() + active.failed()) as f64 / (n + m);
     let deviation = (whole * (1.0 - whole) * (1.0 / n + 1.0 / m)).sqrt();
     if one - other > settings.worse.get() && one - other > 3.0 * deviation {
         return Verdict::Worse(format!(
             "{:.1} % of its {} exchanges failed, and {:.1} % of the {} of what serves",
             one * 100.0,
-            canary.ended,
+            canary.ended(),
             other * 100.0,
-            active.ended
+            active.ended()
         ));
     }
     let (one, other) = (canary.ninth_tenth(), active.ninth_tenth());
@@ -215,7 +122,10 @@ pub fn compare(canary: &Counted, active: &Counted, settings: &config::Canary) ->
 
 #[cfg(test)]
 mod tests {
+    use tandem_component::Outcome;
+
     use super::*;
+    use crate::version::Exchanges;
 
     fn settings() -> config::Canary {
         toml::from_str("share = '5%'").unwrap()
@@ -223,23 +133,11 @@ mod tests {
 
     fn counted(ended: u64, failed: u64, micros: u64) -> Counted {
         let exchanges = Exchanges::default();
-        (0..ended).for_each(|n| exchanges.count(n < failed, micros));
+        let outcome = |n| if n < failed { Outcome::Failed } else { Outcome::Done };
+        (0..ended).for_each(|n| exchanges.count(0, outcome(n), micros * 1000));
         let mut counted = Counted::default();
         exchanges.add_to(&mut counted);
         counted
-    }
-
-    #[test]
-    fn spans_follow_each_other_without_a_gap() {
-        let mut last = 0;
-        for micros in 1..100_000 {
-            let span = span_of(micros);
-            assert!(span >= last && micros <= end_of(span), "{micros} in {span}");
-            assert!(span == last || span_of(micros - 1) < span);
-            last = span;
-        }
-        assert_eq!(span_of(u64::MAX), SPANS - 1);
-        assert_eq!((counted(10, 0, 1000).ninth_tenth(), counted(0, 0, 0).ninth_tenth()), (1023, 0));
     }
 
     #[test]
@@ -262,20 +160,5 @@ mod tests {
             let verdict = compare(&of(canary), &of(active), &settings());
             assert!(format!("{verdict:?}").starts_with(expected), "{canary:?} beside {active:?}: {verdict:?}");
         }
-    }
-
-    #[test]
-    fn what_was_counted_before_does_not_count() {
-        let exchanges = Exchanges::default();
-        let look = || {
-            let mut counted = Counted::default();
-            exchanges.add_to(&mut counted);
-            counted
-        };
-        exchanges.count(true, 5);
-        let then = look();
-        exchanges.count(false, 90);
-        let since = look().since(&then);
-        assert_eq!((since.ended, since.failed, since.ninth_tenth()), (1, 0, 95));
     }
 }

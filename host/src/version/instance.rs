@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem_component::Policy;
 
-use super::Lease;
-use super::canary::{Canary, Exchanges};
+use super::canary::Canary;
+use super::{Exchanges, Lease};
 use crate::account::Accounts;
 use crate::agreement::Agreements;
 use crate::config;
@@ -65,7 +65,7 @@ pub struct Counts {
     pub panics: AtomicU64,
     /// Calls that took longer than they may.
     pub overruns: AtomicU64,
-    /// The exchanges that it tells of, while a canary is out.
+    /// The exchanges that it tells of.
     pub exchanges: Exchanges,
     /// Sessions that were told to say goodbye, did not in their time, and were ended.
     pub overdue: AtomicU64,
@@ -106,6 +106,11 @@ impl Instance {
     pub fn asks_admissions(&self) -> bool {
         const SINCE: u32 = 4;
         self.object.code().manifest.api >= SINCE
+    }
+
+    /// Whether it tells of exchanges that are not recorded.
+    pub fn tells_ends(&self) -> bool {
+        self.object.code().manifest.api >= Exchanges::SINCE
     }
 
     /// Whether each worker keeps a session of it without a peer.

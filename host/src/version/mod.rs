@@ -2,6 +2,7 @@
 //! a reload makes of the files that it found ([`rollout`]).
 
 pub mod canary;
+mod exchanges;
 pub mod instance;
 pub mod lease;
 pub mod rollout;
@@ -9,5 +10,6 @@ pub mod stage;
 pub mod table;
 pub mod verdicts;
 
+pub use exchanges::{Counted, Exchanges};
 pub use instance::{Counts, Instance, Service, Snapshot, Started};
 pub use lease::Lease;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tandem_component::Trace;
 use tandem_component::abi::About;
+use tandem_component::{Outcome, Trace};
 
 use super::Worker;
 use crate::observe::records::Line;
@@ -20,7 +20,7 @@ pub struct Begun {
     at: u64,
 }
 
-/// What is compared of exchanges, among the fields of a record.
+/// What is counted of exchanges, among the fields of a record of a component that tells of no other.
 #[derive(Deserialize)]
 struct Ended<'a> {
     outcome: &'a str,
@@ -28,16 +28,23 @@ struct Ended<'a> {
 }
 
 impl Worker {
+    /// An exchange has ended. A number that is that of no outcome is of no version that is loaded.
+    pub fn count_ended(&self, session: &Session, outcome: u32, nanos: u64) {
+        if let (Some(instance), Some(outcome)) = (session.instance(), Outcome::ALL.get(outcome as usize)) {
+            instance.counts.exchanges.count(self.index, *outcome, nanos);
+        }
+    }
+
     /// Takes the record of an exchange. `led_by`: the call that it follows from.
     pub fn record(&self, session: &Session, wall: u64, fields: &[u8], led_by: Option<Trace>) {
+        if let Some(instance) = session.instance().filter(|instance| !instance.tells_ends())
+            && let Ok(Ended { outcome, duration_us }) = rmp_serde::from_slice(fields)
+            && let Some(outcome) = Outcome::ALL.into_iter().find(|known| known.word() == outcome)
+        {
+            instance.counts.exchanges.count(self.index, outcome, duration_us.saturating_mul(1000));
+        }
         self.look(|snapshot| {
             let service = &snapshot.services[session.service];
-            if service.canary.is_some()
-                && let Some(instance) = session.instance()
-                && let Ok(Ended { outcome, duration_us }) = rmp_serde::from_slice(fields)
-            {
-                instance.counts.exchanges.count(outcome == "failed", duration_us);
-            }
             let traces = snapshot.traces.as_deref().filter(|_| may_be_sampled(fields, led_by));
             if service.records.is_none() && traces.is_none() {
                 return;

@@ -59,7 +59,7 @@ impl Conversation {
     /// Refuses a request whose head was not read.
     #[cold]
     pub(crate) fn refuse_unread(&mut self, http: &Http, refused: Refused, out: &mut Out<'_, Self>) {
-        self.exchange = Exchange { began: out.now(), minor: 1, ..Exchange::default() };
+        self.exchange = Exchange { began: out.now(), untold: true, minor: 1, ..Exchange::default() };
         self.entry = http.recording.takes(None).then(Box::default);
         self.refuse_and_close(http, refused, out);
     }
@@ -76,6 +76,7 @@ impl Conversation {
         };
         self.exchange = Exchange {
             began: out.now(),
+            untold: true,
             minor: head.minor,
             head_only,
             idempotent,

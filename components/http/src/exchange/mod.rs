@@ -30,6 +30,8 @@ use crate::session::{Conversation, Stage, Then};
 pub(crate) struct Exchange {
     /// When its head was read.
     pub(crate) began: Time,
+    /// The host was not told yet how it ended.
+    pub(crate) untold: bool,
     /// 0 or 1: the client speaks HTTP/1.0 or 1.1.
     pub(crate) minor: u8,
     /// The method is HEAD.
@@ -85,6 +87,19 @@ const BUFFER_KEPT: usize = 640;
 /// The status in the record of an exchange whose client has gone.
 pub(crate) const CLIENT_GONE: u16 = 499;
 
+impl Exchange {
+    /// How it ended; `cut` where its answer is not whole.
+    pub(crate) fn outcome(&self, cut: bool) -> Outcome {
+        match self.status {
+            _ if cut => Outcome::Failed,
+            CLIENT_GONE => Outcome::Abandoned,
+            ..400 => Outcome::Done,
+            400..500 => Outcome::Refused,
+            500.. => Outcome::Failed,
+        }
+    }
+}
+
 impl Conversation {
     /// Whether the connection may be kept after this exchange.
     #[inline]
@@ -111,9 +126,7 @@ impl Conversation {
     /// The exchange is over: the next one may begin, or the connection ends.
     #[inline]
     pub(crate) fn end_exchange(&mut self, http: &Http, keeps: bool, out: &mut Out<'_, Self>) {
-        if self.entry.is_some() {
-            self.record(false, out);
-        }
+        self.tell(false, out);
         self.exchange.link = None;
         self.exchange.answered = false;
         if !keeps || (self.half_closed && self.unread == 0) {
@@ -138,9 +151,7 @@ impl Conversation {
     /// Gives up an answer that is half sent, so that the client sees that it is not whole.
     pub(crate) fn cut(&mut self, out: &mut Out<'_, Self>) {
         self.leave_server(out);
-        if self.entry.is_some() {
-            self.record(true, out);
-        }
+        self.tell(true, out);
         self.stage = Stage::Over;
         self.alarm.clear();
         out.abort(Stream::OWN);
@@ -173,9 +184,7 @@ impl Conversation {
                 self.exchange.status = CLIENT_GONE;
             }
             self.leave_server(out);
-            if self.entry.is_some() {
-                self.record(false, out);
-            }
+            self.tell(false, out);
         }
         self.stage = Stage::Over;
         self.alarm.clear();
@@ -193,10 +202,15 @@ impl Conversation {
         }
     }
 
-    fn record(&mut self, cut: bool, out: &mut Out<'_, Self>) {
+    /// Tells the host, once, how the exchange ended; `cut` where its answer is not whole.
+    #[inline]
+    pub(crate) fn tell(&mut self, cut: bool, out: &mut Out<'_, Self>) {
+        let untold = std::mem::take(&mut self.exchange.untold);
         if let Some(entry) = self.entry.take() {
             entry.write(&self.exchange, cut, &self.upstream, out);
             self.spare = Some(entry).filter(|entry| entry.is_small());
+        } else if untold {
+            out.ended(self.exchange.outcome(cut), out.now().since(self.exchange.began));
         }
     }
 

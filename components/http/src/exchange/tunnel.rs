@@ -126,9 +126,7 @@ impl Conversation {
         up.cancel(out);
         down.cancel(out);
         out.close(link.stream);
-        if self.entry.is_some() {
-            self.record(false, out);
-        }
+        self.tell(false, out);
         self.close(out);
     }
 

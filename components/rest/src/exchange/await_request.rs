@@ -51,7 +51,7 @@ impl Connection {
     /// Refuses a request whose head was not read.
     pub(super) fn refuse_unread(&mut self, rest: &Rest, problem: &Problem, out: &mut Out<'_, Conversation>) {
         let entry = rest.recording.takes(None).then(Box::default);
-        self.exchange = Exchange { began: out.now(), minor: 1, entry, ..Exchange::default() };
+        self.exchange = Exchange { began: out.now(), untold: true, minor: 1, entry, ..Exchange::default() };
         self.refuse_and_close(rest, problem, out);
     }
 
@@ -59,6 +59,7 @@ impl Connection {
         let span = out.begin_span(Trace::of_fields(head.fields.all("traceparent")));
         self.exchange = Exchange {
             began: out.now(),
+            untold: true,
             minor: head.minor,
             head_only: head.method == "HEAD",
             keep: head.connection.persists(head.minor),

@@ -76,6 +76,8 @@ enum Stage {
 pub(crate) struct Exchange {
     /// When its head was read.
     pub(crate) began: Time,
+    /// The host was not told yet how it ended.
+    untold: bool,
     /// 0 or 1: the client speaks HTTP/1.0 or 1.1.
     minor: u8,
     /// The method is HEAD.
@@ -108,7 +110,19 @@ pub(crate) struct Exchange {
 }
 
 /// The status in the record of an exchange whose client has gone.
-pub(crate) const CLIENT_GONE: u16 = 499;
+const CLIENT_GONE: u16 = 499;
+
+impl Exchange {
+    /// How it ended.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.status {
+            CLIENT_GONE => Outcome::Abandoned,
+            ..400 => Outcome::Done,
+            400..500 => Outcome::Refused,
+            500.. => Outcome::Failed,
+        }
+    }
+}
 
 impl Connection {
     /// A connection on which no request has begun.
@@ -219,7 +233,7 @@ impl Connection {
             if !self.exchange.answered {
                 self.exchange.status = CLIENT_GONE;
             }
-            self.record(out);
+            self.tell(out);
         }
         self.stage = Stage::Over;
         self.due = None;
@@ -262,7 +276,7 @@ impl Connection {
 
     /// The exchange is over: the next one may begin, or the connection ends.
     fn end_exchange(&mut self, rest: &Rest, keeps: bool, out: &mut Out<'_, Conversation>) {
-        self.record(out);
+        self.tell(out);
         self.exchange = Exchange::default();
         self.buffer = Vec::new();
         if !keeps || self.half_closed && self.unread == 0 {
@@ -279,9 +293,13 @@ impl Connection {
         out.close(Stream::OWN);
     }
 
-    fn record(&mut self, out: &mut Out<'_, Conversation>) {
+    /// Tells the host, once, how the request ended.
+    fn tell(&mut self, out: &mut Out<'_, Conversation>) {
+        let untold = std::mem::take(&mut self.exchange.untold);
         if let Some(entry) = self.exchange.entry.take() {
             entry.write(&self.exchange, out);
+        } else if untold {
+            out.ended(self.exchange.outcome(), out.now().since(self.exchange.began));
         }
     }
 

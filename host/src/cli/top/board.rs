@@ -118,7 +118,7 @@ impl Board {
             self.counts.clear();
         }
         let counts = status.versions.iter().map(|one| {
-            let counts = Counts { taken: one.taken, exchanges: one.exchanges.map(|exchanges| exchanges.ended) };
+            let counts = Counts { taken: one.taken, exchanges: one.exchanges.as_ref().map(|it| it.ended) };
             (one.version.clone(), counts)
         });
         self.counts.push_back((now, counts.collect()));
