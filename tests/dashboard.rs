@@ -19,15 +19,13 @@ token_file = {word:?}
 [service.web]
 component = "http"
 listen = ["tcp://127.0.0.1:{web}"]
-records = {records:?}
 config = {{ routes = [{{ path = "/", status = 200, body = "well" }}] }}
 [component.http]
 canary = {{ share = "50%" }}
 [agreement.gold]
 accounts = ["*"]
 quota = {{ day = 1000 }}
-"#,
-        records = builder.scratch("records.jsonl"),
+"#
     );
     let gateway = builder.data("data").toml(&text).start();
     let pictures = target_directory("dashboard");
@@ -40,6 +38,9 @@ quota = {{ day = 1000 }}
     let mut clients: Vec<_> = (0..20).map(|_| gateway.connect(web)).collect();
     clients.iter_mut().for_each(|client| drop(client.get("/").unwrap()));
     browser.does("areas http 1");
+    // How long they took is known though nobody keeps records.
+    browser.does("cell http@0.1.0 exchanges failed = 0 of 20");
+    browser.does("cell http@0.1.0 99 in 100 = 10 µs");
     // A canary comes by a reload that the operator asks for.
     gateway.deploy_stamped(&libraries().http, "1.1.0");
     browser.does("reload");
@@ -53,6 +54,9 @@ quota = {{ day = 1000 }}
     browser.does("stage http@1.1.0 active");
     assert_eq!(gateway.status().numbers("http", "active"), ["1.1.0"]);
     clients.iter_mut().for_each(|client| drop(client.get("/").unwrap()));
+    browser.does("areas http 2");
+    browser.does("cell http@1.1.0 exchanges failed = 0 of 20");
+    browser.does("choose exchanges");
     browser.does("areas http 2");
     browser.does("everybody");
     browser.does("press Roll http@1.1.0");

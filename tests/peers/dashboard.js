@@ -83,6 +83,14 @@ async function main() {
         [component, count],
       );
     },
+    // Waits until a version has this in the cell that is named so.
+    async cell(version, ...words) {
+      const [of, value] = words.join(" ").split(" = ");
+      await row(version).locator(`td[data-of="${of}"]`, { hasText: new RegExp(`^${value}$`) }).waitFor();
+    },
+    async choose(what) {
+      await page.locator(`input[name=what][value=${what}]`).check();
+    },
     async event(notice) {
       await page.locator("#events li b", { hasText: notice }).first().waitFor();
     },

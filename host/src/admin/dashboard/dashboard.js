@@ -2,6 +2,7 @@
 // seen since it was opened.
 
 const SAMPLES = 300; // seconds that the areas reach back
+const RECENT = 60; // and those that exchanges are told of by
 const EVENTS = 200; // that are shown
 
 const $ = (selector) => document.querySelector(selector);
@@ -61,7 +62,13 @@ const bytes = (number) => {
   const at = Math.min(4, Math.floor(Math.log2(Math.max(1, number)) / 10));
   return `${(number / 1024 ** at).toFixed(at ? 1 : 0)} ${["B", "KiB", "MiB", "GiB", "TiB"][at]}`;
 };
-const micros = (us) => (us === undefined ? "–" : us < 1000 ? `${us} µs` : us < 1e6 ? `${(us / 1e3).toFixed(1)} ms` : `${(us / 1e6).toFixed(1)} s`);
+// The end of a span, which is no more exact than two digits and a half.
+const micros = (us) => {
+  if (us === undefined) return "–";
+  if (us === Infinity) return "> 10,000 s";
+  const [of, unit] = us < 1000 ? [us, "µs"] : us < 1e6 ? [us / 1e3, "ms"] : [us / 1e6, "s"];
+  return `${of.toLocaleString("en", { maximumFractionDigits: 2 })} ${unit}`;
+};
 const when = (nanos) => new Date(nanos / 1e6);
 const cell = (of, value) => make("td", { class: "number", "data-of": of }, value);
 const empty = (columns, text) => make("tr", {}, make("td", { colspan: columns, class: "empty" }, text));
@@ -75,9 +82,13 @@ function colour(version) {
 
 // --- traffic -----------------------------------------------------------------------------------------------------------------------
 
-const samples = []; // { at, versions: Map(version → { component, sessions, taken }) }
+const samples = []; // { at, versions: Map(version → { component, sessions, taken, exchanges }) }
+let counted = ""; // By which process: another one counts anew.
 
 function remember(status) {
+  const by = `${status.pid} ${status.since}`;
+  if (counted !== by) samples.length = 0;
+  counted = by;
   const versions = new Map(status.versions.map((one) => [one.version, one]));
   samples.push({ at: Date.now(), versions });
   if (samples.length > SAMPLES + 1) samples.shift();
@@ -88,7 +99,7 @@ function values(component, what) {
   const names = [];
   for (const { versions } of samples) {
     for (const one of versions.values()) {
-      if (one.component === component && (one.taken || one.sessions) && !names.includes(one.version)) names.push(one.version);
+      if (one.component === component && (one.taken || one.sessions || one.exchanges) && !names.includes(one.version)) names.push(one.version);
     }
   }
   const rows = samples.map((sample, index) =>
@@ -97,7 +108,8 @@ function values(component, what) {
       if (what === "sessions") return now?.sessions ?? 0;
       const before = samples[index - 1];
       const then = before?.versions.get(name);
-      return now && before ? Math.max(0, ((now.taken - (then?.taken ?? 0)) * 1000) / (sample.at - before.at)) : 0;
+      const number = (one) => (what === "exchanges" ? one?.exchanges?.ended : one?.taken) ?? 0;
+      return now && before ? Math.max(0, ((number(now) - number(then)) * 1000) / (sample.at - before.at)) : 0;
     }),
   );
   return { names: names.filter((_, at) => rows.some((row) => row[at] > 0)), rows: rows.map((row) => row.filter((_, at) => rows.some((other) => other[at] > 0))) };
@@ -143,6 +155,22 @@ function charts(status) {
   $("#charts").replaceChildren(...components.map((component) => chart(component, what)));
 }
 
+// Of the exchanges that a version has ended of late: how many failed, and how long one in two, nine in ten and 99 in a hundred took at most.
+function recent(version) {
+  const now = samples.at(-1)?.versions.get(version)?.exchanges;
+  const before = samples.find((one) => one.at >= samples.at(-1).at - RECENT * 1000 - 500);
+  const then = before?.versions.get(version)?.exchanges;
+  if (!now) return undefined;
+  const known = new Map(then?.spans.map((span) => [span.up_to_us, span.count]));
+  const spans = now.spans.map((span) => ({ up_to: span.up_to_us ?? Infinity, count: span.count - (known.get(span.up_to_us) ?? 0) }));
+  const all = spans.reduce((sum, span) => sum + span.count, 0);
+  const within = (share) => {
+    let sum = 0;
+    return all ? spans.find((span) => (sum += span.count) >= all * share).up_to : undefined;
+  };
+  return { all, failed: now.failed - (then?.failed ?? 0), times: [0.5, 0.9, 0.99].map(within) };
+}
+
 // --- versions ----------------------------------------------------------------------------------------------------------------------
 
 function acts(status, version) {
@@ -179,6 +207,8 @@ function versions(status) {
   const rows = status.versions.map((one) => {
     const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
     swatch.style.background = colour(one.version);
+    const exchanges = recent(one.version);
+    const failed = exchanges?.all ? `${count(exchanges.failed)} of ${count(exchanges.all)}` : "–";
     return make(
       "tr",
       {},
@@ -188,12 +218,13 @@ function versions(status) {
       cell("taken", count(one.taken)),
       cell("failed", count(one.failures)),
       cell("overrun", count(one.overruns)),
-      cell("9 in 10", micros(one.exchanges?.nine_in_ten_us)),
+      cell("exchanges failed", failed),
+      ...["1 in 2", "9 in 10", "99 in 100"].map((of, at) => cell(of, micros(exchanges?.times[at]))),
       cell("memory", bytes(one.memory)),
       make("td", {}, make("div", { class: "acts" }, ...acts(status, one))),
     );
   });
-  show($("#versions tbody"), rows, empty(9, "There is none."));
+  show($("#versions tbody"), rows, empty(12, "There is none."));
 }
 
 // --- the rest ----------------------------------------------------------------------------------------------------------------------
