@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use support::{
-    Authority, Client, Gateway, PATIENCE, Peer, eventually, free_port, greeter, libraries, loopback, settled,
+    Authority, Client, Gateway, PATIENCE, Peer, eventually, fixture, free_port, greeter, libraries, loopback, settled,
 };
 
 /// A gateway that says who is there, in plain words, by TLS and by HTTP, always behind proxies.
@@ -159,11 +159,7 @@ fn a_header_may_come_with_what_follows_or_a_byte_at_a_time() {
 
     // TLS right behind it, in what may be the same segment.
     for header in [V1, V2] {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&place.authority.file).unwrap()).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("own.example").unwrap();
-        let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut connection = trusting(&place.authority);
         let mut both = header.to_vec();
         connection.write_tls(&mut both).unwrap();
         let mut tcp = TcpStream::connect(loopback(place.tls)).unwrap();
@@ -411,6 +407,65 @@ fn a_client_keeps_its_connection_to_a_server_and_gets_nobody_elses() {
     }
     network.set_nonblocking(true).unwrap();
     assert!(network.accept().is_err(), "no other was made");
+}
+
+#[test]
+fn who_is_in_the_middle_of_entering_enters_also_where_another_worker_takes_over() {
+    let [lines, proxied, tls] = [free_port(), free_port(), free_port()];
+    let builder = Gateway::builder().library(&fixture("careless"));
+    let authority = Authority::new(&builder.scratch("certificates"), "authority");
+    let own = authority.certify("own", "own", &["own.example"]);
+    let comes_back = builder.scratch("comes back");
+    let behind = "proxy_protocol = { from = [\"127.0.0.1\"] }";
+    let gateway = builder
+        .toml(&format!(
+            "workers = 1\n[service.lines]\ncomponent = \"misbehaving-careless\"\nlisten = [\"tcp://127.0.0.1:{lines}\", \
+             {{ address = \"tcp://127.0.0.1:{proxied}\", {behind} }}, \
+             {{ address = \"tcp://127.0.0.1:{tls}\", {behind}, tls = \"public\" }}]\n\
+             config = {{ comes_back_with = \"{}\" }}\n[component.misbehaving-careless]\nrollback = {{ failures = 1000 }}\n\
+             [tls.public]\ncertificates = [{}]\n",
+            comes_back.display(),
+            own.pair()
+        ))
+        .start();
+    let echoes = |client: &mut Client, text: &str| {
+        client.send(format!("{text}\n").as_bytes()).unwrap();
+        assert_eq!(client.line().unwrap(), text);
+    };
+    // In the middle of a header, and of a handshake.
+    let mut by_header = gateway.connect(proxied);
+    by_header.send(&V2[..20]).unwrap();
+    let (mut connection, mut hello) = (trusting(&authority), Vec::new());
+    connection.write_tls(&mut hello).unwrap();
+    let mut tcp = TcpStream::connect(loopback(tls)).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    tcp.write_all(&[V1, &hello[..20]].concat()).unwrap();
+    // The one worker has seen them before these.
+    (0..3).for_each(|_| echoes(&mut gateway.connect(lines), "before"));
+    let mut held = gateway.connect(lines);
+    held.send(b"hold\n").unwrap();
+    settled(1, || gateway.status().count("worker-taken-over"));
+
+    by_header.send(&V2[20..]).unwrap();
+    echoes(&mut by_header, "after");
+    tcp.write_all(&hello[20..]).unwrap();
+    let mut stream = StreamOwned::new(connection, tcp);
+    stream.write_all(b"after\n").unwrap();
+    let mut heard = [0; 6];
+    stream.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"after\n");
+    let status = gateway.status();
+    assert_eq!((status.count("proxy-refused"), status.count("handshake-failed")), (0, 0), "{status:?}");
+    fs::write(&comes_back, "").unwrap();
+    settled(1, || gateway.status().count("thread-returned"));
+}
+
+/// A client of `own.example` that trusts this authority alone.
+fn trusting(authority: &Authority) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&authority.file).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    ClientConnection::new(Arc::new(config), ServerName::try_from("own.example").unwrap()).unwrap()
 }
 
 fn haproxy(file: &Path) -> Peer {
