@@ -64,6 +64,14 @@ fn an_upstream_is_who_it_should_be_or_is_not_sent_anything() {
         assert_eq!(status("/"), 200);
     }
 
+    // What servers are shown is read again by a reload, and shown on no connection that was made before.
+    client.renew_as(&strange.certify("renewed", "gateway", &[]));
+    assert!(gateway.reload().ok);
+    assert_eq!(status("/"), 502);
+    client.renew_as(&authority.certify("renewed", "gateway", &[]));
+    assert!(gateway.reload().ok);
+    assert_eq!(status("/"), 200);
+
     for (from, to, reason) in [
         ("name = \"app.example\"", "name = \"not a name\"", "upstream.app.tls.name: `not a name` is no name of a host"),
         ("key = \"", "min_version = \"1.1\", key = \"", "unknown variant `1.1`"),
