@@ -117,12 +117,13 @@ fn a_connector_speaks_with_who_it_should_and_says_why_it_does_not() {
     let builder = Gateway::builder().library_as(&greeter(), "libtandem_greeter.so");
     let authority = Authority::new(&builder.scratch("certificates"), "authority");
     let mut server = Server::listening_at(port, &authority.certify("server", "server", &["app.example"]));
+    // Without any named, the authorities are the system's.
     let gateway = builder
+        .system_trusts(&authority.file)
         .toml(&format!(
             "workers = 1\n[service.one]\ncomponent = \"greeter\"\nconnect = [\"tcp://127.0.0.1:{port}\"]\n\
              reconnect = {{ from = \"50ms\", to = \"500ms\" }}\n\
-             connect_tls = {{ name = \"other.example\", ca = \"{}\" }}\n",
-            authority.file.display()
+             connect_tls = {{ name = \"other.example\" }}\n"
         ))
         .start();
     eventually("it says why", || {

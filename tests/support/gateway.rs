@@ -385,6 +385,16 @@ impl Builder {
         Builder { late: seed, ..self }
     }
 
+    /// Its system trusts these authorities, and no others.
+    ///
+    /// # Panics
+    /// Where the file cannot be read.
+    #[must_use]
+    pub fn system_trusts(self, authorities: &Path) -> Self {
+        fs::copy(authorities, self.directory.path().join(AUTHORITIES)).expect("there is room for authorities");
+        self
+    }
+
     /// Has it log in JSON.
     #[must_use]
     pub fn json(self) -> Self {
@@ -448,6 +458,10 @@ fn run(
     command.args(json.then_some("--json"));
     command.stdout(log.try_clone().expect("there is a descriptor left")).stderr(log);
     process::end_with_this_thread(&mut command);
+    let authorities = directory.join(AUTHORITIES);
+    if authorities.exists() {
+        command.env("SSL_CERT_FILE", authorities);
+    }
     if let Some(count) = descriptors {
         let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
         // SAFETY: `setrlimit` may be called between fork and exec; the limit is a copy that the closure has.
@@ -496,3 +510,5 @@ fn log(directory: &Path) -> String {
 }
 
 const LOG: &str = "log";
+/// The authorities that the gateway's system trusts, where they are not this one's.
+const AUTHORITIES: &str = "authorities.pem";
