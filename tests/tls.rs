@@ -1,9 +1,11 @@
 //! TLS on listeners, as openssl, curl and rustls see it.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -123,13 +125,16 @@ fn line(stream: &mut Stream) -> String {
     String::from_utf8(line).unwrap()
 }
 
-#[test]
-fn what_is_sent_and_half_closed_comes_back_to_the_end() {
-    let place = Place::echoing();
-    let mut stream = place.client(None, &[], "localhost").unwrap();
-    // More than all buffers on the way take, so that both sides have to wait for each other.
-    let text: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
-    let (mut sent, mut back) = (0, Vec::new());
+/// More than all buffers on the way take.
+fn long_text() -> Vec<u8> {
+    (0..12_000_000_u32).map(|n| (n / 7) as u8).collect()
+}
+
+/// Sends a text and reads none of what comes back until nothing more goes out: each side waits for the other then, for which `stuck` is
+/// called. What comes back after that is the same.
+fn echoes(stream: &mut Stream, text: &[u8], stuck: impl FnOnce()) {
+    const STUCK: Duration = Duration::from_millis(300);
+    let (mut sent, mut back, mut stuck, mut wrote_at) = (0, Vec::new(), Some(stuck), Instant::now());
     stream.sock.set_nonblocking(true).unwrap();
     let mut buffer = [0; 65_536];
     while back.len() < text.len() {
@@ -139,15 +144,23 @@ fn what_is_sent_and_half_closed_comes_back_to_the_end() {
                 stream.conn.send_close_notify();
             }
         }
-        // Sends first for as long as it can: what comes back waits meanwhile.
-        let wrote = stream.conn.wants_write() && stream.conn.write_tls(&mut stream.sock).is_ok();
-        if !wrote {
-            match stream.conn.read_tls(&mut stream.sock) {
-                Ok(_) => drop(stream.conn.process_new_packets().unwrap()),
-                Err(error) => {
-                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-                    std::thread::yield_now();
-                }
+        if stream.conn.wants_write() && stream.conn.write_tls(&mut stream.sock).is_ok() {
+            wrote_at = Instant::now();
+            continue;
+        }
+        if stuck.is_some() && wrote_at.elapsed() < STUCK {
+            std::thread::yield_now();
+            continue;
+        }
+        if let Some(stuck) = stuck.take() {
+            assert!(sent < text.len(), "all of it was taken, and nobody waits");
+            stuck();
+        }
+        match stream.conn.read_tls(&mut stream.sock) {
+            Ok(_) => drop(stream.conn.process_new_packets().unwrap()),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                std::thread::yield_now();
             }
         }
         while let Ok(n @ 1..) = stream.conn.reader().read(&mut buffer) {
@@ -158,6 +171,82 @@ fn what_is_sent_and_half_closed_comes_back_to_the_end() {
     stream.sock.set_nonblocking(false).unwrap();
     // An end that was said: one that was not is an error.
     assert_eq!(stream.read(&mut buffer).unwrap(), 0);
+}
+
+#[test]
+fn what_is_sent_and_half_closed_comes_back_to_the_end() {
+    let place = Place::echoing();
+    let mut stream = place.client(None, &[], "localhost").unwrap();
+    echoes(&mut stream, &long_text(), || {});
+}
+
+/// What is encrypted and was not taken yet goes along, and so does what was read and not told yet.
+#[test]
+fn a_session_that_waits_for_its_peer_is_carried_with_its_state() {
+    let place = Place::echoing();
+    let mut stream = place.client(None, &[], "localhost").unwrap();
+    echoes(&mut stream, &long_text(), || {
+        for version in ["1.1.0", "1.2.0"] {
+            place.gateway.swap(&libraries().echo, version);
+            let on = || place.gateway.status().versions.iter().find(|it| it.number == version).map(|it| it.sessions);
+            settled(Some(1), on);
+        }
+        let retired = || place.gateway.status().versions.iter().filter(|it| it.stage == "retired").count();
+        settled(2, retired);
+    });
+}
+
+/// Bytes that go from a server to a client without a component between.
+#[test]
+fn what_is_forwarded_to_a_peer_that_waits_comes_whole_and_once() {
+    let server = TcpListener::bind(loopback(0)).unwrap();
+    let upstream = format!(
+        "config = {{ routes = [{{ path = \"/\", upstream = \"app\" }}] }}\n[upstream.app]\nservers = [\"tcp://{}\"]",
+        server.local_addr().unwrap()
+    );
+    let builder = Gateway::builder().library(&libraries().http);
+    let place = Place::serving(builder, "http", &upstream, |_| String::new());
+    let text = long_text();
+    let written = Arc::new(AtomicUsize::new(0));
+    let (body, so_far) = (text.clone(), Arc::clone(&written));
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = server.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes()).unwrap();
+        for part in body.chunks(16_384) {
+            stream.write_all(part).unwrap();
+            so_far.fetch_add(part.len(), Ordering::Relaxed);
+        }
+    });
+    let mut client = place.client(None, &[], "localhost").unwrap();
+    says(&mut client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        head = head + &line(&mut client);
+    }
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    // The server is kept from writing by a client that does not read.
+    let so_far = || written.load(Ordering::Relaxed);
+    settled(true, || {
+        let before = so_far();
+        std::thread::sleep(Duration::from_millis(300));
+        before > 0 && before == so_far()
+    });
+    assert!(so_far() < text.len());
+    place.gateway.swap(&libraries().http, "1.1.0");
+
+    let mut body = vec![0; text.len()];
+    client.read_exact(&mut body).unwrap();
+    assert!(body == text);
+    serving.join().unwrap();
+    // Nothing comes after it but the next answer, by the new version.
+    says(&mut client, "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(line(&mut client).starts_with("HTTP/1.1 400 "));
 }
 
 #[test]

@@ -47,7 +47,7 @@ use serde::de::DeserializeOwned;
 
 use crate::abi::{RawEvent, Sink, TO_END, authenticated, failure, kind, row, unstored};
 use crate::boxed::{self, Boxed, Started};
-use crate::component::{Component, Opening, Peer, Refusal, Role, Starting, Time, Transport};
+use crate::component::{Component, Opening, Peer, Refusal, Role, Secured, Starting, Time, Transport};
 use crate::effects::{Batch, Effect, Range};
 use crate::event::{DialFailure, Server, Stream};
 use crate::late::{self, Late};
@@ -132,12 +132,19 @@ struct Host {
     batch: Batch,
 }
 
-#[derive(Clone, Copy)]
 struct OpeningParts {
     established: u64,
     idle_since: u64,
     role: Role,
     transport: Transport,
+    tls: Option<Agreed>,
+}
+
+/// What was agreed on, as [`Secured`] says it.
+struct Agreed {
+    alpn: Option<String>,
+    server_name: Option<String>,
+    subject: Option<String>,
 }
 
 #[derive(Default)]
@@ -186,11 +193,61 @@ impl<C: Component> Harness<C> {
     /// # Errors
     /// As `start`.
     pub fn start_as(config: &impl Serialize, role: Role, transport: Transport) -> Result<Self, Refusal> {
+        Harness::start_on(config, role, transport, None)
+    }
+
+    /// As [`start`](Harness::start), on a connection with TLS.
+    ///
+    /// ```
+    /// use tandem_component::prelude::*;
+    /// # use std::borrow::Cow;
+    /// struct Whoever;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # struct Conversation;
+    /// impl Component for Whoever {
+    ///     type Config = ();
+    ///     type Session = Conversation;
+    ///     const POLICY: Policy = Policy::Renew;
+    ///     fn start((): (), _: &Starting<'_>) -> Result<Self, Refusal> { Ok(Whoever) }
+    ///     fn open(&self, opening: &Opening<'_>) -> Result<Conversation, Refusal> {
+    ///         match opening.tls.and_then(|tls| tls.subject) {
+    ///             Some(_) => Ok(Conversation),
+    ///             None => Err(Refusal::from("nobody knows who you are")),
+    ///         }
+    ///     }
+    /// }
+    /// # impl Session for Conversation {
+    /// #     type Component = Whoever;
+    /// #     type Then = ();
+    /// #     fn handle(&mut self, _: &Whoever, _: Event<'_, ()>, _: &mut Out<'_, Self>) -> Result<(), Fault> { Ok(()) }
+    /// #     fn at_boundary(&self) -> bool { true }
+    /// # }
+    /// assert!(Harness::<Whoever>::start(&()).is_err());
+    /// let alice = Harness::<Whoever>::start_by_tls(&(), Secured::new(None, None, Some("CN=alice"))).unwrap();
+    /// // What a session was opened with, whoever takes it over is told as well.
+    /// alice.renew::<Whoever>(&()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_by_tls(config: &impl Serialize, agreed: Secured<'_>) -> Result<Self, Refusal> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let (alpn, server_name) = (owned(agreed.alpn), owned(agreed.server_name));
+        let agreed = Agreed { alpn, server_name, subject: owned(agreed.subject) };
+        Harness::start_on(config, Role::Server, Transport::Tcp, Some(agreed))
+    }
+
+    fn start_on(
+        config: &impl Serialize,
+        role: Role,
+        transport: Transport,
+        tls: Option<Agreed>,
+    ) -> Result<Self, Refusal> {
         let component = start::<C>(config)?;
         let mut random = 0x7461_6e64_656d_u64;
         let mut host = Host {
             now: NOON,
-            opening: OpeningParts { established: NOON, idle_since: NOON, role, transport },
+            opening: OpeningParts { established: NOON, idle_since: NOON, role, transport, tls },
             streams: BTreeMap::from([(Stream::OWN.0, Pipe::default())]),
             timers: Vec::new(),
             dials: VecDeque::new(),
@@ -678,7 +735,9 @@ impl Host {
             established: Time::from_nanos(self.opening.established),
             idle_since: Time::from_nanos(self.opening.idle_since),
             key: self.key.as_deref(),
-            tls: None,
+            tls: self.opening.tls.as_ref().map(|agreed| {
+                Secured::new(agreed.alpn.as_deref(), agreed.server_name.as_deref(), agreed.subject.as_deref())
+            }),
         };
         rmp_serde::to_vec_named(&opening).expect("an opening is numbers and texts")
     }
