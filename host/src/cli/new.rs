@@ -27,7 +27,7 @@ const NEEDED: &str = "serde tandem-component tandem-component-derive";
 /// What the code of a component means something else by.
 const MEANT: &str = "Account Admission Alarm Allowance Allowances Answer Box Call CallFailure Clone Column Component Config Conversation Copy \
      Debug Default Deserialize Dial DialFailure Drop Err Event Fault Fn Forward From Harness Index Into Kind Ledger Limit Literal None Ok \
-     Opening Option Out Outcome Peer Policy Record Refusal RequestId Result Role Row Rows Scan Secured Self Send Serialize Server Session \
+     Opening Option Out Outcome Peer Policy Record Recording Refusal RequestId Result Role Row Rows Scan Secured Self Send Serialize Server Session \
      Sized Some Span Starting StoreFailure Stream String Sync Table Then Time Token Trace Transport Vec Writes";
 
 /// Makes the package in a directory of that name, or in another. `api`: where `tandem-component` is.
