@@ -192,11 +192,11 @@ impl Component {
 }
 
 /// What the gateway writes, and we for it, which may lie in the package.
-fn apart(source: &Source) -> anyhow::Result<[PathBuf; 2]> {
+fn apart(source: &Source) -> anyhow::Result<Vec<PathBuf>> {
     let config = source.read()?;
     // What is not there yet has no other name.
     let named = |directory: PathBuf| directory.canonicalize().or_else(|_| std::path::absolute(directory));
-    Ok([named(config.components)?, named(config.data)?])
+    Ok(vec![named(config.components)?, named(config.data)?])
 }
 
 /// The directories of a package and of those that it is built with and that no registry has.
