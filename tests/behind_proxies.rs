@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use support::{
     Authority, Client, Gateway, PATIENCE, Peer, eventually, fixture, free_port, greeter, libraries, loopback, settled,
+    signal,
 };
 
 /// A gateway that says who is there, in plain words, by TLS and by HTTP, always behind proxies.
@@ -407,6 +408,35 @@ fn a_client_keeps_its_connection_to_a_server_and_gets_nobody_elses() {
     }
     network.set_nonblocking(true).unwrap();
     assert!(network.accept().is_err(), "no other was made");
+
+    // Nobody has any use for it once its session has ended.
+    drop(one);
+    for_one.closed().expect("it is closed in order");
+    ask(&mut other);
+    serve(&mut for_other, &mut other, "still there");
+}
+
+#[test]
+fn who_is_in_the_middle_of_entering_is_served_before_a_stop() {
+    let mut place = Place::start();
+    let mut by_header = place.gateway.connect(place.web);
+    by_header.send(&V1[..10]).unwrap();
+    let (mut connection, mut hello) = (trusting(&place.authority), Vec::new());
+    connection.write_tls(&mut hello).unwrap();
+    let mut tcp = TcpStream::connect(loopback(place.web_tls)).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    tcp.write_all(&[V1, &hello[..20]].concat()).unwrap();
+    signal(place.gateway.pid(), libc::SIGTERM);
+    settled(true, || [place.web, place.web_tls].iter().all(|port| Client::try_connect(loopback(*port)).is_err()));
+
+    by_header.send(&[&V1[10..], b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"].concat()).unwrap();
+    assert_eq!(by_header.answer("GET").unwrap().text(), "hello");
+    by_header.closed().expect("its connection is closed in order");
+    tcp.write_all(&hello[20..]).unwrap();
+    let mut stream = StreamOwned::new(connection, tcp);
+    stream.conn.complete_io(&mut stream.sock).expect("the handshake is gone through with");
+    drop(stream);
+    assert_eq!(place.gateway.ended(PATIENCE).code(), Some(0));
 }
 
 #[test]

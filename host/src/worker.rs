@@ -25,11 +25,10 @@ use crate::loader::estate::{Aside, Lent};
 use crate::loader::threads;
 use crate::observe::inside;
 use crate::observe::notice::{self, Notice};
-use crate::service::{Dialed, SWEEP, Ticket, Upstreams};
+use crate::service::{Dialed, Owner, SWEEP, Ticket, Upstreams};
 use crate::session::{Alarms, Driver, Ending, Session, Turn};
 use crate::store::bindings::Bindings;
 use crate::store::{self, Home};
-use crate::transport::proxy::header::Client;
 use crate::transport::{Address, Socket};
 use crate::version::table::Reader;
 use crate::version::{Instance, Lease, Service, Snapshot};
@@ -72,6 +71,9 @@ use scratch::Scratch;
 
 /// So many turns share one look at the clock: 16 of some 10 µs each are far below the millisecond of a timer.
 const SHARE_TIME: u32 = 16;
+/// Who has connected and was not let in yet has so long for that at a stop: it is a matter of a moment, and who says nothing would keep
+/// everybody waiting.
+const ENTERED_BY: Duration = Duration::from_secs(5);
 
 /// What a worker's sessions see of it. Lives on the worker's thread, but for the sessions themselves: those are taken out
 /// of their slab while they run and can be taken over by another worker while this one is stuck in one of them.
@@ -238,8 +240,11 @@ impl Worker {
         }
         let all = Draining::new(None, (within, None), Duration::ZERO, 1);
         self.drain(Arc::new(all)).await;
-        let deadline = tokio::time::Instant::now() + within + Duration::from_millis(100);
-        while !self.sessions().is_empty() && tokio::time::Instant::now() < deadline {
+        let began = tokio::time::Instant::now();
+        let (deadline, entered) = (within + Duration::from_millis(100), within.min(ENTERED_BY));
+        let is_left =
+            |passed| !self.sessions().is_empty() && passed < deadline || !self.entrants.is_empty() && passed < entered;
+        while is_left(began.elapsed()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let left = self.sessions().len();
@@ -316,7 +321,10 @@ impl Worker {
     /// Opens a session on a connection that has come in.
     fn admit(self: &Rc<Self>, service: usize, socket: Socket, peer: Peer) -> Option<(usize, u64)> {
         match self.open(service, socket, Role::Server, peer) {
-            Ok(opened) => Some((opened.key, opened.id)),
+            Ok(opened) => {
+                self.say_goodbye_to(opened.key);
+                Some((opened.key, opened.id))
+            }
             Err(NotOpened::Unserved) => {
                 let name = self.with_service_name(service, str::to_owned);
                 let reason = format!("service.{name}: no version serves it; a connection was closed");
@@ -328,6 +336,15 @@ impl Worker {
                 notice::give(Notice::SessionRefused, &format!("service.{name}: {peer}: {reason}"));
                 None
             }
+        }
+    }
+
+    /// Where the worker is to stop, who enters leaves as soon as it has what it has come for.
+    fn say_goodbye_to(&self, key: usize) {
+        let Some(until) = self.stopping.get() else { return };
+        let (now, wall) = self.now();
+        if let Some(Some(session)) = self.sessions().get_mut(key) {
+            session.drain(until, wall.saturating_add(until.saturating_sub(now)));
         }
     }
 
@@ -454,10 +471,10 @@ impl Worker {
         upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
-        client: impl FnOnce() -> Option<Client>,
+        owner: impl FnOnce() -> Option<Owner>,
         now: Nanos,
     ) -> Dialed {
-        self.upstreams.borrow_mut().dial(upstream, avoid, fresh, client, now)
+        self.upstreams.borrow_mut().dial(upstream, avoid, fresh, owner, now)
     }
 
     /// Takes a connection back that can serve again.
@@ -533,6 +550,7 @@ impl Future for Task {
         });
         if turn == Turn::Over {
             worker.sessions().remove(*key);
+            worker.upstreams.borrow_mut().forget(session.id);
             return Poll::Ready(session.take_ending());
         }
         if session.set_alarm(&mut worker.alarms.borrow_mut(), *key) {

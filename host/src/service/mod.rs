@@ -5,4 +5,4 @@ pub mod connector;
 mod upstream;
 
 pub use calls::{Callees, Request};
-pub use upstream::{Dialed, Health, SWEEP, Settings, Ticket, Upstreams};
+pub use upstream::{Dialed, Health, Owner, SWEEP, Settings, Ticket, Upstreams};

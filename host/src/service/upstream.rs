@@ -129,13 +129,23 @@ impl Health {
 pub struct Ticket {
     server: Arc<Server>,
     /// On behalf of whom it was said to be made.
-    client: Option<Box<Client>>,
+    owner: Option<Box<Owner>>,
+}
+
+/// Whose connection to a server it is, where servers are told: the session's alone. An address would not do, since one may be another
+/// client's a moment later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The session's number.
+    pub session: u64,
+    /// What servers are told.
+    pub client: Client,
 }
 
 impl Ticket {
-    fn take(server: &Arc<Server>, client: Option<Client>) -> Self {
+    fn take(server: &Arc<Server>, owner: Option<Owner>) -> Self {
         server.load.fetch_add(1, Ordering::Relaxed);
-        Ticket { server: Arc::clone(server), client: client.map(Box::new) }
+        Ticket { server: Arc::clone(server), owner: owner.map(Box::new) }
     }
 
     /// The server's number.
@@ -193,6 +203,8 @@ pub enum Dialed {
 pub struct Upstreams {
     /// Sorted by name: there are few, and a search beats a hash.
     all: Vec<Upstream>,
+    /// Servers are told of clients.
+    has_owners: bool,
     chance: u64,
 }
 
@@ -213,8 +225,8 @@ struct Member {
 struct Idle {
     since: Nanos,
     socket: Socket,
-    /// Whose it was said to be, as whom alone it serves again.
-    client: Option<Client>,
+    /// Whose it was said to be, whom alone it serves again.
+    owner: Option<Owner>,
 }
 
 /// One server, as one worker sees it.
@@ -235,6 +247,7 @@ impl Upstreams {
     /// other workers.
     pub fn configure(&mut self, upstreams: &config::Upstreams) {
         let mut old = std::mem::take(&mut self.all);
+        self.has_owners = upstreams.values().any(|(settings, _)| settings.proxy_protocol.is_some());
         for (name, (settings, healths)) in upstreams {
             let before = old.iter_mut().find(|upstream| upstream.name == *name);
             let mut kept = before.map(|upstream| std::mem::take(&mut upstream.servers)).unwrap_or_default();
@@ -262,13 +275,13 @@ impl Upstreams {
         self
     }
 
-    /// A connection to a server of an upstream, for a client where servers are told.
+    /// A connection to a server of an upstream, for an owner where servers are told.
     pub fn dial<N: Iterator<Item = u64>>(
         &mut self,
         upstream: &[u8],
         avoid: impl Fn() -> N,
         fresh: bool,
-        client: impl FnOnce() -> Option<Client>,
+        owner: impl FnOnce() -> Option<Owner>,
         now: Nanos,
     ) -> Dialed {
         let chance = self.draw();
@@ -277,12 +290,13 @@ impl Upstreams {
             Ok(at) => &mut upstream.servers[at],
             Err(dialed) => return dialed,
         };
-        let client = member.server.settings.proxy_protocol.and_then(|_| client());
-        let ticket = Ticket::take(&member.server, client);
-        if !fresh && let Some(socket) = member.take_idle(now, client) {
+        let owner = member.server.settings.proxy_protocol.and_then(|_| owner());
+        let ticket = Ticket::take(&member.server, owner);
+        if !fresh && let Some(socket) = member.take_idle(now, owner) {
             return Dialed::Reused(socket, ticket);
         }
-        match Connecting::begin(&member.server.address, &member.server.settings.way(), client) {
+        match Connecting::begin(&member.server.address, &member.server.settings.way(), owner.map(|owner| owner.client))
+        {
             Ok(connecting) => {
                 let deadline = now.saturating_add(nanos(member.server.settings.connect_timeout.get()));
                 Dialed::Connecting(connecting, deadline, ticket)
@@ -297,7 +311,7 @@ impl Upstreams {
         }
     }
 
-    /// Takes a connection back that can serve again, the same client where its server was told.
+    /// Takes a connection back that can serve again, its owner alone where its server was told.
     pub fn pool(&mut self, socket: Socket, mut ticket: Ticket, now: Nanos) {
         let Some(upstream) = self.named(ticket.server.upstream.as_bytes()) else { return };
         let Some(member) = upstream.servers.iter_mut().find(|member| Arc::ptr_eq(&member.server, &ticket.server))
@@ -305,13 +319,21 @@ impl Upstreams {
             return;
         };
         let keepalive = member.server.settings.keepalive;
-        let client = ticket.client.take().map(|client| *client);
-        if member.idle.len() >= keepalive && client.is_some() {
+        let owner = ticket.owner.take().map(|owner| *owner);
+        if member.idle.len() >= keepalive && owner.is_some() {
             // Whoever was last here is the likeliest to come back.
             member.idle.pop_front();
         }
         if member.idle.len() < keepalive {
-            member.idle.push_back(Idle { since: now, socket, client });
+            member.idle.push_back(Idle { since: now, socket, owner });
+        }
+    }
+
+    /// A session has ended: what is idle and was its own serves nobody any more.
+    pub fn forget(&mut self, session: u64) {
+        if self.has_owners {
+            let idle = self.all.iter_mut().flat_map(|upstream| &mut upstream.servers).map(|member| &mut member.idle);
+            idle.for_each(|idle| idle.retain(|one| one.owner.is_none_or(|owner| owner.session != session)));
         }
     }
 
@@ -389,11 +411,11 @@ impl Member {
         Member { server: Arc::new(server), idle: VecDeque::new() }
     }
 
-    /// The connection that was used last for this client, or for anybody where nobody is told of, and is still quiet.
-    fn take_idle(&mut self, now: Nanos, client: Option<Client>) -> Option<Socket> {
+    /// The connection that was used last for this owner, or for anybody where nobody is told of, and is still quiet.
+    fn take_idle(&mut self, now: Nanos, owner: Option<Owner>) -> Option<Socket> {
         let kept = nanos(self.server.settings.idle_timeout.get());
         // Where nobody is told of that is the last one.
-        while let Some(at) = self.idle.iter().rposition(|idle| idle.client == client)
+        while let Some(at) = self.idle.iter().rposition(|idle| idle.owner == owner)
             && let Some(Idle { since, mut socket, .. }) = self.idle.remove(at)
         {
             if now.saturating_sub(since) <= kept && socket.is_quiet() {

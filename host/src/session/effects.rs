@@ -141,7 +141,7 @@ impl Driver<'_, '_> {
         if self.lacks_admission("dial") {
             return self.session.answers.push_back(failed(failure::NOT_ADMITTED, 0));
         }
-        match self.worker.dial(upstream, avoid, fresh, || self.session.client(), self.now) {
+        match self.worker.dial(upstream, avoid, fresh, || self.session.owner(), self.now) {
             Dialed::Reused(socket, ticket) => {
                 let (stream, server) = (self.session.next_stream, ticket.server());
                 self.session.add(Link::Up(socket), ticket);

@@ -36,6 +36,7 @@ use tandem_component::{Peer, Role, Transport};
 
 use crate::clock::Nanos;
 use crate::loader::code::Conversation;
+use crate::service::Owner;
 use crate::transport::Socket;
 use crate::transport::proxy::header::Client;
 use crate::version::{Instance, Lease, Service};
@@ -269,10 +270,12 @@ impl Session {
     }
 
     /// Whose connection it is that others may be made for; nobody's where no client has connected to us by TCP.
-    pub fn client(&self) -> Option<Client> {
+    pub fn owner(&self) -> Option<Owner> {
         let Link::Up(socket @ (Socket::Tcp(_) | Socket::Tls(_))) = &self.pipes.first()?.socket else { return None };
         match (self.greeting.role, self.greeting.peer, socket.local()) {
-            (Role::Server, Peer::Inet(client), Peer::Inet(server)) => Some(Client { client, server }),
+            (Role::Server, Peer::Inet(client), Peer::Inet(server)) => {
+                Some(Owner { session: self.id, client: Client { client, server } })
+            }
             _ => None,
         }
     }

@@ -46,6 +46,13 @@ enum Stage {
     Handshake(Handshake),
 }
 
+impl Entrants {
+    /// Nobody is about to enter.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+}
+
 impl Stage {
     fn taken_over(self) -> io::Result<Self> {
         Ok(match self {
