@@ -146,7 +146,7 @@ fn parse_line(line: &[u8]) -> Result<Option<SocketAddr>, &'static str> {
     }
     address(server)?;
     port(server_port)?;
-    Ok(Some(SocketAddr::new(address(client)?, port(client_port)?)))
+    Ok(Some(SocketAddr::new(address(client)?.to_canonical(), port(client_port)?)))
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
@@ -199,7 +199,8 @@ fn client(family: u8, whole: &[u8]) -> Result<Option<SocketAddr>, &'static str> 
         2 => {
             let rest = rest.first_chunk::<36>().ok_or(SHORT)?;
             let address: [u8; 16] = *rest.first_chunk().ok_or(SHORT)?;
-            (Some((IpAddr::from(address), [rest[32], rest[33]])), 36)
+            // A client that came by IPv4 is the same one however a proxy writes it.
+            (Some((IpAddr::from(address).to_canonical(), [rest[32], rest[33]])), 36)
         }
         // Two paths, which are names on another machine.
         3 => rest.first_chunk::<216>().map(|_| (None, 216)).ok_or(SHORT)?,
