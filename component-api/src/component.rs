@@ -103,7 +103,8 @@ pub struct Starting<'a> {
     /// another run holds there, a lease say, nobody holds any more. 0 where an older host does not tell.
     #[serde(default)]
     pub run: u64,
-    /// Whether a record of each exchange is wanted, see [`recording`](Self::recording). Where that changes it is started anew.
+    /// Whether a record of each exchange is wanted, see [`recording`](Self::recording), which also knows of traces. Where that changes it is
+    /// started anew. Of what is not recorded, tell that it has [ended](crate::Out::ended): by that a canary is compared.
     #[serde(default)]
     pub records: bool,
     /// Where traces are exported, the share of those that begin here which is [sampled](crate::Trace::is_sampled). What belongs to a

@@ -76,8 +76,9 @@ impl Host {
             let taken = version.look(now).taken;
             let Some(trial) = &version.trial else { continue };
             let over = settings.span.is_some_and(|span| now.duration_since(trial.since) >= span.get());
-            // One whose protocol tells of no exchanges has its sessions to show.
-            let enough = verdict == Verdict::Fit || canary.ended() == 0 && taken >= u64::from(settings.samples);
+            // One whose protocol tells of no exchanges has its sessions to show. One that ends none where the other does has not.
+            let tells_none = canary.ended() == 0 && active.ended() == 0;
+            let enough = verdict == Verdict::Fit || tells_none && taken >= u64::from(settings.samples);
             match verdict {
                 Verdict::Worse(why) => self.withdraw_failing(at, &why),
                 _ if !over => {}
