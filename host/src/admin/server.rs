@@ -86,12 +86,13 @@ pub fn serve(path: &Path, beside: Beside, host: Sender<Event>) -> io::Result<()>
 
 async fn listen(listener: AdminListener, beside: Beside, host: Sender<Event>) -> io::Result<()> {
     let router = routes::router(host.clone());
-    let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
+    // Who is elsewhere and says nothing keeps nobody from the socket on this machine.
+    let [clients, clients_elsewhere] = [(); 2].map(|()| Arc::new(Semaphore::new(CLIENTS_MAX)));
     for socket in beside.sockets {
         let socket =
             Tcp { socket: TcpListener::from_std(socket.try_clone()?)?, entrance: Arc::clone(&beside.entrance) };
         let guarded = behind(Guard::of_who_shows(&beside.token), router.clone());
-        tokio::spawn(accept(socket, guarded, Arc::clone(&clients), host.clone()));
+        tokio::spawn(accept(socket, guarded, Arc::clone(&clients_elsewhere), host.clone()));
     }
     let (socket, token) = listener.listen()?;
     let guard = token.map_or_else(Guard::of_who_is_let_in, |token| Guard::of_who_shows(&token));
@@ -148,7 +149,8 @@ impl Asks for TcpAsks {
         let Some(Serving { config, timeout, .. }) = terms.as_ref().and_then(|terms| terms.tls.as_deref()) else {
             return Ok(Box::new(stream));
         };
-        let agreed = tokio::time::timeout(*timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
+        let timeout = (*timeout).min(PATIENCE);
+        let agreed = tokio::time::timeout(timeout, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await;
         let agreed = agreed.unwrap_or_else(|_| Err(io::Error::other(format!("it was not over within {timeout:?}"))));
         match agreed {
             Ok(stream) => Ok(Box::new(stream)),
