@@ -62,6 +62,11 @@ impl<T> Inlet<T> {
         self.hand_over(entry, true)
     }
 
+    /// Nobody takes anything any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
     fn hand_over(&self, entry: T, urgent: bool) -> Result<(), T> {
         let mut waiting = self.0.lock();
         if waiting.closed || waiting.entries.len() >= self.0.room {
@@ -147,6 +152,7 @@ mod tests {
         assert_eq!((taken, inlet.push(4)), (vec![1, 2], Ok(())));
         drop(outlet);
         assert_eq!([inlet.push(5), inlet.push_urgent(6)], [Err(5), Err(6)]);
+        assert!(inlet.is_closed());
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Records {
         for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
             match self.queue.push_urgent(entry) {
                 Ok(()) => return true,
+                Err(_) if self.queue.is_closed() => return false,
                 Err(back) => entry = back,
             }
             thread::sleep(STEP);
