@@ -530,7 +530,7 @@ impl<'a, S: Session> Out<'a, S> {
     }
 
     /// Writes the record of one exchange, with what the protocol has to say of it: a struct whose fields are numbers, texts or
-    /// booleans. The host adds time, service, component, version, session and peer, and writes it where the service's configuration
+    /// booleans, and called otherwise than those of [`Record`]. The host adds time, service, component, version, session and peer, and writes it where the service's configuration
     /// says (`records`); [`Starting::records`](crate::Starting::records) tells whether it says so. Where it does not, tell that the exchange has
     /// [ended](Out::ended).
     ///
