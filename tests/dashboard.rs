@@ -5,8 +5,8 @@ use support::{Browser, Gateway, eventually, free_port, libraries, settled, targe
 const WORD: &str = "0123456789abcdef0123456789abcdef";
 
 #[test]
-fn an_operator_sees_a_canary_come_promotes_it_and_goes_back() {
-    let (web, admin) = (free_port(), free_port());
+fn an_operator_sees_a_canary_come_promotes_it_goes_back_and_drains() {
+    let [web, pinned, admin] = [free_port(), free_port(), free_port()];
     let builder = Gateway::builder().library(&libraries().http);
     let word = builder.scratch("word");
     std::fs::write(&word, WORD).unwrap();
@@ -20,6 +20,11 @@ token_file = {word:?}
 component = "http"
 listen = ["tcp://127.0.0.1:{web}"]
 config = {{ routes = [{{ path = "/", status = 200, body = "well" }}] }}
+[service.pinned]
+component = "http"
+policy = "pin"
+listen = ["tcp://127.0.0.1:{pinned}"]
+config = {{ routes = [{{ path = "/", status = 200, body = "pinned" }}] }}
 [component.http]
 canary = {{ share = "50%" }}
 [agreement.gold]
@@ -64,6 +69,19 @@ quota = {{ day = 1000 }}
     browser.does("text #versions it is withdrawn");
     browser.does("event version-rolled");
     eventually("they are back", || (gateway.status().numbers("http", "active") == ["0.1.0"]).then_some(()));
+    // Who is to stay with the version that they began on does, until it is drained: of itself that is minutes later.
+    let mut stays = gateway.connect(pinned);
+    assert_eq!(stays.get("/").unwrap().text(), "pinned");
+    gateway.deploy_stamped(&libraries().http, "1.2.0");
+    browser.does("reload");
+    browser.does("stage http@1.2.0 canary");
+    browser.does("press Promote http@1.2.0");
+    browser.does("stage http@0.1.0 draining");
+    assert_eq!(stays.get("/").unwrap().text(), "pinned");
+    browser.does("press Drain http@0.1.0");
+    stays.closed().expect("its goodbye is a close in order");
+    browser.does("event version-drained");
+    browser.does("stage http@0.1.0 staged");
     // What is refused is there with its reason.
     std::fs::write(gateway.components().join("libbroken.so"), "no library").unwrap();
     browser.does("reload");
