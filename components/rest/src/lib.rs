@@ -42,7 +42,7 @@ pub struct Rest {
     description: Vec<u8>,
     /// The run of the host: what a session of another one holds, nobody holds any more.
     run: u64,
-    /// Whether each exchange is recorded.
+    /// Which exchanges are recorded.
     recording: Recording,
     date: DateCache,
 }

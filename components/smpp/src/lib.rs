@@ -48,7 +48,7 @@ pub struct Smpp {
     config: Config,
     /// The run of the host.
     run: u64,
-    /// Whether each exchange is recorded.
+    /// Which exchanges are recorded.
     recording: Recording,
 }
 
