@@ -1,6 +1,6 @@
 //! The dashboard in headless Chromium, by keys and by mouse, while a version is tried, promoted, taken back and drained.
 
-use support::{Browser, Gateway, eventually, free_port, libraries, settled, target_directory};
+use support::{Browser, Esme, Gateway, Smsc, eventually, free_port, libraries, settled, target_directory};
 
 const WORD: &str = "0123456789abcdef0123456789abcdef";
 
@@ -87,5 +87,38 @@ quota = {{ day = 1000 }}
     browser.does("reload");
     browser.does("text #refusals libbroken.so");
     settled(true, || !gateway.reload().ok);
+    browser.ends();
+}
+
+/// What is used of agreements, and what has become of what was accepted.
+#[test]
+fn an_operator_sees_what_is_used_and_what_is_pending() {
+    let admin = free_port();
+    let builder = Gateway::builder();
+    let word = builder.scratch("word");
+    std::fs::write(&word, WORD).unwrap();
+    let rest = format!(
+        "[admin]\nlisten = [\"127.0.0.1:{admin}\"]\ntoken_file = {word:?}\n\
+         [agreement.gold]\naccounts = [\"acme\"]\nquota = {{ month = 1000 }}\n"
+    );
+    // Nobody listens where the messages are to go.
+    let smsc = Smsc::start_with_messaging_by(builder, "carry", &["acme"], free_port(), &rest);
+    let mut esme = Esme::bound(smsc.port, "acme");
+    for text in ["one", "two", "three"] {
+        esme.submit(text).unwrap();
+        assert_eq!(esme.response().unwrap().status, 0, "{text}");
+    }
+    // What a worker has taken in advance of a quota and not used comes back.
+    settled(vec![3, 3], || smsc.gateway.status().agreements.iter().map(|one| one.quotas[0].used).collect());
+    let pictures = target_directory("dashboard-of-messages");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let url = format!("http://127.0.0.1:{admin}/");
+    let Some(mut browser) = Browser::start(&[&url, WORD, pictures.to_str().unwrap()]) else { return };
+    browser.does("enter");
+    browser.does("text #agreements gold");
+    browser.does("text #agreements month 3 of 1,000");
+    browser.does("balance in whole accepted = 3");
+    browser.does("balance in parts pending = 3");
+    browser.does("everybody");
     browser.ends();
 }

@@ -88,6 +88,12 @@ async function main() {
       const [of, value] = words.join(" ").split(" = ");
       await row(version).locator(`td[data-of="${of}"]`, { hasText: new RegExp(`^${value}$`) }).waitFor();
     },
+    // … and the ledger, in whole or in parts.
+    async balance(...words) {
+      const [, of, sum, value] = words.join(" ").match(/^(in \w+) (\w+) = (.*)$/);
+      const line = page.locator("#ledger tbody tr", { has: page.getByText(of, { exact: true }) });
+      await line.locator(`td[data-of="${sum}"]`, { hasText: new RegExp(`^${value}$`) }).waitFor();
+    },
     async choose(what) {
       await page.locator(`input[name=what][value=${what}]`).check();
     },

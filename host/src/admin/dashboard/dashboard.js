@@ -273,11 +273,13 @@ async function ledger() {
   const ledgers = await (await ask("v1/ledger")).json();
   const rows = [];
   let columns = [];
-  for (const { component, balances } of ledgers) {
-    for (const balance of balances) {
-      const sums = Object.entries(balance).flatMap(([key, value]) => (typeof value === "object" && value ? Object.entries(value) : typeof value === "number" ? [[key, value]] : []));
-      columns = sums.map(([key]) => key);
-      rows.push(make("tr", {}, make("th", { scope: "row" }, make("span", { class: "version" }, balance.version ?? component)), ...sums.map(([key, value]) => cell(key, count(value)))));
+  for (const { balances } of ledgers) {
+    for (const { version, whole, parts } of balances) {
+      for (const [of, sums] of [["in whole", whole], ["in parts", parts]]) {
+        columns = Object.keys(sums);
+        const named = make("th", { scope: "row" }, make("span", { class: "version" }, version), " ", make("span", {}, of));
+        rows.push(make("tr", {}, named, ...Object.entries(sums).map(([key, value]) => cell(key, count(value)))));
+      }
     }
   }
   const head = make("tr", {}, make("th", { scope: "col" }, "Accepted by"), ...columns.map((key) => make("th", { scope: "col", class: "number" }, key.replaceAll("_", " "))));
